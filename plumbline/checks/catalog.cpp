@@ -1,0 +1,17 @@
+#include "plumbline/checks/catalog.hpp"
+
+namespace plumbline::checks {
+
+const check::Registry& catalog() {
+  static const check::Registry registry = [] {
+    check::Registry all;
+    add_probe(all);
+    add_caution(all);
+    add_robustness(all);
+    add_methodology(all);
+    return all;
+  }();
+  return registry;
+}
+
+}  // namespace plumbline::checks

@@ -1,0 +1,97 @@
+#pragma once
+/// Inputs under assessment: images as bytes, tables with typed columns, plain feature matrices; with labels, sampling
+/// units and a fingerprint. Loaded once, then read-only and safe to share between threads.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plumbline/base/result.hpp"
+#include "plumbline/stats/matrix.hpp"
+
+namespace plumbline::data {
+
+/// One column of a table. Missing numbers are NaN; missing categories and texts are code -1 / an empty optional.
+struct Column {
+  enum class Kind { kNumber, kCategory, kText };
+  std::string name;
+  Kind kind = Kind::kNumber;
+  std::vector<double> numbers;      ///< kNumber
+  std::vector<int> codes;           ///< kCategory: index into levels, -1 = missing
+  std::vector<std::string> levels;  ///< kCategory, in order of first appearance or as declared
+  std::vector<std::string> texts;   ///< kText
+  std::vector<bool> text_missing;   ///< kText
+
+  std::size_t rows() const;
+  std::size_t missing() const;
+};
+
+struct Table {
+  std::vector<Column> columns;
+  std::size_t rows() const { return columns.empty() ? 0 : columns.front().rows(); }
+  /// The column of that name, or nothing.
+  const Column* find(std::string_view name) const;
+};
+
+/// Images of one size, row after row, channel-first (C, H, W), bytes 0..255. Owned or memory-mapped.
+struct Images {
+  std::size_t count = 0;
+  int channels = 1;
+  int height = 0;
+  int width = 0;
+  std::shared_ptr<const std::uint8_t[]> bytes;
+
+  std::size_t pixels() const { return static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
+  std::span<const std::uint8_t> image(std::size_t i) const { return {bytes.get() + i * pixels(), pixels()}; }
+};
+
+/// What a set is for. Decides which checks read it, and as what.
+enum class Role { kTrain, kCalibration, kTest, kOutOfDistribution };
+std::string_view role_name(Role role);
+base::Result<Role> parse_role(std::string_view word);
+
+struct Dataset {
+  enum class Kind { kImages, kTable, kMatrix };
+  std::string name;
+  Role role = Role::kTest;
+  Kind kind = Kind::kMatrix;
+  Images images;
+  Table table;     ///< for kTable, without the label column; also holds metadata columns of the other kinds, if any
+  MatrixF matrix;  ///< for kMatrix
+  std::vector<int> labels;               ///< empty = unlabelled
+  std::vector<std::string> class_names;  ///< by label; may be empty
+  std::vector<int> units;                ///< sampling unit of each row; empty = every row is its own unit
+  std::string unit_name = "row";         ///< "row", or the declared column's name
+  std::vector<std::size_t> source_rows;  ///< row numbers in the file that this set was read or split from
+  std::string fingerprint;               ///< SHA-256 of content, labels, units and reading options
+
+  std::size_t rows() const;
+  bool labelled() const { return !labels.empty(); }
+  /// 1 + largest label; 0 when unlabelled.
+  int classes() const;
+  /// Number of distinct units.
+  std::size_t unit_count() const;
+  /// The rows named by `indices`, in that order, as a set of its own (fingerprint of content again).
+  Dataset subset(std::span<const std::size_t> indices, std::string new_name) const;
+};
+
+using DatasetPtr = std::shared_ptr<const Dataset>;
+
+/// How a model wants its rows: declared under `input` in the manifest.
+struct InputSpec {
+  double low = 0;   ///< byte 0 maps here
+  double high = 1;  ///< byte 255 maps here
+  std::string layout = "NCHW";  ///< or NHWC, or flat
+  std::vector<double> mean;  ///< per channel, subtracted after the range is applied; empty = none
+  std::vector<double> deviation;
+};
+
+/// Rows of an image or matrix set as the model's input rows (n x input size).
+/// Errors kShape: index out of range. kUnsupported: a table (see data/table_contract.hpp).
+base::Result<MatrixF> encode(const Dataset& dataset, std::span<const std::size_t> rows, const InputSpec& spec);
+
+}  // namespace plumbline::data

@@ -1,0 +1,16 @@
+#pragma once
+/// The array types of the public headers: rows are examples, storage is row-major.
+
+#include <Eigen/Core>
+
+namespace plumbline {
+
+using MatrixD = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using MatrixF = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using VectorD = Eigen::VectorXd;
+using VectorF = Eigen::VectorXf;
+/// Borrowed arrays: any row-major matrix of that scalar, without a copy.
+using MatrixRefD = Eigen::Ref<const MatrixD>;
+using MatrixRefF = Eigen::Ref<const MatrixF>;
+
+}  // namespace plumbline
