@@ -922,7 +922,7 @@ ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::R
   if (verdicts.empty()) return end(0, "no claim is written, so nothing was judged");
   const std::size_t warnings = verdicts.size() - counted;
   if (counted == 0) return end(0, fmt::format("no claim of severity fail; {} only warn", warnings));
-  return end(0, fmt::format("all {} claim{} of severity fail supported", counted, counted == 1 ? "" : "s") +
+  return end(0, (counted == 1 ? std::string("the claim of severity fail is supported") : fmt::format("all {} claims of severity fail supported", counted)) +
                     (warnings > 0 ? fmt::format("; {} only warn", warnings) : ""));
 }
 

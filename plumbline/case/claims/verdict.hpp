@@ -150,7 +150,7 @@ LookKeys look_keys(const data::ClaimSection& claim, const data::Manifest& manife
 /// What the caller knows beside verdicts and ledger.
 struct ExitFlags {
   bool bad_input = false;         ///< the manifest or the command line was refused
-  std::string bad_input_reason;
+  std::string bad_input_reason = {};
   bool interrupted = false;       ///< Ctrl-C; also read from the run's status
   bool fail_on_refuted = false;   ///< --fail-on refuted: undetermined alone does not fail
 };
