@@ -16,6 +16,8 @@ struct OnnxLimits {
   std::uint64_t file_bytes = std::uint64_t{2} << 30U;
   std::uint64_t tensor_elements = std::uint64_t{1} << 28U;  ///< each, and the declared shape of any tensor
   std::size_t nodes = 100'000;
+  /// Older models are refused as a whole. Operators whose definition is older than that are also held further back.
+  std::int64_t oldest_opset = 7;
 };
 
 /// Parses an ONNX file into a graph: opsets 7 to 21 for the operators in supported_operators(), newer IR versions read.
