@@ -278,13 +278,38 @@ class AbsoluteLaw {
   std::vector<double> direction_;
 };
 
-// Root of a falling function on [0, high], by bisection; 0 when it starts below the target.
-double falling_root(const std::function<double(double)>& f, double target, double high) {
-  if (f(0) <= target) return 0;
+// Where a falling function crosses the target, for an argument in [0, 1]; 0 when it starts below. Doubles from `scale` to
+// a bracket, then the Illinois variant of false position.
+double falling_root(const std::function<double(double)>& f, double target, double scale) {
   double low = 0;
-  for (int i = 0; i < 60 && high - low > 1e-10 * high; ++i) {
-    const double middle = 0.5 * (low + high);
-    (f(middle) > target ? low : high) = middle;
+  double at_low = f(0) - target;
+  if (at_low <= 0) return 0;
+  double high = std::clamp(scale, 1e-12, 1.0);
+  double at_high = f(high) - target;
+  while (at_high > 0) {
+    if (high >= 1.0) return 1.0;
+    low = high;
+    at_low = at_high;
+    high = std::min(1.0, 2.0 * high);
+    at_high = f(high) - target;
+  }
+  int side = 0;
+  for (int i = 0; i < 60 && high - low > 1e-9 * high; ++i) {
+    double middle = (low * at_high - high * at_low) / (at_high - at_low);
+    if (!(middle > low && middle < high) || i % 8 == 7) middle = 0.5 * (low + high);
+    const double value = f(middle) - target;
+    if (value > 0) {
+      low = middle;
+      at_low = value;
+      if (side == 1) at_high *= 0.5;
+      side = 1;
+    } else {
+      high = middle;
+      at_high = value;
+      if (side == -1) at_low *= 0.5;
+      side = -1;
+      if (value == 0) return middle;
+    }
   }
   return 0.5 * (low + high);
 }
@@ -409,14 +434,15 @@ base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixR
   const std::vector<double> even(size, 1.0 / std::sqrt(static_cast<double>(size)));
   const SquaredLaw squared_law(spread, squares > 0 ? direction_of(rooted, result.plug_in_rms) : even);
   const double cautious_squared = squares - trace(implied);
+  const double squared_scale = squares + trace(spread);
   const auto squared_lower = [&](double c) -> std::optional<double> {
-    return std::sqrt(falling_root([&](double t) { return squared_law.cdf(cautious_squared, t); }, c, 1.0));
+    return std::sqrt(falling_root([&](double t) { return squared_law.cdf(cautious_squared, t); }, c, squared_scale));
   };
   const double squared_at_zero = squared_law.cdf(result.squared, 0.0);
   const auto squared_upper = [&](double c) -> std::optional<double> {
     const double target = (1.0 - c) * squared_at_zero;
     if (target <= 0) return 1.0;
-    return std::sqrt(falling_root([&](double t) { return squared_law.cdf(result.squared, t); }, target, 1.0));
+    return std::sqrt(falling_root([&](double t) { return squared_law.cdf(result.squared, t); }, target, squared_scale));
   };
   stats::Estimate base;
   base.n = static_cast<double>(confidences.rows());
@@ -460,19 +486,20 @@ base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixR
   const AbsoluteLaw noise_law(absolute_noise, toward);
   const AbsoluteLaw flat_law(absolute_spread, flat);
   const AbsoluteLaw flat_noise_law(absolute_noise, flat);
+  const double ece_scale = result.plug_in_ece + total_deviation;
   const auto ece_lower = [&](double c) -> std::optional<double> {
-    return falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - implied_law.moments(t).mean, t); }, c, 1.0);
+    return falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - implied_law.moments(t).mean, t); }, c, ece_scale);
   };
   const double ece_at_zero = absolute_law.cdf(result.plug_in_ece - noise_law.moments(0).mean, 0.0);
   const auto ece_upper = [&](double c) -> std::optional<double> {
     const double target = (1.0 - c) * ece_at_zero;
     if (target <= 0) return 1.0;
     return std::max(
-        falling_root([&](double t) { return flat_law.cdf(result.plug_in_ece - flat_noise_law.moments(t).mean, t); }, target, 1.0),
-        falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - noise_law.moments(t).mean, t); }, target, 1.0));
+        falling_root([&](double t) { return flat_law.cdf(result.plug_in_ece - flat_noise_law.moments(t).mean, t); }, target, ece_scale),
+        falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - noise_law.moments(t).mean, t); }, target, ece_scale));
   };
   result.ece = base;
-  result.ece.value = falling_root([&](double t) { return -noise_law.moments(t).mean; }, -result.plug_in_ece, 1.0);
+  result.ece.value = falling_root([&](double t) { return -noise_law.moments(t).mean; }, -result.plug_in_ece, ece_scale);
   result.ece.method = "binned error less its noise, inversion of the law of folded normals";
   result.ece.bounds = stats::make_bounds(ece_lower, ece_upper);
 
