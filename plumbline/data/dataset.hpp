@@ -20,11 +20,11 @@ struct Column {
   enum class Kind { kNumber, kCategory, kText };
   std::string name;
   Kind kind = Kind::kNumber;
-  std::vector<double> numbers;      ///< kNumber
-  std::vector<int> codes;           ///< kCategory: index into levels, -1 = missing
-  std::vector<std::string> levels;  ///< kCategory, in order of first appearance or as declared
-  std::vector<std::string> texts;   ///< kText
-  std::vector<bool> text_missing;   ///< kText
+  std::vector<double> numbers{};      ///< kNumber
+  std::vector<int> codes{};           ///< kCategory: index into levels, -1 = missing
+  std::vector<std::string> levels{};  ///< kCategory, in order of first appearance or as declared
+  std::vector<std::string> texts{};   ///< kText
+  std::vector<bool> text_missing{};   ///< kText
 
   std::size_t rows() const;
   std::size_t missing() const;
@@ -45,7 +45,9 @@ struct Images {
   int width = 0;
   std::shared_ptr<const std::uint8_t[]> bytes;
 
-  std::size_t pixels() const { return static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
+  std::size_t pixels() const {
+    return static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  }
   std::span<const std::uint8_t> image(std::size_t i) const { return {bytes.get() + i * pixels(), pixels()}; }
 };
 
@@ -79,14 +81,17 @@ struct Dataset {
   Dataset subset(std::span<const std::size_t> indices, std::string new_name) const;
 };
 
+/// SHA-256 of content, labels, class names and units, and of `options`, a text that names how the bytes were read.
+std::string content_fingerprint(const Dataset& dataset, std::string_view options = {});
+
 using DatasetPtr = std::shared_ptr<const Dataset>;
 
 /// How a model wants its rows: declared under `input` in the manifest.
 struct InputSpec {
-  double low = 0;   ///< byte 0 maps here
-  double high = 1;  ///< byte 255 maps here
+  double low = 0;               ///< byte 0 maps here
+  double high = 1;              ///< byte 255 maps here
   std::string layout = "NCHW";  ///< or NHWC, or flat
-  std::vector<double> mean;  ///< per channel, subtracted after the range is applied; empty = none
+  std::vector<double> mean;     ///< per channel, subtracted after the range is applied; empty = none
   std::vector<double> deviation;
 };
 

@@ -15,8 +15,8 @@ struct DataFacts {
   Dataset::Kind kind = Dataset::Kind::kMatrix;
   std::size_t rows = 0;
   bool labelled = false;
-  bool has_text = false;      ///< some table column is free text
-  std::size_t columns = 0;    ///< table or matrix columns; pixels of an image
+  bool has_text = false;    ///< some table column is free text
+  std::size_t columns = 0;  ///< table or matrix columns; pixels of an image
   Role role = Role::kTest;
 };
 
@@ -29,7 +29,8 @@ base::Result<DataFacts> peek_dataset(const Manifest& manifest, const std::string
 base::Result<DatasetPtr> load_dataset(const Manifest& manifest, const std::string& name);
 
 /// Stored predictions of a [predictions.*] section, n x k, one row per row of the data set.
-/// Errors as the reader; kShape: rows disagree with the data set; kValue: non-finite, or probabilities that do not sum to 1.
+/// Errors as the reader; kShape: rows disagree with the data set; kValue: non-finite, or probabilities that do not sum
+/// to 1.
 base::Result<MatrixD> load_predictions(const Manifest& manifest, const std::string& section);
 
 }  // namespace plumbline::data

@@ -27,12 +27,13 @@ struct Location {
 struct ModelSection {
   std::string name;
   int line = 0;
-  /// Exactly one source: a file (.onnx, .pt with trusted = true, a built-in network's checkpoint), an endpoint or a callable.
+  /// Exactly one source: a file (.onnx, .pt with trusted = true, a built-in network's checkpoint), an endpoint or a
+  /// callable.
   std::optional<Location> path;
   std::string endpoint;  ///< http(s)://host:port/path
   std::string callable;  ///< "module:function", run in a Python process of its own
   std::optional<Location> python_path;
-  std::string version;   ///< declared version of an endpoint or callable; part of its hash
+  std::string version;  ///< declared version of an endpoint or callable; part of its hash
   std::string task = "classification";
   std::string output;    ///< logits, probabilities, scores: required
   std::string features;  ///< tensor name, "inputs", or "pca:N"; empty = default (see the docs of robustness.ood)
@@ -46,17 +47,18 @@ struct ModelSection {
 struct DataSection {
   std::string name;
   int line = 0;
-  std::optional<Location> images;  ///< IDX, IDX.gz, or a folder of PNG/JPEG (sub-folders are classes)
-  std::optional<Location> table;   ///< CSV, TSV, JSON lines
-  std::optional<Location> matrix;  ///< NPY or NPZ
-  std::optional<Location> labels;  ///< IDX, IDX.gz, NPY, or one label a line
-  std::string label;               ///< name of the label column of a table
-  std::vector<std::string> classes;  ///< class names, or label levels in order
-  std::string unit;                ///< column (or file) that names the unit of sampling
-  std::string from;                ///< take the rows from another set …
-  double share = 0;                ///< … this share of its units
+  std::optional<Location> images;     ///< IDX, IDX.gz, or a folder of PNG/JPEG (sub-folders are classes)
+  std::optional<Location> table;      ///< CSV, TSV, JSON lines
+  std::optional<Location> matrix;     ///< NPY or NPZ
+  std::optional<Location> labels;     ///< IDX, IDX.gz, NPY, or one label a line
+  std::string label;                  ///< name of the label column of a table
+  std::vector<std::string> classes;   ///< class names, or label levels in order
+  std::string unit;                   ///< column (or file) that names the unit of sampling
+  std::optional<Location> unit_file;  ///< the same as a file, for sets without a table
+  std::string from;                   ///< take the rows from another set …
+  double share = 0;                   ///< … this share of its units
   Role role = Role::kTest;
-  std::map<std::string, Value> options;  ///< reader options: separator, missing, header, types.*, limit
+  std::map<std::string, Value> options;  ///< reader options: separator, missing, header, types.COLUMN, limit, ...
 };
 
 struct PredictionsSection {
@@ -81,9 +83,9 @@ struct ClaimSection {
   std::string no_worse_than;  ///< a run id or name
   double margin = 0;
   double confidence = 0.95;
-  std::string severity = "fail";     ///< fail, warn
+  std::string severity = "fail";      ///< fail, warn
   std::string population = "source";  ///< source, these
-  std::string sampling = "fixed";    ///< fixed, anytime
+  std::string sampling = "fixed";     ///< fixed, anytime
 };
 
 struct WaiverSection {
@@ -103,8 +105,8 @@ struct ArgumentSection {
   std::string text;
   std::vector<std::string> supported_by;  ///< claims or argument ids
   std::vector<std::string> in_context_of;
-  std::vector<std::string> challenges;    ///< for defeaters: what they attack
-  std::string rule = "all";               ///< all, or "k-of-n" as "2"
+  std::vector<std::string> challenges;  ///< for defeaters: what they attack
+  std::string rule = "all";             ///< all, or "k-of-n" as "2"
 };
 
 struct GuardSection {
@@ -120,6 +122,7 @@ struct OtherSection {
   std::string name;
   int line = 0;
   std::map<std::string, Value> keys;
+  std::map<std::string, Location> paths;  ///< those of the keys that are paths, resolved
 };
 
 struct Manifest {
@@ -150,6 +153,17 @@ struct ManifestOptions {
 ///         leaves the folder, duplicate id, reference to a section that is not there. All problems found are reported
 ///         at once, one a line, in `message`.
 base::Result<Manifest> read_manifest(const std::string& path, const ManifestOptions& options = {});
-base::Result<Manifest> parse_manifest(std::string_view text, const std::string& path, const ManifestOptions& options = {});
+base::Result<Manifest> parse_manifest(std::string_view text, const std::string& path,
+                                      const ManifestOptions& options = {});
+
+/// Kinds of sections, in the order of the documentation: "system", "model", "data", ..., "guard".
+std::vector<std::string> manifest_sections();
+
+/// What a kind of section is for and which keys it takes, as plain text for a terminal; empty for an unknown kind.
+std::string manifest_help(std::string_view kind);
+
+/// The manifest's JSON Schema (draft 2020-12), from the same tables as the reader. Kept as
+/// docs/schema/manifest.schema.json.
+std::string manifest_schema();
 
 }  // namespace plumbline::data

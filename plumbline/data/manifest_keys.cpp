@@ -1,0 +1,410 @@
+#include "plumbline/data/manifest_keys.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "plumbline/data/manifest.hpp"
+
+namespace plumbline::data {
+namespace {
+
+using enum KeyType;
+
+std::vector<SectionSpec> make_specs() {
+  const std::vector<std::string_view> roles = {"train", "calibration", "test", "out-of-distribution"};
+  const std::vector<std::string_view> outputs = {"logits", "probabilities", "scores"};
+  std::vector<SectionSpec> s;
+  s.push_back({"system",
+               SectionForm::kSingle,
+               "The system under assessment.",
+               {{"name", kText, true, "what reports call the system"},
+                {"seed", kInteger, false, "seed of every random stream (default 0)"},
+                {"examples",
+                 kText,
+                 false,
+                 "which rows may reach the report; default: none for tables, full for images",
+                 {"none", "blurred", "full"}},
+                {"selection_budget", kInteger, false,
+                 "distinct models on one test set before its claims are marked as selected (default 10)"}}});
+  s.push_back(
+      {"model",
+       SectionForm::kNamed,
+       "A model. Exactly one of path, endpoint and callable.",
+       {{"path", kPath, false, "ONNX file, TorchScript file (with trusted = true), or a built-in network's checkpoint"},
+        {"endpoint", kText, false, "http(s)://host:port/path of a model server"},
+        {"callable", kText, false, "\"module:function\", run in a Python process of its own"},
+        {"python_path", kPath, false, "folder with the callable's module"},
+        {"version", kText, false, "declared version of an endpoint or callable; part of its hash"},
+        {"task", kText, false, "default classification", {"classification", "regression"}},
+        {"output", kText, true, "what the output columns are", outputs},
+        {"features", kText, false, "a tensor's name, \"inputs\" or \"pca:N\""},
+        {"trusted", kFlag, false, "required for TorchScript, which is code"},
+        {"classes", kInteger, false, "number of outputs; required for endpoints and callables"},
+        {"input_shape", kNumbers, false,
+         "shape of one row, for example [1, 28, 28]; required for endpoints and callables"},
+        {"input",
+         kTable,
+         false,
+         "how images become input rows",
+         {},
+         {{"range", kPair, false, "values of bytes 0 and 255 (default [0, 1])"},
+          {"layout", kText, false, "default NCHW", {"NCHW", "NHWC", "flat"}},
+          {"mean", kNumbers, false, "per channel, subtracted after the range"},
+          {"deviation", kNumbers, false, "per channel, divided by after the mean"}}},
+        {"columns", kTexts, false, "a table's input columns in order (default: all of the train set)"}}});
+  s.push_back(
+      {"data",
+       SectionForm::kNamed,
+       "A data set: images, a table, a matrix, or a share of another set. The role defaults to the section's name when "
+       "that is train, calibration or test.",
+       {{"images", kPath, false, "IDX file (plain or gzip), or a folder of PNG and JPEG whose sub-folders are classes"},
+        {"table", kPath, false, "CSV, TSV or JSON lines; beside images or a matrix: columns that describe its rows"},
+        {"matrix", kPath, false, "NPY or NPZ, one row an example"},
+        {"labels", kPath, false, "IDX, NPY, or text with one label a line"},
+        {"label", kText, false, "the table's label column"},
+        {"classes", kTexts, false, "label levels in order; sets without it take the train set's"},
+        {"unit", kText, false, "column, or file with one value a line, that names the unit of sampling"},
+        {"from", kText, false, "takes its rows from this set, which loses them"},
+        {"share", kNumber, false, "share of the donor's units, in (0, 1)"},
+        {"role", kText, false, "what the set is for", roles},
+        {"limit", kInteger, false, "read the first rows only"},
+        {"format", kText, false, "of the table, when its name does not say", {"csv", "tsv", "jsonl"}},
+        {"separator", kText, false, "one character, or \"tab\" (default: found out)"},
+        {"header", kFlag, false, "the first line names the columns (default true)"},
+        {"names", kTexts, false, "column names of a table without header"},
+        {"missing", kTexts, false, "cells that mean missing (default \"\", NA, NaN, ?)"},
+        {"comment", kText, false, "lines that begin with this are skipped"},
+        {"strip", kText, false, "characters removed from the end of each label"},
+        {"drop", kTexts, false, "columns to leave out"},
+        {"types", kTextTable, false, "column = number, category or text (default: found out)"},
+        {"array", kText, false, "member of an NPZ with several arrays"},
+        {"size", kPair, false, "[height, width] that images of a folder are scaled to (default: all must agree)"},
+        {"channels", kInteger, false, "1 or 3: grey or colour for images of a folder (default: as the first image)"}}});
+  s.push_back({"predictions",
+               SectionForm::kNamed,
+               "Stored predictions of a model, one row per row of a data set.",
+               {{"model", kText, false, "whose predictions (default: the section's name); needs no [model] section"},
+                {"data", kText, true, "of which data set"},
+                {"path", kPath, true, "CSV, NPY, NPZ or JSON lines"},
+                {"output", kText, true, "what the columns are", outputs}}});
+  s.push_back(
+      {"check", SectionForm::kOpen, "Parameters of a check: [check.\"room.name\"]. See `plumbline checks show`.", {}});
+  s.push_back({"claim",
+               SectionForm::kList,
+               "What must hold. Exactly one of at_least, at_most, within and no_worse_than.",
+               {{"id", kText, true, "unique"},
+                {"text", kText, false, "the claim in words"},
+                {"check", kText, true, "which check gives the evidence"},
+                {"metric", kText, true, "which of its figures"},
+                {"where", kTextTable, false, "which part: data, slice, detector, ..."},
+                {"at_least", kNumber, false, "threshold"},
+                {"at_most", kNumber, false, "threshold"},
+                {"within", kPair, false, "[low, high]"},
+                {"no_worse_than", kText, false, "a run; paired comparison"},
+                {"margin", kNumber, false, "of no_worse_than (default 0)"},
+                {"confidence", kNumber, false,
+                 "above 0.5; above 0.999 only with sampling = \"anytime\" or population = \"these\" (default 0.95)"},
+                {"severity", kText, false, "default fail", {"fail", "warn"}},
+                {"population",
+                 kText,
+                 false,
+                 "the source the rows were drawn from, or these rows themselves (default source)",
+                 {"source", "these"}},
+                {"sampling",
+                 kText,
+                 false,
+                 "anytime: bounds that survive looking again (default fixed)",
+                 {"fixed", "anytime"}}}});
+  s.push_back({"argument",
+               SectionForm::kNamed,
+               "A node of the argument that groups claims.",
+               {{"kind",
+                 kText,
+                 true,
+                 "what the node is",
+                 {"goal", "strategy", "context", "assumption", "justification", "defeater"}},
+                {"text", kText, true, "in words"},
+                {"supported_by", kTexts, false, "claims or nodes"},
+                {"in_context_of", kTexts, false, "context, assumption and justification nodes"},
+                {"challenges", kTexts, false, "what a defeater attacks"},
+                {"rule", kText, false, "\"all\", or how many of supported_by are needed, as \"2\" (default all)"}}});
+  s.push_back({"waiver",
+               SectionForm::kNamed,
+               "A claim set aside for a while. It never changes a verdict.",
+               {{"claim", kText, true, "which claim"},
+                {"owner", kText, true, "who answers for it"},
+                {"reason", kText, true, "why"},
+                {"expires", kText, true, "date, YYYY-MM-DD"}}});
+  s.push_back({"guard",
+               SectionForm::kSingle,
+               "The runtime that decides with uncertainty.",
+               {{"case", kText, false, "\"STORE#RUN\" whose claims must be supported before it starts"},
+                {"model", kText, false, "which model decides"},
+                {"calibration", kText, false, "data set of its thresholds"},
+                {"listen", kText, false, "address and port"},
+                {"log", kPath, false, "append-only decision log"},
+                {"store", kText, false, "where replicas share state"},
+                {"overseer", kText, false, "who answers questions"},
+                {"policy", kText, false, "decision rule"},
+                {"fallback", kText, false, "what is done when nobody answers"},
+                {"deadline_ms", kInteger, false, "longest wait for an answer"},
+                {"max_queue", kInteger, false, "open questions at most"},
+                {"budget", kNumber, false, "cost of questions at most"},
+                {"alpha", kNumber, false, "error level of its sets and p-values"},
+                {"accept", kTexts, false, "claims accepted although they are not supported"}}});
+  const auto generic = [&](std::string_view kind, std::string_view help, std::vector<KeySpec> keys) {
+    s.push_back({kind, SectionForm::kNamed, help, std::move(keys), true});
+  };
+  generic("reward", "A reward function, or evidence about one.",
+          {{"path", kPath, false, "model or table of the reward"},
+           {"kind", kText, false, "linear, network, table, machine, endpoint"},
+           {"weights", kNumbers, false, "of a linear reward"},
+           {"features", kTexts, false, "names of its features"},
+           {"preferences", kText, false, "section it is learned from"},
+           {"demonstrations", kText, false, "log section it is learned from"},
+           {"proxy", kFlag, false, "the reward is a proxy for something unobserved"},
+           {"prior", kText, false, "over its weights"},
+           {"rationality", kNumber, false, "of the people it is learned from"},
+           {"discount", kNumber, false, "per step"},
+           {"words", kText, false, "the goal in plain words"},
+           {"unit", kText, false, "of the reward"},
+           {"trusted", kFlag, false, "required where the file is code"}});
+  generic("preferences", "Comparisons, rankings or ratings by people.",
+          {{"path", kPath, true, "CSV or JSON lines"},
+           {"kind", kText, false, "what a row is", {"comparison", "ranking", "rating", "correction", "approval"}},
+           {"left", kText, false, "column of the first option"},
+           {"right", kText, false, "column of the second option"},
+           {"choice", kText, false, "column of the answer"},
+           {"rating", kText, false, "column of the rating"},
+           {"rater", kText, false, "column that names the person"},
+           {"item", kText, false, "column that names the question"},
+           {"context", kTexts, false, "columns that describe the situation"},
+           {"time", kText, false, "column of the time"},
+           {"unit", kText, false, "column that names the unit of sampling"},
+           {"data", kText, false, "data set that the options come from"},
+           {"role", kText, false, "what the set is for", roles},
+           {"from", kText, false, "takes its rows from this section"},
+           {"share", kNumber, false, "share of the donor's units"},
+           {"limit", kInteger, false, "read the first rows only"}});
+  generic("world", "An environment with an observed and a hidden performance.",
+          {{"family", kText, false, "name of a built-in family"},
+           {"path", kPath, false, "a world in a file"},
+           {"size", kInteger, false, "of the world"},
+           {"dial", kNumber, false, "capability dial"},
+           {"horizon", kInteger, false, "steps"},
+           {"discount", kNumber, false, "per step"},
+           {"episodes", kInteger, false, "how many are played"},
+           {"seed", kInteger, false, "of the world alone"},
+           {"reward", kText, false, "section of the observed reward"},
+           {"oversight", kText, false, "channel"},
+           {"options", kTextTable, false, "of the family"}});
+  generic("policy", "A decision rule or a learned policy.",
+          {{"path", kPath, false, "of a learned policy"},
+           {"model", kText, false, "model section that it decides with"},
+           {"kind", kText, false,
+            "softmax, greedy, expected_value, cvar, maximin, regret, quantilizer, abstain, table, endpoint"},
+           {"world", kText, false, "world section that it acts in"},
+           {"reward", kText, false, "reward section that it optimises"},
+           {"log", kText, false, "log section that it was recorded in"},
+           {"base", kText, false, "policy that it starts from"},
+           {"fallback", kText, false, "policy that it falls back to"},
+           {"epsilon", kNumber, false, "share of random actions"},
+           {"temperature", kNumber, false, "of a softmax"},
+           {"quantile", kNumber, false, "of a quantilizer"},
+           {"threshold", kNumber, false, "of an abstaining rule"},
+           {"endpoint", kText, false, "http(s) address"},
+           {"trusted", kFlag, false, "required where the file is code"}});
+  generic("log", "Logged decisions with propensities.",
+          {{"path", kPath, true, "JSON lines or CSV"},
+           {"format", kText, false, "of the file", {"csv", "jsonl", "vw"}},
+           {"policy", kText, false, "policy section that wrote it"},
+           {"context", kTexts, false, "columns of the context"},
+           {"options", kText, false, "column of the options"},
+           {"action", kText, false, "column of the action taken"},
+           {"propensity", kText, false, "column of its probability"},
+           {"reward", kText, false, "column of the reward"},
+           {"time", kText, false, "column of the time"},
+           {"unit", kText, false, "column that names the unit of sampling"},
+           {"treatment", kText, false, "column of the treatment"},
+           {"outcome", kText, false, "column of the outcome"},
+           {"instrument", kText, false, "column of the instrument"},
+           {"running", kText, false, "column of the running variable"},
+           {"cutoff", kNumber, false, "of the running variable"},
+           {"role", kText, false, "what the set is for", roles},
+           {"from", kText, false, "takes its rows from this section"},
+           {"share", kNumber, false, "share of the donor's units"},
+           {"limit", kInteger, false, "read the first rows only"}});
+  generic("component", "A part of a larger system.",
+          {{"model", kText, false, "model section"},
+           {"policy", kText, false, "policy section"},
+           {"path", kPath, false, "its artifact"},
+           {"owner", kText, false, "who answers for it"},
+           {"version", kText, false, "declared version"},
+           {"inputs", kTexts, false, "names of what it reads"},
+           {"outputs", kTexts, false, "names of what it writes"},
+           {"upstream", kTexts, false, "components that it depends on"},
+           {"objective", kText, false, "what it is optimised for"},
+           {"data", kText, false, "data set that it is judged on"},
+           {"contract",
+            kTable,
+            false,
+            "what it assumes and guarantees",
+            {},
+            {{"assumes", kTexts, false, "conditions on its inputs"},
+             {"guarantees", kTexts, false, "conditions on its outputs"},
+             {"check", kText, false, "check that tests the guarantee"},
+             {"metric", kText, false, "figure of that check"},
+             {"at_least", kNumber, false, "threshold"},
+             {"at_most", kNumber, false, "threshold"},
+             {"confidence", kNumber, false, "of the guarantee"},
+             {"data", kText, false, "data set that it is tested on"},
+             {"owner", kText, false, "who answers for it"}}}});
+  generic("graph", "A causal graph.",
+          {{"path", kPath, false, "BIF, DOT or edge list"},
+           {"format", kText, false, "of the file", {"bif", "dot", "edges"}},
+           {"nodes", kTexts, false, "variables"},
+           {"edges", kTexts, false, "\"cause -> effect\""},
+           {"latent", kTexts, false, "unobserved variables"},
+           {"treatment", kText, false, "variable that is set"},
+           {"outcome", kText, false, "variable that is asked about"},
+           {"adjust", kTexts, false, "variables to adjust for"},
+           {"data", kText, false, "data or log section with its columns"}});
+  return s;
+}
+
+nlohmann::ordered_json key_schema(const KeySpec& key);
+
+nlohmann::ordered_json object_schema(std::span<const KeySpec> keys) {
+  nlohmann::ordered_json object = {{"type", "object"}, {"additionalProperties", false}};
+  nlohmann::ordered_json properties = nlohmann::ordered_json::object();
+  nlohmann::ordered_json required = nlohmann::ordered_json::array();
+  for (const KeySpec& key : keys) {
+    properties[std::string(key.name)] = key_schema(key);
+    if (key.required) required.push_back(key.name);
+  }
+  object["properties"] = std::move(properties);
+  if (!required.empty()) object["required"] = std::move(required);
+  return object;
+}
+
+nlohmann::ordered_json key_schema(const KeySpec& key) {
+  nlohmann::ordered_json schema;
+  switch (key.type) {
+    case kText:
+    case kPath: schema = {{"type", "string"}}; break;
+    case kFlag: schema = {{"type", "boolean"}}; break;
+    case kInteger: schema = {{"type", "integer"}}; break;
+    case kNumber: schema = {{"type", "number"}}; break;
+    case kTexts: schema = {{"type", "array"}, {"items", {{"type", "string"}}}}; break;
+    case kNumbers: schema = {{"type", "array"}, {"items", {{"type", "number"}}}}; break;
+    case kPair: schema = {{"type", "array"}, {"items", {{"type", "number"}}}, {"minItems", 2}, {"maxItems", 2}}; break;
+    case kTextTable: schema = {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}}; break;
+    case kTable: schema = object_schema(key.keys); break;
+    case kAny: schema = nlohmann::ordered_json::object(); break;
+  }
+  if (!key.choices.empty()) schema["enum"] = std::vector<std::string>(key.choices.begin(), key.choices.end());
+  schema["description"] = key.help;
+  return schema;
+}
+
+std::string_view type_words(KeyType type) {
+  switch (type) {
+    case kText: return "text";
+    case kPath: return "path";
+    case kFlag: return "true or false";
+    case kInteger: return "integer";
+    case kNumber: return "number";
+    case kTexts: return "list of texts";
+    case kNumbers: return "list of numbers";
+    case kPair: return "[number, number]";
+    case kTextTable: return "{key = \"text\"}";
+    case kTable: return "table";
+    case kAny: return "value";
+  }
+  return "value";
+}
+
+void add_help(std::string& out, std::span<const KeySpec> keys, std::string_view prefix) {
+  for (const KeySpec& key : keys) {
+    const std::string name = fmt::format("{}{}", prefix, key.name);
+    if (key.type == kTable) {
+      add_help(out, key.keys, name + ".");
+      continue;
+    }
+    std::string choices;
+    for (const std::string_view c : key.choices) choices += fmt::format("{}{}", choices.empty() ? ": " : ", ", c);
+    out += fmt::format("  {:<18} {}{}. {}{}\n", name, type_words(key.type), choices, key.help,
+                       key.required ? " (required)" : "");
+  }
+}
+
+}  // namespace
+
+std::span<const SectionSpec> section_specs() {
+  static const std::vector<SectionSpec> specs = make_specs();
+  return specs;
+}
+
+const SectionSpec* find_section(std::string_view kind) {
+  for (const SectionSpec& spec : section_specs()) {
+    if (spec.kind == kind) return &spec;
+  }
+  return nullptr;
+}
+
+const KeySpec* find_key(std::span<const KeySpec> keys, std::string_view name) {
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const KeySpec& key) { return key.name == name; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> manifest_sections() {
+  std::vector<std::string> kinds;
+  for (const SectionSpec& spec : section_specs()) kinds.emplace_back(spec.kind);
+  return kinds;
+}
+
+std::string manifest_help(std::string_view kind) {
+  const SectionSpec* const spec = find_section(kind);
+  if (spec == nullptr) return {};
+  std::string title;
+  switch (spec->form) {
+    case SectionForm::kSingle: title = fmt::format("[{}]", kind); break;
+    case SectionForm::kNamed: title = fmt::format("[{}.NAME]", kind); break;
+    case SectionForm::kList: title = fmt::format("[[{}]]", kind); break;
+    case SectionForm::kOpen: title = fmt::format("[{}.\"ID\"]", kind); break;
+  }
+  std::string out = fmt::format("{}  {}\n", title, spec->help);
+  add_help(out, spec->keys, "");
+  return out;
+}
+
+std::string manifest_schema() {
+  nlohmann::ordered_json schema = {
+      {"$schema", "https://json-schema.org/draft/2020-12/schema"},
+      {"title", "Plumbline manifest"},
+      {"description", "system.toml, read as JSON: which models, which data, what is claimed."},
+      {"type", "object"},
+      {"additionalProperties", false}};
+  nlohmann::ordered_json properties = nlohmann::ordered_json::object();
+  for (const SectionSpec& spec : section_specs()) {
+    nlohmann::ordered_json section =
+        spec.form == SectionForm::kOpen ? nlohmann::ordered_json{{"type", "object"}} : object_schema(spec.keys);
+    nlohmann::ordered_json outer;
+    switch (spec.form) {
+      case SectionForm::kSingle: outer = std::move(section); break;
+      case SectionForm::kNamed:
+      case SectionForm::kOpen: outer = {{"type", "object"}, {"additionalProperties", std::move(section)}}; break;
+      case SectionForm::kList: outer = {{"type", "array"}, {"items", std::move(section)}}; break;
+    }
+    outer["description"] = spec.help;
+    properties[std::string(spec.kind)] = std::move(outer);
+  }
+  schema["properties"] = std::move(properties);
+  schema["required"] = {"system"};
+  return schema.dump(2) + "\n";
+}
+
+}  // namespace plumbline::data
