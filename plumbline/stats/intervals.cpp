@@ -1,8 +1,12 @@
 #include "plumbline/stats/intervals.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -220,24 +224,41 @@ base::Result<Estimate> empirical_bernstein(std::span<const double> values, doubl
   return estimate;
 }
 
-base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b) {
-  PL_CHECK(base::check_at_least("difference_of_means", "size of a", static_cast<std::ptrdiff_t>(a.size()), 2));
-  PL_CHECK(base::check_at_least("difference_of_means", "size of b", static_cast<std::ptrdiff_t>(b.size()), 2));
-  PL_CHECK(base::check_all_finite("difference_of_means", "a", a));
-  PL_CHECK(base::check_all_finite("difference_of_means", "b", b));
-  const Moments ma = moments(a);
-  const Moments mb = moments(b);
-  const double va = ma.variance / static_cast<double>(a.size());
-  const double vb = mb.variance / static_cast<double>(b.size());
-  const double down = va * va / static_cast<double>(a.size() - 1) + vb * vb / static_cast<double>(b.size() - 1);
-  Estimate estimate;
-  estimate.value = ma.mean - mb.mean;
-  estimate.n = estimate.n_effective = static_cast<double>(a.size() + b.size());
-  estimate.method = "welch t";
-  estimate.assumptions = {"rows are independent"};
-  set_t_bounds(estimate, std::sqrt(va + vb), down > 0 ? (va + vb) * (va + vb) / down : 1,
-               static_cast<double>(std::min(a.size(), b.size())));
-  return estimate;
+base::Result<Comparison> compare_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a,
+                                       std::span<const int> units_b) {
+  std::array<RatioFit, 2> fits;
+  bool clustered = false;
+  for (const int arm : {0, 1}) {
+    const std::span<const double> values = arm == 0 ? a : b;
+    const std::string name = arm == 0 ? "a" : "b";
+    PL_CHECK(base::check_at_least("compare_means", "size of " + name, static_cast<std::ptrdiff_t>(values.size()), 2));
+    PL_CHECK(base::check_all_finite("compare_means", name, values));
+    PL_TRY(const UnitIndex index, group_units(arm == 0 ? units_a : units_b, values.size()));
+    PL_CHECK(base::check_at_least("compare_means", "units of " + name, static_cast<std::ptrdiff_t>(index.count()), 2));
+    fits[static_cast<std::size_t>(arm)] = ratio_of_totals(values, index);
+    clustered = clustered || index.count() < values.size();
+  }
+  const auto [va, vb] = std::pair(fits[0].variance, fits[1].variance);
+  const double down = va * va / (fits[0].units - 1) + vb * vb / (fits[1].units - 1);
+  const double degrees = down > 0 ? (va + vb) * (va + vb) / down : 1;
+  const double error = std::sqrt(va + vb);
+  Comparison result;
+  Estimate& estimate = result.difference;
+  estimate.value = fits[0].value - fits[1].value;
+  estimate.n = static_cast<double>(a.size() + b.size());
+  estimate.n_effective = clustered ? fits[0].units + fits[1].units : estimate.n;
+  estimate.method = clustered ? "welch t over units" : "welch t";
+  estimate.assumptions = {clustered ? "units are independent and drawn alike" : "rows are independent"};
+  if (clustered) estimate.unit_of_sampling = "unit";
+  set_t_bounds(estimate, error, degrees, std::min(fits[0].units, fits[1].units));
+  result.p_value = error > 0 ? t_two_sided(estimate.value / error, degrees) : std::numeric_limits<double>::quiet_NaN();
+  return result;
+}
+
+base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a,
+                                           std::span<const int> units_b) {
+  PL_TRY(Comparison result, compare_means(a, b, units_a, units_b));
+  return std::move(result.difference);
 }
 
 }  // namespace plumbline::stats

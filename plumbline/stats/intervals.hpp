@@ -52,7 +52,20 @@ base::Result<Estimate> stratified_mean(std::span<const double> values, std::span
 /// Source    Maurer and Pontil 2009, theorem 4.
 base::Result<Estimate> empirical_bernstein(std::span<const double> values, double low, double high);
 
-/// Difference of two independent means a - b, Welch's t. Errors as `mean`.
-base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b);
+/// A difference with the p-value of "there is none".
+struct Comparison {
+  Estimate difference;
+  double p_value = 1;  ///< two-sided; NaN where the samples show no spread
+};
+
+/// Difference of two independent means a - b: Welch's t over rows, or over unit totals (ratio estimators) where units are
+/// given. This is the comparison of two arms that Plumbline itself uses.
+/// Shapes    units of each arm empty or of the arm's size; an id that occurs in both arms is two units.
+/// Errors    as `mean`, for either arm. Outcome: no spread in either arm gives no bounds, with a warning.
+/// Source    Welch 1947; Satterthwaite 1946.
+base::Result<Comparison> compare_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a = {},
+                                       std::span<const int> units_b = {});
+base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a = {},
+                                           std::span<const int> units_b = {});
 
 }  // namespace plumbline::stats
