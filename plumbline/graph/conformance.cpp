@@ -72,11 +72,13 @@ CaseResult run_set(const fs::path& folder, const Graph& graph, bool limited, con
   }
   const auto outputs = run(graph, inputs);
   if (!outputs) {
-    if (outputs.error().code == base::Code::kUnsupported && limited) return {Verdict::kNotApplicable, outputs.error().message};
+    if (outputs.error().code == base::Code::kUnsupported && limited)
+      return {Verdict::kNotApplicable, outputs.error().message};
     return {Verdict::kFailed, outputs.error().text()};
   }
   const auto output_files = samples(folder, "output");
-  if (output_files.size() != graph.outputs.size()) return {Verdict::kFailed, "the case holds another number of outputs"};
+  if (output_files.size() != graph.outputs.size())
+    return {Verdict::kFailed, "the case holds another number of outputs"};
   for (std::size_t i = 0; i < output_files.size(); ++i) {
     const auto want = parse_tensor(read_all(output_files[i]));
     if (!want) return {Verdict::kNotApplicable, want.error().message};
@@ -122,7 +124,8 @@ std::string ConformanceReport::text() const {
     text += fmt::format("{}: {} cases, {} passed", name, row.cases, row.passed);
     if (!row.failures.empty()) text += fmt::format(", {} failed", row.failures.size());
     text += '\n';
-    for (const auto& [reason, count] : row.not_applicable) text += fmt::format("    not applicable ({}): {}\n", count, reason);
+    for (const auto& [reason, count] : row.not_applicable)
+      text += fmt::format("    not applicable ({}): {}\n", count, reason);
     for (const std::string& failure : row.failures) text += fmt::format("    FAILED {}\n", failure);
   }
   if (!without.empty()) text += fmt::format("no case: {}\n", fmt::join(without, " "));
@@ -136,7 +139,8 @@ base::Result<ConformanceReport> run_conformance(const std::string& folder, const
   for (const auto& entry : fs::directory_iterator(folder, trouble)) {
     if (fs::exists(entry.path() / "model.onnx")) cases.push_back(entry.path());
   }
-  if (trouble || cases.empty()) return base::make_error(base::Code::kIo, "is not a folder of conformance cases", folder);
+  if (trouble || cases.empty())
+    return base::make_error(base::Code::kIo, "is not a folder of conformance cases", folder);
   std::sort(cases.begin(), cases.end());
 
   ConformanceReport report;

@@ -13,11 +13,11 @@
 namespace plumbline::graph {
 
 /// Runs a graph on inputs and returns at least the graph outputs, by name.
-using Executor =
-    std::function<base::Result<std::map<std::string, Tensor>>(const Graph&, const std::map<std::string, Tensor>& inputs)>;
+using Executor = std::function<base::Result<std::map<std::string, Tensor>>(
+    const Graph&, const std::map<std::string, Tensor>& inputs)>;
 
 struct ConformanceRow {
-  int cases = 0;   ///< cases that hold the operator
+  int cases = 0;  ///< cases that hold the operator
   int passed = 0;
   std::map<std::string, int> not_applicable;  ///< reason -> cases
   std::vector<std::string> failures;          ///< "test_conv: output y differs at element 3: 1 against 2"
@@ -27,9 +27,10 @@ struct ConformanceReport {
   int cases = 0;
   int passed = 0;
   int not_applicable = 0;
-  std::vector<std::string> failures;              ///< one line a failing case
+  std::vector<std::string> failures;                ///< one line a failing case
   std::map<std::string, ConformanceRow> operators;  ///< every operator of supported_operators(), also with no case
-  /// One line an operator: "Conv: 8 cases, 8 passed"; reasons indented below; operators without a case on the last line.
+  /// One line an operator: "Conv: 8 cases, 8 passed"; reasons indented below; operators without a case on the last
+  /// line.
   std::string text() const;
 };
 
@@ -40,9 +41,9 @@ struct ConformanceTolerance {
   double absolute = 1e-7;
 };
 
-/// A case is not applicable when it holds an operator, element type or opset that the importer does not hold, or when the
-/// executor refuses it as kUnsupported and the operators' `limits` say that something is not held. All else must pass.
-/// Errors kIo: `folder` is not a folder with cases.
+/// A case is not applicable when it holds an operator, element type or opset that the importer does not hold, or when
+/// the executor refuses it as kUnsupported and the operators' `limits` say that something is not held. All else must
+/// pass. Errors kIo: `folder` is not a folder with cases.
 base::Result<ConformanceReport> run_conformance(const std::string& folder, const Executor& run,
                                                 const ConformanceTolerance& tolerance = {});
 

@@ -26,7 +26,8 @@ struct Window {
 };
 
 Shape spatial(const Tensor& x) {
-  if (x.shape.size() < 3) fail(Code::kShape, fmt::format("input has shape {}, expected at least 3 axes", shape_text(x.shape)));
+  if (x.shape.size() < 3)
+    fail(Code::kShape, fmt::format("input has shape {}, expected at least 3 axes", shape_text(x.shape)));
   return {x.shape.begin() + 2, x.shape.end()};
 }
 
@@ -347,7 +348,8 @@ Tensors max_pool(const Call& call) {
           const auto value = from[i + j * step];
           if (!(value > to[o + j]) && value == value) continue;  // NaN is passed on
           to[o + j] = value;
-          if (call.wants(1)) indices.integers[static_cast<std::size_t>(plane * windows + o + j)] = index_of(plane, i + j * step);
+          if (call.wants(1))
+            indices.integers[static_cast<std::size_t>(plane * windows + o + j)] = index_of(plane, i + j * step);
         }
       });
     }
@@ -378,7 +380,8 @@ Tensors global_pool(const Call& call, double start, Fold fold, bool average) {
 }
 
 Tensors global_average_pool(const Call& call) {
-  return global_pool(call, 0.0, [](double a, double b) { return a + b; }, true);
+  return global_pool(
+      call, 0.0, [](double a, double b) { return a + b; }, true);
 }
 Tensors global_max_pool(const Call& call) {
   return global_pool(
@@ -389,7 +392,8 @@ Tensors global_max_pool(const Call& call) {
 const Operator kOperators[] = {
     {"AveragePool", 7, "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides", average_pool},
     {"Conv", 1, "auto_pad dilations group kernel_shape pads strides", conv},
-    {"ConvTranspose", 1, "auto_pad dilations group kernel_shape output_padding output_shape pads strides", conv_transpose},
+    {"ConvTranspose", 1, "auto_pad dilations group kernel_shape output_padding output_shape pads strides",
+     conv_transpose},
     {"GlobalAveragePool", 1, "", global_average_pool},
     {"GlobalMaxPool", 1, "", global_max_pool},
     {"MaxPool", 1, "auto_pad ceil_mode dilations kernel_shape pads storage_order strides", max_pool},

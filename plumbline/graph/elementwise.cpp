@@ -36,8 +36,8 @@ Tensors map_any(const Call& call, F f, G g) {
 
 /// out[i] = f(a[i], b[i]) with broadcasting; a, b and out are the tensors' value arrays.
 template <class A, class B, class R, class F>
-void zip(const Shape& shape, const std::vector<A>& a, const Shape& a_shape, const std::vector<B>& b, const Shape& b_shape,
-         std::vector<R>& out, F f) {
+void zip(const Shape& shape, const std::vector<A>& a, const Shape& a_shape, const std::vector<B>& b,
+         const Shape& b_shape, std::vector<R>& out, F f) {
   if (a_shape == shape && b_shape == shape) {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = f(a[i], b[i]);
     return;
@@ -346,7 +346,8 @@ const Operator kOperators[] = {
     {"Clip", 6, "min max", clip},
     {"Cos", 7, "", [](const Call& c) { return map_real(c, [](double x) { return std::cos(x); }); }},
     {"Div", 7, "", div},
-    {"Dropout", 7, "ratio seed", dropout, "inference: the input passes unchanged; training_mode is refused unless ratio is 0"},
+    {"Dropout", 7, "ratio seed", dropout,
+     "inference: the input passes unchanged; training_mode is refused unless ratio is 0"},
     {"Elu", 6, "alpha", elu},
     {"Equal", 7, "", [](const Call& c) { return compare(c, std::equal_to<>()); }, "no text tensors"},
     {"Erf", 9, "", [](const Call& c) { return map_real(c, [](double x) { return std::erf(x); }); }},

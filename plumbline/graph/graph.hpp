@@ -21,7 +21,7 @@ std::string_view type_name(Type type);
 struct Tensor {
   Type type = Type::kFloat;
   std::vector<std::int64_t> shape;
-  std::vector<double> reals;         ///< when is_real()
+  std::vector<double> reals;           ///< when is_real()
   std::vector<std::int64_t> integers;  ///< otherwise
 
   bool is_real() const { return type == Type::kFloat || type == Type::kDouble || type == Type::kFloat16; }

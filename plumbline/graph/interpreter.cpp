@@ -22,8 +22,8 @@ base::Status check_tensor(const std::string& name, const Tensor& tensor, std::ui
     size *= static_cast<std::uint64_t>(axis);
   }
   if (size != (tensor.is_real() ? tensor.reals.size() : tensor.integers.size())) {
-    return base::make_error(base::Code::kShape, fmt::format("shape {} and its values disagree", shape_text(tensor.shape)),
-                            place);
+    return base::make_error(base::Code::kShape,
+                            fmt::format("shape {} and its values disagree", shape_text(tensor.shape)), place);
   }
   return base::ok();
 }

@@ -108,7 +108,8 @@ Tensors matmul(const Call& call) {
     if (a.is_real()) {
       multiply_add(a.reals.data() + at * m * k, b.reals.data() + b_at[i], out.reals.data() + to, m, k, n);
     } else {
-      multiply_add_integers(a.integers.data() + at * m * k, b.integers.data() + b_at[i], out.integers.data() + to, m, k, n);
+      multiply_add_integers(a.integers.data() + at * m * k, b.integers.data() + b_at[i], out.integers.data() + to, m, k,
+                            n);
     }
     ++i;
   });
@@ -131,8 +132,8 @@ Tensors gemm(const Call& call) {
   Tensor out = call.make(a.type, {m, n});
   const std::vector<double> a_turned = trans_a ? transposed(a.reals.data(), k, m) : std::vector<double>{};
   const std::vector<double> b_turned = trans_b ? transposed(b.reals.data(), n, k) : std::vector<double>{};
-  multiply_add(trans_a ? a_turned.data() : a.reals.data(), trans_b ? b_turned.data() : b.reals.data(), out.reals.data(), m,
-               k, n);
+  multiply_add(trans_a ? a_turned.data() : a.reals.data(), trans_b ? b_turned.data() : b.reals.data(), out.reals.data(),
+               m, k, n);
   const double alpha = call.real("alpha", 1.0);
   if (alpha != 1.0) {
     for (double& value : out.reals) value *= alpha;

@@ -190,7 +190,8 @@ Tensors mean_variance_normalization(const Call& call) {
   std::vector<double> values;
   for_each_offset(kept, kept_strides, 0, [&](std::int64_t start) {
     values.clear();
-    for_each_offset(inner, inner_strides, start, [&](std::int64_t at) { values.push_back(x.reals[static_cast<std::size_t>(at)]); });
+    for_each_offset(inner, inner_strides, start,
+                    [&](std::int64_t at) { values.push_back(x.reals[static_cast<std::size_t>(at)]); });
     if (values.empty()) return;
     const Moments m = moments(values);
     for_each_offset(inner, inner_strides, start, [&](std::int64_t at) {

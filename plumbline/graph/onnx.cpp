@@ -126,7 +126,8 @@ void fill_raw(Tensor& tensor, int code, const char* bytes, std::size_t count) {
 
 /// Reads `length` bytes at `offset` of a file inside `folder`. The path is followed only when, after resolving symbolic
 /// links, it still lies in the folder.
-base::Result<std::string> external_bytes(const onnx::TensorProto& proto, const std::string& folder, std::uint64_t need) {
+base::Result<std::string> external_bytes(const onnx::TensorProto& proto, const std::string& folder,
+                                         std::uint64_t need) {
   if (folder.empty()) {
     return make_error(Code::kUnsupported, "external data, but the model was not read from a folder");
   }
@@ -162,7 +163,8 @@ base::Result<std::string> external_bytes(const onnx::TensorProto& proto, const s
   const fs::path root = fs::canonical(folder, trouble);
   if (trouble) return make_error(Code::kIo, fmt::format("cannot open folder {}", shown(folder)));
   const fs::path file = fs::canonical(root / relative, trouble);
-  const bool climbs = relative.is_absolute() || std::find(relative.begin(), relative.end(), fs::path("..")) != relative.end();
+  const bool climbs =
+      relative.is_absolute() || std::find(relative.begin(), relative.end(), fs::path("..")) != relative.end();
   const fs::path from_root = trouble ? fs::path() : file.lexically_relative(root);
   if (climbs || (!trouble && (from_root.empty() || *from_root.begin() == ".."))) {
     return make_error(Code::kValue, fmt::format("external data path {} leaves the model's folder", shown(location)), {},
@@ -174,7 +176,8 @@ base::Result<std::string> external_bytes(const onnx::TensorProto& proto, const s
   }
   const std::uint64_t size = fs::file_size(file, trouble);
   if (trouble || offset > size || need > size - offset) {
-    return make_error(Code::kParse, fmt::format("external data file {} ends before byte {}", shown(location), offset + need));
+    return make_error(Code::kParse,
+                      fmt::format("external data file {} ends before byte {}", shown(location), offset + need));
   }
   std::ifstream in(file, std::ios::binary);
   std::string bytes(need, '\0');
@@ -231,13 +234,16 @@ base::Result<Tensor> read_tensor(const onnx::TensorProto& proto, const std::stri
 
 base::Result<Attribute> read_attribute(const onnx::AttributeProto& proto, const std::string& folder,
                                        const OnnxLimits& limits) {
-  if (!proto.ref_attr_name().empty()) return make_error(Code::kUnsupported, "references to function attributes are not held");
+  if (!proto.ref_attr_name().empty())
+    return make_error(Code::kUnsupported, "references to function attributes are not held");
   switch (proto.type()) {
     case onnx::AttributeProto::FLOAT: return Attribute(static_cast<double>(proto.f()));
     case onnx::AttributeProto::INT: return Attribute(static_cast<std::int64_t>(proto.i()));
     case onnx::AttributeProto::STRING: return Attribute(proto.s());
-    case onnx::AttributeProto::FLOATS: return Attribute(std::vector<double>(proto.floats().begin(), proto.floats().end()));
-    case onnx::AttributeProto::INTS: return Attribute(std::vector<std::int64_t>(proto.ints().begin(), proto.ints().end()));
+    case onnx::AttributeProto::FLOATS:
+      return Attribute(std::vector<double>(proto.floats().begin(), proto.floats().end()));
+    case onnx::AttributeProto::INTS:
+      return Attribute(std::vector<std::int64_t>(proto.ints().begin(), proto.ints().end()));
     case onnx::AttributeProto::STRINGS:
       return Attribute(std::vector<std::string>(proto.strings().begin(), proto.strings().end()));
     case onnx::AttributeProto::TENSOR: {
@@ -297,7 +303,8 @@ base::Result<Tensor> constant_value(const Node& node) {
     return Tensor{
         .type = Type::kInt64, .shape = {static_cast<std::int64_t>(whole->size())}, .reals = {}, .integers = *whole};
   }
-  return make_error(Code::kUnsupported, fmt::format("a Constant with attribute {} is not held", shown(name)), node.place());
+  return make_error(Code::kUnsupported, fmt::format("a Constant with attribute {} is not held", shown(name)),
+                    node.place());
 }
 
 base::Result<std::int64_t> default_opset(const onnx::ModelProto& model, std::int64_t oldest) {
@@ -331,10 +338,11 @@ base::Result<std::vector<Node>> sorted(std::vector<Node> nodes, const std::set<s
       if (name.empty() || given.contains(name)) continue;
       const auto found = producer.find(name);
       if (found == producer.end()) {
-        return make_error(Code::kParse,
-                          fmt::format("input {} is neither an input of the graph, nor an initialiser, nor a node's output",
-                                      shown(name)),
-                          nodes[i].place());
+        return make_error(
+            Code::kParse,
+            fmt::format("input {} is neither an input of the graph, nor an initialiser, nor a node's output",
+                        shown(name)),
+            nodes[i].place());
       }
       readers[found->second].push_back(i);
       ++waiting[i];
@@ -370,16 +378,18 @@ base::Result<Node> read_node(const onnx::NodeProto& proto, std::size_t index, co
             .outputs = {proto.output().begin(), proto.output().end()},
             .attributes = {}};
   if (!proto.domain().empty() && proto.domain() != "ai.onnx") {
-    return make_error(Code::kUnsupported,
-                      fmt::format("operator {} of domain {} is not held", shown(proto.op_type()), shown(proto.domain())),
-                      node.place());
+    return make_error(
+        Code::kUnsupported,
+        fmt::format("operator {} of domain {} is not held", shown(proto.op_type()), shown(proto.domain())),
+        node.place());
   }
   if (find_operator(node.op) == nullptr) return check_node(node, kNewestOpset).error();
   for (const auto& attribute : proto.attribute()) {
     auto value = read_attribute(attribute, folder, limits);
     if (!value) return value.error().at(fmt::format("attribute {}", shown(attribute.name()))).at(node.place());
     if (!node.attributes.emplace(attribute.name(), std::move(value).value()).second) {
-      return make_error(Code::kParse, fmt::format("attribute {} is given twice", shown(attribute.name())), node.place());
+      return make_error(Code::kParse, fmt::format("attribute {} is given twice", shown(attribute.name())),
+                        node.place());
     }
   }
   return node;
@@ -392,8 +402,9 @@ base::Result<Graph> read_graph(const onnx::ModelProto& model, const std::string&
     return make_error(Code::kLimit, fmt::format("{} nodes, at most {}", proto.node_size(), limits.nodes));
   }
   if (model.functions_size() > 0) {
-    return make_error(Code::kUnsupported, fmt::format("function {} of the model is not held", shown(model.functions(0).name())),
-                      {}, "inline the model's functions when exporting");
+    return make_error(Code::kUnsupported,
+                      fmt::format("function {} of the model is not held", shown(model.functions(0).name())), {},
+                      "inline the model's functions when exporting");
   }
   if (proto.sparse_initializer_size() > 0) return make_error(Code::kUnsupported, "sparse initialisers are not held");
   Graph graph;
@@ -629,7 +640,8 @@ base::Status write_onnx(const Graph& graph, const std::string& path) {
   for (const auto& [name, tensor] : graph.initializers) {
     auto* to = proto->add_initializer();
     to->set_name(name);
-    if (auto done = write_tensor(tensor, *to); !done) return done.error().at(fmt::format("initialiser {}", shown(name)));
+    if (auto done = write_tensor(tensor, *to); !done)
+      return done.error().at(fmt::format("initialiser {}", shown(name)));
   }
   for (const Node& node : graph.nodes) {
     auto* to = proto->add_node();

@@ -41,5 +41,7 @@ struct OperatorInfo {
   std::string_view limits;  ///< what is not held, in words; empty = all of it
 };
 const std::vector<OperatorInfo>& supported_operators();
+/// The page docs/user/operators.md, from supported_operators().
+std::string operators_page();
 
 }  // namespace plumbline::graph

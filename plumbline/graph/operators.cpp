@@ -205,11 +205,30 @@ const std::vector<OperatorInfo>& supported_operators() {
   return rows;
 }
 
+std::string operators_page() {
+  const auto& rows = supported_operators();
+  std::string page = fmt::format(
+      "# ONNX operators\n\n"
+      "Models are read at opsets {} to {} (newer IR versions too). {} operators of the default domain are held; a model "
+      "with any other operator, with an attribute that an operator does not know, with functions or with control flow is "
+      "refused, and the message names the node. Element types: float, double, float16, bfloat16, int8, uint8, int32, int64, "
+      "bool.\n\n"
+      "Every operator runs over the ONNX project's own test cases in each executor. This page is written by the program "
+      "from its operator table.\n\n"
+      "| operator | opsets | not held, or held with limits |\n| --- | --- | --- |\n",
+      kOldestOpset, kNewestOpset, rows.size());
+  for (const OperatorInfo& row : rows) {
+    page += fmt::format("| {} | {} to {} | {} |\n", row.name, row.min_opset, row.max_opset, row.limits);
+  }
+  return page;
+}
+
 std::string shape_text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 Shape strides_of(const Shape& shape) {
   Shape strides(shape.size(), 1);
-  for (std::size_t i = shape.size(); i > 1; --i) strides[i - 2] = strides[i - 1] * std::max<std::int64_t>(shape[i - 1], 1);
+  for (std::size_t i = shape.size(); i > 1; --i)
+    strides[i - 2] = strides[i - 1] * std::max<std::int64_t>(shape[i - 1], 1);
   return strides;
 }
 
@@ -260,7 +279,8 @@ Tensor strided(const Call& call, const Tensor& from, const Shape& shape, const S
   Tensor out = call.make(from.type, shape);
   std::size_t i = 0;
   if (from.is_real()) {
-    for_each_offset(shape, strides, offset, [&](std::int64_t at) { out.reals[i++] = from.reals[static_cast<std::size_t>(at)]; });
+    for_each_offset(shape, strides, offset,
+                    [&](std::int64_t at) { out.reals[i++] = from.reals[static_cast<std::size_t>(at)]; });
   } else {
     for_each_offset(shape, strides, offset,
                     [&](std::int64_t at) { out.integers[i++] = from.integers[static_cast<std::size_t>(at)]; });
@@ -299,7 +319,8 @@ std::int64_t wrap(Type type, std::int64_t value) {
 }
 
 Tensor convert(const Call& call, const Tensor& tensor, Type type) {
-  if (type == Type::kString || tensor.type == Type::kString) fail(base::Code::kUnsupported, "text tensors are not held");
+  if (type == Type::kString || tensor.type == Type::kString)
+    fail(base::Code::kUnsupported, "text tensors are not held");
   Tensor out = call.make(type, tensor.shape);
   const auto size = static_cast<std::size_t>(tensor.size());
   constexpr double kEdge = 9223372036854775808.0;  // 2^63

@@ -1,7 +1,7 @@
 #pragma once
 /// What the operator sources share. Each source (elementwise.cpp, reduce.cpp, ...) holds its kernels and a table of
-/// them; operators.cpp joins the tables. A kernel reports bad input by fail(), which run_operator() turns into a Result:
-/// no exception leaves this room.
+/// them; operators.cpp joins the tables. A kernel reports bad input by fail(), which run_operator() turns into a
+/// Result: no exception leaves this room.
 
 #include <cstdint>
 #include <exception>
@@ -141,8 +141,8 @@ Tensor take(const Call& call, const Tensor& from, const Shape& shape, const std:
 
 /// Values as double whatever the type.
 std::vector<double> as_reals(const Tensor& tensor);
-/// `tensor` with its values converted to `type`: reals are truncated towards zero (saturating, NaN to 0), integers wrap,
-/// float16 rounds to nearest even; float keeps the double (the interpreter computes in double throughout).
+/// `tensor` with its values converted to `type`: reals are truncated towards zero (saturating, NaN to 0), integers
+/// wrap, float16 rounds to nearest even; float keeps the double (the interpreter computes in double throughout).
 Tensor convert(const Call& call, const Tensor& tensor, Type type);
 /// value modulo the width of an integer type; bool: value != 0.
 std::int64_t wrap(Type type, std::int64_t value);

@@ -79,17 +79,19 @@ base::Result<Program> Program::prepare(Graph graph) {
   if (graph.outputs.empty()) return make_error(Code::kUnsupported, "the graph has no output");
   const Port& port = graph.inputs[0];
   if (port.type != Type::kFloat && port.type != Type::kDouble && port.type != Type::kFloat16) {
-    return make_error(Code::kUnsupported, fmt::format("input '{}' is {}, expected a real type", port.name, type_name(port.type)));
+    return make_error(Code::kUnsupported,
+                      fmt::format("input '{}' is {}, expected a real type", port.name, type_name(port.type)));
   }
   Program program;
   std::uint64_t size = 1;
   for (std::size_t d = 1; d < port.shape.size(); ++d) {
     if (port.shape[d] < 1) {
-      return make_error(Code::kUnsupported, fmt::format("input '{}' of shape {}: only the first axis may be free", port.name,
-                                                        shape_text(port.shape)));
+      return make_error(Code::kUnsupported, fmt::format("input '{}' of shape {}: only the first axis may be free",
+                                                        port.name, shape_text(port.shape)));
     }
     size *= static_cast<std::uint64_t>(port.shape[d]);
-    if (size > kElements) return make_error(Code::kLimit, fmt::format("input '{}' has more than {} values", port.name, kElements));
+    if (size > kElements)
+      return make_error(Code::kLimit, fmt::format("input '{}' has more than {} values", port.name, kElements));
   }
   program.input_size_ = static_cast<std::ptrdiff_t>(size);
   const std::int64_t declared = port.shape.empty() ? 1 : port.shape[0];
@@ -105,7 +107,8 @@ base::Result<Program> Program::prepare(Graph graph) {
   std::vector<double> probe(static_cast<std::size_t>(std::max<std::ptrdiff_t>(one, 2) * program.input_size_));
   for (std::size_t i = 0; i < probe.size(); ++i) probe[i] = 0.25 + 0.5 * static_cast<double>(i * 7919 % 1009) / 1009;
   PL_TRY(auto first, call_graph(program.graph_, probe.data(), one, program.input_size_, {}));
-  if (!first.at(output).is_real()) return make_error(Code::kUnsupported, fmt::format("output '{}' is not real", output));
+  if (!first.at(output).is_real())
+    return make_error(Code::kUnsupported, fmt::format("output '{}' is not real", output));
   PL_TRY(const MatrixD first_rows, as_rows(output, first.at(output), one));
   program.output_size_ = first_rows.cols();
   program.batch_ = declared == -1 ? 0 : one;
@@ -139,7 +142,8 @@ base::Result<ProgramOutput> Program::run(MatrixRefD rows, const std::string& fea
     const std::string& name = graph_.outputs[0].name;
     PL_TRY(const MatrixD out, as_rows(name, values.at(name), block.rows()));
     if (out.cols() != output_size_) {
-      return make_error(Code::kShape, fmt::format("output '{}' has {} values a row, expected {}", name, out.cols(), output_size_));
+      return make_error(Code::kShape,
+                        fmt::format("output '{}' has {} values a row, expected {}", name, out.cols(), output_size_));
     }
     result.outputs.middleRows(start, count) = out.topRows(count);
     if (features.empty()) continue;

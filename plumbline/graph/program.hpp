@@ -25,7 +25,7 @@ class Program {
   static base::Result<Program> prepare(Graph graph);
 
   const Graph& graph() const { return graph_; }
-  std::ptrdiff_t input_size() const { return input_size_; }   ///< values in one row
+  std::ptrdiff_t input_size() const { return input_size_; }    ///< values in one row
   std::ptrdiff_t output_size() const { return output_size_; }  ///< values of the first output for one row
 
   /// Shapes    rows n x input_size(). `features`: a tensor of the graph by name, or empty.

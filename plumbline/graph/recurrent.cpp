@@ -18,7 +18,8 @@ using Activation = std::function<double(double)>;
 Activation activation(const std::string& name, double alpha, double beta, bool has_alpha, bool has_beta) {
   const auto a = [&](double fallback) { return has_alpha ? alpha : fallback; };
   const auto b = [&](double fallback) { return has_beta ? beta : fallback; };
-  if (name == "Sigmoid") return [](double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); };
+  if (name == "Sigmoid")
+    return [](double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); };
   if (name == "Tanh") return [](double x) { return std::tanh(x); };
   if (name == "Relu") return [](double x) { return std::max(x, 0.0); };
   if (name == "Softsign") return [](double x) { return x / (1 + std::fabs(x)); };
@@ -46,12 +47,12 @@ struct Layer {
   bool batch_first = false;
   std::vector<Activation> activations;  ///< per direction, one after the other
   std::size_t activations_each = 0;
-  double clip = 0;                      ///< 0: none
-  std::vector<std::int64_t> lengths;    ///< per example
-  std::vector<double> x;                ///< steps x batch x inputs
-  std::vector<double> wx;               ///< inputs x (gates * hidden) of the direction at hand
-  std::vector<double> wh;               ///< hidden x (gates * hidden)
-  std::vector<double> bias_x;           ///< gates * hidden
+  double clip = 0;                    ///< 0: none
+  std::vector<std::int64_t> lengths;  ///< per example
+  std::vector<double> x;              ///< steps x batch x inputs
+  std::vector<double> wx;             ///< inputs x (gates * hidden) of the direction at hand
+  std::vector<double> wh;             ///< hidden x (gates * hidden)
+  std::vector<double> bias_x;         ///< gates * hidden
   std::vector<double> bias_h;
 
   double limited(double value) const { return clip > 0 ? std::clamp(value, -clip, clip) : value; }
@@ -60,7 +61,8 @@ struct Layer {
 const Tensor& shaped(const Call& call, std::size_t input, const Shape& shape) {
   const Tensor& tensor = call.real_in(input);
   if (tensor.shape != shape) {
-    fail(Code::kShape, fmt::format("input {} has shape {}, expected {}", input, shape_text(tensor.shape), shape_text(shape)));
+    fail(Code::kShape,
+         fmt::format("input {} has shape {}, expected {}", input, shape_text(tensor.shape), shape_text(shape)));
   }
   return tensor;
 }
@@ -124,12 +126,14 @@ Layer read_layer(const Call& call, std::int64_t gates, const std::vector<std::st
     if (lengths.shape != Shape{layer.batch}) fail(Code::kShape, "there must be one sequence length per example");
     layer.lengths = lengths.integers;
     for (const std::int64_t length : layer.lengths) {
-      if (length < 0 || length > layer.steps) fail(Code::kValue, fmt::format("sequence length {} of {}", length, layer.steps));
+      if (length < 0 || length > layer.steps)
+        fail(Code::kValue, fmt::format("sequence length {} of {}", length, layer.steps));
     }
   }
-  layer.x = layer.batch_first
-                ? strided(call, x, {layer.steps, layer.batch, layer.inputs}, {layer.inputs, layer.steps * layer.inputs, 1}).reals
-                : x.reals;
+  layer.x = layer.batch_first ? strided(call, x, {layer.steps, layer.batch, layer.inputs},
+                                        {layer.inputs, layer.steps * layer.inputs, 1})
+                                    .reals
+                              : x.reals;
   return layer;
 }
 
@@ -187,7 +191,8 @@ Tensors run_layer(const Call& call, Layer& layer, bool has_cell, const Step& ste
         const std::int64_t length = layer.lengths[static_cast<std::size_t>(b)];
         if (t >= length) continue;
         const std::int64_t at = reverse ? length - 1 - t : t;
-        std::copy_n(layer.x.begin() + (at * layer.batch + b) * layer.inputs, layer.inputs, now.begin() + b * layer.inputs);
+        std::copy_n(layer.x.begin() + (at * layer.batch + b) * layer.inputs, layer.inputs,
+                    now.begin() + b * layer.inputs);
       }
       std::fill(from_x.begin(), from_x.end(), 0.0);
       std::fill(from_h.begin(), from_h.end(), 0.0);
@@ -199,8 +204,9 @@ Tensors run_layer(const Call& call, Layer& layer, bool has_cell, const Step& ste
         step(layer, d, b, from_x.data() + b * rows, from_h.data() + b * rows, h.data() + b * layer.hidden,
              c.data() + b * layer.hidden);
         const std::int64_t at = reverse ? length - 1 - t : t;
-        std::copy_n(h.begin() + b * layer.hidden, layer.hidden,
-                    y.reals.begin() + ((at * directions + static_cast<std::int64_t>(d)) * layer.batch + b) * layer.hidden);
+        std::copy_n(
+            h.begin() + b * layer.hidden, layer.hidden,
+            y.reals.begin() + ((at * directions + static_cast<std::int64_t>(d)) * layer.batch + b) * layer.hidden);
       }
     }
     std::copy(h.begin(), h.end(), y_h.reals.begin() + static_cast<std::ptrdiff_t>(d * h.size()));
@@ -208,7 +214,8 @@ Tensors run_layer(const Call& call, Layer& layer, bool has_cell, const Step& ste
   }
   if (layer.batch_first) {
     const std::int64_t plane = layer.batch * layer.hidden;
-    y = strided(call, y, {layer.batch, layer.steps, directions, layer.hidden}, {layer.hidden, directions * plane, plane, 1});
+    y = strided(call, y, {layer.batch, layer.steps, directions, layer.hidden},
+                {layer.hidden, directions * plane, plane, 1});
     y_h = strided(call, y_h, {layer.batch, directions, layer.hidden}, {layer.hidden, plane, 1});
     if (has_cell) y_c = strided(call, y_c, {layer.batch, directions, layer.hidden}, {layer.hidden, plane, 1});
   }
@@ -219,13 +226,14 @@ Tensors run_layer(const Call& call, Layer& layer, bool has_cell, const Step& ste
 
 Tensors rnn(const Call& call) {
   Layer layer = read_layer(call, 1, {"Tanh"});
-  return run_layer(call, layer, false,
-                   [](const Layer& l, std::size_t d, std::int64_t, const double* x, const double* r, double* h, double*) {
-                     for (std::int64_t j = 0; j < l.hidden; ++j) {
-                       const auto i = static_cast<std::size_t>(j);
-                       h[j] = l.activations[d](l.limited(x[j] + r[j] + l.bias_x[i] + l.bias_h[i]));
-                     }
-                   });
+  return run_layer(
+      call, layer, false,
+      [](const Layer& l, std::size_t d, std::int64_t, const double* x, const double* r, double* h, double*) {
+        for (std::int64_t j = 0; j < l.hidden; ++j) {
+          const auto i = static_cast<std::size_t>(j);
+          h[j] = l.activations[d](l.limited(x[j] + r[j] + l.bias_x[i] + l.bias_h[i]));
+        }
+      });
 }
 
 Tensors gru(const Call& call) {
@@ -234,7 +242,8 @@ Tensors gru(const Call& call) {
   // Gates in the order z (update), r (reset), h (candidate).
   return run_layer(
       call, layer, false,
-      [linear_first](const Layer& l, std::size_t d, std::int64_t, const double* x, const double* r, double* h, double*) {
+      [linear_first](const Layer& l, std::size_t d, std::int64_t, const double* x, const double* r, double* h,
+                     double*) {
         const auto& f = l.activations[2 * d];
         const auto& g = l.activations[2 * d + 1];
         const std::int64_t n = l.hidden;
@@ -260,11 +269,13 @@ Tensors gru(const Call& call) {
               recurrent[static_cast<std::size_t>(j)] += gated * l.wh[static_cast<std::size_t>(p * 3 * n + 2 * n + j)];
             }
           }
-          for (std::int64_t j = 0; j < n; ++j) recurrent[static_cast<std::size_t>(j)] += l.bias_h[static_cast<std::size_t>(2 * n + j)];
+          for (std::int64_t j = 0; j < n; ++j)
+            recurrent[static_cast<std::size_t>(j)] += l.bias_h[static_cast<std::size_t>(2 * n + j)];
         }
         for (std::int64_t j = 0; j < n; ++j) {
           const auto i = static_cast<std::size_t>(j);
-          const double candidate = g(l.limited(x[2 * n + j] + l.bias_x[static_cast<std::size_t>(2 * n + j)] + recurrent[i]));
+          const double candidate =
+              g(l.limited(x[2 * n + j] + l.bias_x[static_cast<std::size_t>(2 * n + j)] + recurrent[i]));
           h[j] = (1 - update[i]) * candidate + update[i] * h[j];
         }
       });
@@ -301,11 +312,12 @@ Tensors lstm(const Call& call) {
 }
 
 constexpr std::string_view kActivations =
-    "activations Affine, Elu, HardSigmoid, LeakyRelu, Relu, ScaledTanh, Sigmoid, Softplus, Softsign, Tanh, ThresholdedRelu";
+    "activations Affine, Elu, HardSigmoid, LeakyRelu, Relu, ScaledTanh, Sigmoid, Softplus, Softsign, Tanh, "
+    "ThresholdedRelu";
 
 const Operator kOperators[] = {
-    {"GRU", 7, "activation_alpha activation_beta activations clip direction hidden_size layout linear_before_reset", gru,
-     kActivations},
+    {"GRU", 7, "activation_alpha activation_beta activations clip direction hidden_size layout linear_before_reset",
+     gru, kActivations},
     {"LSTM", 7, "activation_alpha activation_beta activations clip direction hidden_size input_forget layout", lstm,
      kActivations},
     {"RNN", 7, "activation_alpha activation_beta activations clip direction hidden_size layout", rnn, kActivations},

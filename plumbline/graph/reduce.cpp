@@ -19,10 +19,10 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// `x` with the chosen axes moved to the end, and the shapes before and after.
 struct Folded {
-  Tensor rows;          ///< kept axes, then folded axes
+  Tensor rows;            ///< kept axes, then folded axes
   std::size_t count = 0;  ///< rows
   std::size_t width = 0;  ///< values folded into one
-  Shape shape;          ///< of the result
+  Shape shape;            ///< of the result
 };
 
 Folded fold_axes(const Call& call, const Tensor& x, const std::vector<bool>& folded, bool keep) {
@@ -43,7 +43,8 @@ Folded fold_axes(const Call& call, const Tensor& x, const std::vector<bool>& fol
     if (!folded[d] || keep) result.shape.push_back(folded[d] ? 1 : x.shape[d]);
   }
   result.count = static_cast<std::size_t>(call.size_of(result.shape));
-  result.width = static_cast<std::size_t>(call.size_of(Shape(shape.begin() + static_cast<std::ptrdiff_t>(kept), shape.end())));
+  result.width =
+      static_cast<std::size_t>(call.size_of(Shape(shape.begin() + static_cast<std::ptrdiff_t>(kept), shape.end())));
   result.rows = strided(call, x, shape, strides);
   return result;
 }
@@ -76,16 +77,19 @@ double l1(std::span<const double> v) {
 double l2(std::span<const double> v) { return std::sqrt(sum_square(v)); }
 double product(std::span<const double> v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); }
 double largest(std::span<const double> v) {
-  return std::accumulate(v.begin(), v.end(), -kInfinity, [](double a, double x) { return x > a || std::isnan(x) ? x : a; });
+  return std::accumulate(v.begin(), v.end(), -kInfinity,
+                         [](double a, double x) { return x > a || std::isnan(x) ? x : a; });
 }
 double smallest(std::span<const double> v) {
-  return std::accumulate(v.begin(), v.end(), kInfinity, [](double a, double x) { return x < a || std::isnan(x) ? x : a; });
+  return std::accumulate(v.begin(), v.end(), kInfinity,
+                         [](double a, double x) { return x < a || std::isnan(x) ? x : a; });
 }
 double log_sum(std::span<const double> v) { return std::log(sum(v)); }
 double log_sum_exp(std::span<const double> v) {
   const double top = largest(v);
   if (!std::isfinite(top)) return top;
-  return top + std::log(std::accumulate(v.begin(), v.end(), 0.0, [&](double a, double x) { return a + std::exp(x - top); }));
+  return top +
+         std::log(std::accumulate(v.begin(), v.end(), 0.0, [&](double a, double x) { return a + std::exp(x - top); }));
 }
 
 std::uint64_t bits(std::int64_t x) { return static_cast<std::uint64_t>(x); }
@@ -175,7 +179,9 @@ void for_each_line(const Shape& shape, std::size_t axis, bool flatten, Body body
   const std::int64_t after = flatten ? 1 : extent(shape, axis + 1, shape.size());
   const std::int64_t count = flatten ? extent(shape, axis, shape.size()) : shape[axis];
   for (std::int64_t i = 0; i < before; ++i) {
-    for (std::int64_t j = 0; j < after; ++j) body(static_cast<std::size_t>(i * count * after + j), static_cast<std::size_t>(after), static_cast<std::size_t>(count));
+    for (std::int64_t j = 0; j < after; ++j)
+      body(static_cast<std::size_t>(i * count * after + j), static_cast<std::size_t>(after),
+           static_cast<std::size_t>(count));
   }
 }
 
@@ -221,7 +227,8 @@ Tensors cumulative_sum(const Call& call) {
   if (y.is_real()) {
     run(y.reals, std::plus<>());
   } else {
-    run(y.integers, [&](std::int64_t a, std::int64_t b) { return wrap(y.type, static_cast<std::int64_t>(bits(a) + bits(b))); });
+    run(y.integers,
+        [&](std::int64_t a, std::int64_t b) { return wrap(y.type, static_cast<std::int64_t>(bits(a) + bits(b))); });
   }
   return {std::move(y)};
 }

@@ -61,7 +61,8 @@ Tensors flatten(const Call& call) {
   const Tensor& x = call.in(0);
   const std::int64_t given = call.integer("axis", 1);
   const auto rank = static_cast<std::int64_t>(x.shape.size());
-  if (given < -rank || given > rank) fail(Code::kValue, fmt::format("axis {} is outside a tensor of rank {}", given, rank));
+  if (given < -rank || given > rank)
+    fail(Code::kValue, fmt::format("axis {} is outside a tensor of rank {}", given, rank));
   const auto axis = static_cast<std::size_t>(given < 0 ? given + rank : given);
   return {reshaped(call, x, {extent(x.shape, 0, axis), extent(x.shape, axis, x.shape.size())})};
 }
@@ -193,7 +194,8 @@ Tensors split(const Call& call) {
   std::vector<std::int64_t> sizes = list(call, "split", 1, 13);
   const auto parts = static_cast<std::int64_t>(call.node.outputs.size());
   if (sizes.empty()) {
-    if (call.integer("num_outputs", parts) != parts) fail(Code::kValue, "attribute 'num_outputs' differs from the outputs");
+    if (call.integer("num_outputs", parts) != parts)
+      fail(Code::kValue, "attribute 'num_outputs' differs from the outputs");
     const std::int64_t size = (x.shape[axis] + parts - 1) / parts;
     if (call.opset < 18 && size * parts != x.shape[axis]) {
       fail(Code::kShape, fmt::format("an axis of {} does not split into {} equal parts", x.shape[axis], parts));
@@ -392,7 +394,8 @@ Tensors pad(const Call& call) {
   Tensor fill = call.make(x.type, {});
   if (call.opset < 11 && fill.is_real()) fill.reals[0] = call.real("value", 0.0);
   if (call.opset >= 11 && call.has(2)) {
-    if (call.in(2).size() != 1 || call.in(2).type != x.type) fail(Code::kShape, "the fill value must be one value of the data's type");
+    if (call.in(2).size() != 1 || call.in(2).type != x.type)
+      fail(Code::kShape, "the fill value must be one value of the data's type");
     fill = call.in(2);
   }
   Tensor y = call.make(x.type, shape);
@@ -426,7 +429,8 @@ Tensors depth_to_space(const Call& call) {
   const Tensor& x = call.in(0);
   const std::int64_t b = call.integer("blocksize", 0);
   const std::string mode = call.text("mode", "DCR");
-  if (mode != "DCR" && mode != "CRD") fail(Code::kValue, fmt::format("attribute 'mode' is '{}', expected DCR or CRD", mode));
+  if (mode != "DCR" && mode != "CRD")
+    fail(Code::kValue, fmt::format("attribute 'mode' is '{}', expected DCR or CRD", mode));
   if (x.shape.size() != 4 || b < 1 || b > 65536 || x.shape[1] % (b * b) != 0) {
     fail(Code::kShape, fmt::format("shape {} has no blocks of size {}", shape_text(x.shape), b));
   }
@@ -463,7 +467,9 @@ Tensors space_to_depth(const Call& call) {
 Tensors shape_of(const Call& call) {
   const Shape& shape = call.in(0).shape;
   const auto rank = static_cast<std::int64_t>(shape.size());
-  const auto bound = [&](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? std::max(at, -rank) + rank : at, 0, rank); };
+  const auto bound = [&](std::int64_t at) {
+    return std::clamp<std::int64_t>(at < 0 ? std::max(at, -rank) + rank : at, 0, rank);
+  };
   const std::int64_t start = bound(call.integer("start", 0));
   const std::int64_t end = std::max(start, bound(call.integer("end", rank)));
   Tensor y = call.make(Type::kInt64, {end - start});
@@ -506,7 +512,8 @@ Tensors constant_of_shape(const Call& call) {
 Tensors range(const Call& call) {
   const Tensor& start = call.in(0);
   const Tensor& step = call.in(2);
-  if (call.in(1).type != start.type || step.type != start.type) fail(Code::kValue, "start, limit and delta differ in type");
+  if (call.in(1).type != start.type || step.type != start.type)
+    fail(Code::kValue, "start, limit and delta differ in type");
   if (start.is_real()) {
     const double delta = call.scalar(2);
     const double count = std::ceil((call.scalar(1) - call.scalar(0)) / delta);
@@ -530,7 +537,8 @@ Tensors range(const Call& call) {
   if (count > call.limit) fail(Code::kLimit, "the range is too long");
   Tensor y = call.make(start.type, {static_cast<std::int64_t>(count)});
   for (std::size_t i = 0; i < y.integers.size(); ++i) {
-    y.integers[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(first) + i * static_cast<std::uint64_t>(delta));
+    y.integers[i] =
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(first) + i * static_cast<std::uint64_t>(delta));
   }
   return {std::move(y)};
 }
@@ -541,7 +549,8 @@ Tensors eye_like(const Call& call) {
   const std::int64_t shift = call.integer("k", 0);
   Tensor y = call.make(x.type, x.shape);
   if (call.has_attribute("dtype")) {
-    const Node as{.name = {}, .op = "Cast", .inputs = {}, .outputs = {""}, .attributes = {{"to", call.integer("dtype", 1)}}};
+    const Node as{
+        .name = {}, .op = "Cast", .inputs = {}, .outputs = {""}, .attributes = {{"to", call.integer("dtype", 1)}}};
     y = find_operator("Cast")->kernel({.node = as, .opset = call.opset, .inputs = {&y}, .limit = call.limit})[0];
   }
   if (shift < -x.shape[0] || shift > x.shape[1]) return {std::move(y)};
@@ -580,7 +589,8 @@ Tensors one_hot(const Call& call) {
   const Tensor& indices = call.in(0);
   const Tensor& values = call.in(2);
   const double depth_given = call.scalar(1);
-  if (!(depth_given >= 1) || depth_given > static_cast<double>(call.limit)) fail(Code::kValue, "the depth is out of range");
+  if (!(depth_given >= 1) || depth_given > static_cast<double>(call.limit))
+    fail(Code::kValue, "the depth is out of range");
   const auto depth = static_cast<std::int64_t>(depth_given);
   if (values.size() != 2) fail(Code::kShape, "input 2 must hold the off and the on value");
   const std::size_t axis = normal_axis(call.integer("axis", -1), indices.shape.size() + 1);
@@ -681,7 +691,8 @@ Tensor resample(const Call& call, const Tensor& x, const Shape& shape, const std
           const auto low = static_cast<std::size_t>(from + tap.low * after + j);
           const auto high = static_cast<std::size_t>(from + tap.high * after + j);
           if (z.is_real()) {
-            z.reals[static_cast<std::size_t>(to + j)] = tap.weight == 0 ? y.reals[low] : (1 - tap.weight) * y.reals[low] + tap.weight * y.reals[high];
+            z.reals[static_cast<std::size_t>(to + j)] =
+                tap.weight == 0 ? y.reals[low] : (1 - tap.weight) * y.reals[low] + tap.weight * y.reals[high];
           } else {
             z.integers[static_cast<std::size_t>(to + j)] = y.integers[low];
           }
@@ -735,7 +746,8 @@ Tensors resize(const Call& call) {
   std::vector<double> scales(x.shape.size(), 1.0);
   if (call.has(scales_at) && call.in(scales_at).size() != 0) {
     const auto& given = call.real_in(scales_at).reals;
-    if (given.size() != axes.size()) fail(Code::kShape, fmt::format("{} scales for {} axes", given.size(), axes.size()));
+    if (given.size() != axes.size())
+      fail(Code::kShape, fmt::format("{} scales for {} axes", given.size(), axes.size()));
     for (std::size_t i = 0; i < axes.size(); ++i) scales[axes[i]] = given[i];
     return {resample(call, x, scaled_shape(x.shape, scales), scales, s)};
   }
@@ -757,7 +769,8 @@ Tensors upsample(const Call& call) {
   s.coordinates = "asymmetric";
   s.nearest = "floor";
   const std::vector<double> scales = call.opset < 9 ? call.reals("scales") : call.real_in(1).reals;
-  if (scales.size() != x.shape.size()) fail(Code::kShape, fmt::format("{} scales for {} axes", scales.size(), x.shape.size()));
+  if (scales.size() != x.shape.size())
+    fail(Code::kShape, fmt::format("{} scales for {} axes", scales.size(), x.shape.size()));
   return {resample(call, x, scaled_shape(x.shape, scales), scales, s)};
 }
 
