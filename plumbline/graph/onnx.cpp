@@ -370,6 +370,50 @@ base::Result<std::vector<Node>> sorted(std::vector<Node> nodes, const std::set<s
   return order;
 }
 
+/// Rewrites a node of opset 6 as opset 7, which brought NumPy broadcasting and dropped the test-time flags.
+base::Status upgrade_to_7(Node& node) {
+  static const std::set<std::string> kBroadcast = {"Add",  "And", "Div", "Equal", "Gemm", "Greater",
+                                                   "Less", "Mul", "Or",  "Pow",   "Sub",  "Xor"};
+  if (kBroadcast.contains(node.op)) {
+    // Without `axis` the smaller shape is matched from the last axis on, as in NumPy.
+    if (node.attributes.contains("axis")) {
+      return make_error(Code::kUnsupported, "attribute 'axis' of opset 6 is not held", node.place(),
+                        "export the model again with a newer opset, for example 17");
+    }
+    node.attributes.erase("broadcast");
+    return base::ok();
+  }
+  if (node.op == "BatchNormalization" || node.op == "Dropout") {
+    const auto found = node.attributes.find("is_test");
+    const auto* test = found == node.attributes.end() ? nullptr : std::get_if<std::int64_t>(&found->second);
+    if (test == nullptr || *test == 0) {
+      return make_error(Code::kUnsupported, "training mode is not held", node.place(),
+                        "export the model for inference");
+    }
+    node.attributes.erase(found);
+    return base::ok();
+  }
+  if (node.op == "AveragePool") return base::ok();
+  return check_node(node, 6);
+}
+
+/// Exporters of that time fed Gemm tensors such as 1 x 1 x 1 x 5, meaning a row; a matrix is flattened to itself.
+std::optional<Node> flatten_before(Node& gemm) {
+  if (gemm.op != "Gemm" || gemm.inputs.empty()) return std::nullopt;
+  const auto found = gemm.attributes.find("transA");
+  if (found != gemm.attributes.end() &&
+      !(std::holds_alternative<std::int64_t>(found->second) && std::get<std::int64_t>(found->second) == 0)) {
+    return std::nullopt;
+  }
+  Node flat{.name = gemm.name + "/flat",
+            .op = "Flatten",
+            .inputs = {gemm.inputs[0]},
+            .outputs = {gemm.name + "/flat"},
+            .attributes = {{"axis", std::int64_t{1}}}};
+  gemm.inputs[0] = flat.outputs[0];
+  return flat;
+}
+
 base::Result<Node> read_node(const onnx::NodeProto& proto, std::size_t index, const std::string& folder,
                              const OnnxLimits& limits) {
   Node node{.name = proto.name().empty() ? fmt::format("#{}", index) : proto.name(),
@@ -409,7 +453,8 @@ base::Result<Graph> read_graph(const onnx::ModelProto& model, const std::string&
   if (proto.sparse_initializer_size() > 0) return make_error(Code::kUnsupported, "sparse initialisers are not held");
   Graph graph;
   graph.name = proto.name();
-  PL_TRY(graph.opset, default_opset(model, limits.oldest_opset));
+  PL_TRY(const std::int64_t opset, default_opset(model, limits.oldest_opset));
+  graph.opset = opset == 6 ? 7 : opset;
   std::set<std::string> given;
   for (const auto& tensor : proto.initializer()) {
     const std::string place = fmt::format("initialiser {}", shown(tensor.name()));
@@ -432,6 +477,10 @@ base::Result<Graph> read_graph(const onnx::ModelProto& model, const std::string&
   std::vector<Node> nodes;
   for (int i = 0; i < proto.node_size(); ++i) {
     PL_TRY(Node node, read_node(proto.node(i), static_cast<std::size_t>(i), folder, limits));
+    if (opset == 6) {
+      PL_CHECK(upgrade_to_7(node));
+      if (auto flat = flatten_before(node)) nodes.push_back(std::move(*flat));
+    }
     PL_CHECK(check_node(node, graph.opset));
     if (node.op != "Constant") {
       nodes.push_back(std::move(node));

@@ -16,11 +16,13 @@ struct OnnxLimits {
   std::uint64_t file_bytes = std::uint64_t{2} << 30U;
   std::uint64_t tensor_elements = std::uint64_t{1} << 28U;  ///< each, and the declared shape of any tensor
   std::size_t nodes = 100'000;
-  /// Older models are refused as a whole. Operators whose definition is older than that are also held further back.
-  std::int64_t oldest_opset = 7;
+  /// Models below this opset are refused as a whole. Opset 6 is read as opset 7, node by node, where that changes no
+  /// meaning; below 6, operators whose definition is as old are held.
+  std::int64_t oldest_opset = 6;
 };
 
-/// Parses an ONNX file into a graph: opsets 7 to 21 for the operators in supported_operators(), newer IR versions read.
+/// Parses an ONNX file into a graph: opsets 7 to 21 for the operators in supported_operators() (6 where it means the
+/// same), newer IR versions read.
 /// External data is read only from the model's own folder.
 /// Errors  kIo: unreadable. kParse: not ONNX, truncated, cycle, missing initialiser, shape and data disagree.
 ///         kUnsupported: unknown operator or attribute (message names node and operator), opset, type.
