@@ -1,7 +1,6 @@
 #include "plumbline/case/run/plan.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -44,48 +43,19 @@ bool named(const std::vector<std::string>& names, const std::string& id) {
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return name == id || name == room_of(id); });
 }
 
-// Every problem with the manifest's references to checks, one a line.
-std::string reference_problems(const check::Registry& registry, const data::Manifest& manifest) {
+// Every problem with the [check.*] sections, one a line.
+std::string param_problems(const check::Registry& registry, const data::Manifest& manifest) {
   std::vector<std::string> ids;
   for (const check::Entry& entry : registry.entries()) ids.push_back(entry.info.id);
   std::string problems;
-  const auto unknown_check = [&](const std::string& place, const std::string& id) {
-    const std::string guess = base::nearest(id, ids);
-    problems += fmt::format("{}: no check '{}'{}\n", place, id, guess.empty() ? ". `plumbline checks list` shows them" : fmt::format(". Did you mean '{}'?", guess));
-  };
   for (const auto& [id, params] : manifest.check_params) {
     const check::Entry* entry = registry.find(id);
     if (entry == nullptr) {
-      unknown_check(fmt::format("{}: [check.\"{}\"]", manifest.path, id), id);
+      const std::string guess = base::nearest(id, ids);
+      problems += fmt::format("{}: [check.\"{}\"]: no such check. {}\n", manifest.path, id,
+                              guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
     } else if (auto resolved = check::resolve_params(entry->info, {params.begin(), params.end()}); !resolved.ok()) {
       problems += fmt::format("{}: {}\n", manifest.path, resolved.error().text());
-    }
-  }
-  for (const data::ClaimSection& claim : manifest.claims) {
-    const std::string place = fmt::format("{}:{}: claim '{}'", manifest.path, claim.line, claim.id);
-    const check::Entry* entry = registry.find(claim.check);
-    if (entry == nullptr) {
-      unknown_check(place, claim.check);
-      continue;
-    }
-    std::vector<std::string> metrics;
-    std::set<std::string> keys = {"data", "model"};
-    for (const check::MetricSpec& m : entry->info.yields) {
-      metrics.push_back(m.name);
-      if (m.name == claim.metric) keys.insert(m.where.begin(), m.where.end());
-    }
-    if (std::find(metrics.begin(), metrics.end(), claim.metric) == metrics.end()) {
-      const std::string guess = base::nearest(claim.metric, metrics);
-      problems += fmt::format("{}: check '{}' gives no metric '{}'. {}\n", place, claim.check, claim.metric,
-                              guess.empty() ? fmt::format("It gives {}", base::join_words(metrics)) : fmt::format("Did you mean '{}'?", guess));
-      continue;
-    }
-    for (const auto& [key, value] : claim.where) {
-      if (keys.count(key) == 0) {
-        const std::vector<std::string> known(keys.begin(), keys.end());
-        problems += fmt::format("{}: where.{} selects nothing in metric '{}'. Known: {}\n", place, key, claim.metric, base::join_words(known));
-      }
-      if (key == "data" && manifest.data.count(value) == 0) problems += fmt::format("{}: where.data names no [data.{}]\n", place, value);
     }
   }
   if (!problems.empty()) problems.pop_back();
@@ -129,7 +99,7 @@ base::Result<std::vector<PlannedCheck>> make_plan(const check::Registry& registr
   const data::Manifest& manifest = *blueprint.manifest;
   PL_CHECK(check_names(registry, selection.only, "--only"));
   PL_CHECK(check_names(registry, selection.skip, "--skip"));
-  if (const std::string problems = reference_problems(registry, manifest); !problems.empty()) return base::make_error(base::Code::kValue, problems);
+  if (const std::string problems = param_problems(registry, manifest); !problems.empty()) return base::make_error(base::Code::kValue, problems);
   std::vector<PlannedCheck> plan;
   bool anything = false;
   for (const check::Entry& entry : registry.entries()) {
