@@ -1,0 +1,37 @@
+# One verb per job. Every target installs what it needs (Debian packages and npm only).
+.PHONY: help setup build demo test ci-full package format lint clean
+help:
+	@echo "make demo     build, make a small task with planted weaknesses, assess it, tell which were named"
+	@echo "make test     build everything and run every test"
+	@echo "make package  a relocatable archive and a .deb in build/release"
+	@echo "make ci-full  the long checks: clang, no LibTorch, thread sanitizer, full statistics"
+	@echo "make format   format the sources;  make lint   the style checks alone"
+
+setup:
+	@tools/setup
+
+build: setup
+	@mkdir -p build
+	@cmake --preset dev > build/dev.configure.log || { cat build/dev.configure.log; exit 1; }
+	@cmake --build --preset dev
+
+demo: build
+	@build/dev/bin/plumbline demo build/demo
+
+test: build
+	@ctest --preset dev
+
+ci-full: setup
+	@tools/ci-full
+
+package: setup
+	@tools/package
+
+format:
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
+
+lint:
+	@/usr/bin/python3 tools/lint/layers.py && /usr/bin/python3 tools/lint/bits.py && tools/lint/format
+
+clean:
+	@rm -rf build

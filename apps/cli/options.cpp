@@ -1,0 +1,164 @@
+#include "apps/cli/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <unistd.h>
+
+namespace plumbline::cli {
+namespace {
+
+constexpr const char* kFooter = R"(
+Exit status: 0 yes (every claim of severity fail is supported), 1 no (one is refuted), 2 bad usage or bad input,
+3 cannot say (some undetermined), 4 something was not evaluated or a check ended in error, 130 interrupted.
+
+Examples:
+  plumbline init reader --kind images
+  plumbline assess system.toml --out report
+  plumbline checks show robustness.ood
+)";
+
+void add_manifest(CLI::App* command, Options& o) {
+  command->add_option("manifest", o.manifest, "The manifest, system.toml")->required();
+}
+
+void add_roots(CLI::App* command, std::vector<std::string>& roots) {
+  command->add_option("--root", roots, "NAME=DIR: a named root for paths such as data:mnist/x.gz (PLUMBLINE_DATA is the root named data)");
+}
+
+void add_store(CLI::App* command, Options& o) {
+  command->add_option("--store", o.store, "The evidence store (default: .plumbline/store.db beside the manifest, or in this folder)");
+}
+
+void add_json(CLI::App* command, Options& o) { command->add_flag("--json", o.json, "Print JSON and nothing else on standard output"); }
+
+void add_workers(CLI::App* command, Options& o) {
+  command->add_option("--jobs,-j", o.jobs, "Worker processes (default: one a core)")->check(CLI::Range(1, 256));
+  command->add_option("--timeout", o.timeout, "Seconds after which a task is stopped")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--memory", o.memory_gib, "Address space of a worker, GiB; 0 = unlimited")->check(CLI::NonNegativeNumber)->capture_default_str();
+}
+
+}  // namespace
+
+Options parse_command_line(int argc, char** argv) {
+  Options o;
+  std::vector<std::string> roots;
+  CLI::App app("Plumbline tells whether a system that learns and decides does what people want, how sure that is, and what to do next.", "plumbline");
+  app.set_version_flag("--version", "plumbline " PLUMBLINE_VERSION);
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_flag("-q,--quiet", o.quiet, "No progress on standard error");
+  app.add_flag("-v,--verbose", o.verbose, "Also log diagnostics to standard error");
+
+  auto* init = app.add_subcommand("init", "Write a starting manifest");
+  init->add_option("folder", o.folder, "Where to write system.toml")->required();
+  init->add_option("--kind", o.kind, "What the system is")->check(CLI::IsMember({"images", "table", "predictions"}))->required();
+
+  auto* assess = app.add_subcommand("assess", "Run the checks that apply, judge each claim, store the run, write the report");
+  add_manifest(assess, o);
+  assess->add_option("--out", o.out, "Folder for report.html, evidence.json, junit.xml, results.sarif, summary.md, case.gsn.yaml, artifacts/");
+  assess->add_option("--only", o.only, "Run only these checks or rooms");
+  assess->add_option("--skip", o.skip, "Leave these checks or rooms out");
+  assess->add_option("--name", o.name, "A name for the run");
+  assess->add_option("--fail-on", o.fail_on, "refuted: an undetermined claim alone does not fail")->check(CLI::IsMember({"refuted", "undetermined"}))->capture_default_str();
+  assess->add_option("--format", o.format, "What to print")->check(CLI::IsMember({"text", "markdown", "junit", "sarif", "github"}))->capture_default_str();
+  assess->add_flag("--dry-run", o.dry_run, "Show what would run, why the rest would not, and the estimated cost");
+  assess->add_flag("--no-cache", o.no_cache, "Run everything again");
+  add_workers(assess, o);
+  add_store(assess, o);
+  add_roots(assess, roots);
+  add_json(assess, o);
+
+  auto* checks = app.add_subcommand("checks", "The catalogue of checks");
+  checks->require_subcommand(1);
+  auto* list = checks->add_subcommand("list", "Every check with its question");
+  add_json(list, o);
+  auto* show_check = checks->add_subcommand("show", "What a check asks, needs, measures and cites");
+  show_check->add_option("check", o.check, "Its id, for example robustness.ood")->required();
+  add_json(show_check, o);
+  auto* verify = checks->add_subcommand("verify", "Run the checks on planted defects and clean controls");
+  verify->add_option("--only", o.only, "These checks alone");
+  verify->add_flag("--full", o.full, "400 runs each instead of 20, judged by the full rule");
+  verify->add_option("--runs", o.runs, "Pairs of defect and control a check")->check(CLI::Range(1, 100000));
+  verify->add_option("--seed", o.seed, "Other fixtures for another seed");
+  verify->add_option("--write", o.write_table, "Write the table of measured rates to this file (with --full)");
+  add_json(verify, o);
+
+  auto* config = app.add_subcommand("config", "Read a manifest without running it");
+  config->require_subcommand(1);
+  auto* check = config->add_subcommand("check", "Say what the manifest means, or everything that is wrong with it");
+  add_manifest(check, o);
+  add_roots(check, roots);
+  add_json(check, o);
+  config->add_subcommand("schema", "Print the JSON Schema of the manifest");
+
+  auto* runs = app.add_subcommand("runs", "Past runs, newest first");
+  runs->add_option("manifest", o.manifest, "Whose store to read (default: the store of this folder)");
+  runs->add_option("--limit", o.limit, "How many")->capture_default_str();
+  runs->add_option("--offset", o.offset, "After how many");
+  auto* show = app.add_subcommand("show", "One run, judged as it stands");
+  show->add_option("run", o.reference, "Id, name, or latest")->required();
+  show->add_option("--format", o.format, "What to print")->check(CLI::IsMember({"text", "markdown", "junit", "sarif", "github"}))->capture_default_str();
+  auto* diff = app.add_subcommand("diff", "What changed between two runs; exit status 1 when a verdict or figure did");
+  diff->add_option("first", o.reference, "A run")->required();
+  diff->add_option("second", o.second, "Another run")->required();
+  auto* trend = app.add_subcommand("trend", "One metric over the runs");
+  trend->add_option("check", o.check, "The check")->required();
+  trend->add_option("metric", o.metric, "The metric")->required();
+  trend->add_option("--limit", o.limit, "How many points")->capture_default_str();
+  auto* reproduce = app.add_subcommand("reproduce", "Compute a piece of evidence again; exit status 1 when it differs, with the first difference");
+  reproduce->add_option("evidence", o.reference, "Its id, or a unique beginning of it")->required();
+  add_workers(reproduce, o);
+  auto* prune = app.add_subcommand("prune", "Keep the newest runs; older ones leave their roots, so that the chain still verifies");
+  prune->add_option("--keep", o.keep, "How many")->capture_default_str();
+  auto* export_run = app.add_subcommand("export", "Write the reports of a stored run to a folder");
+  export_run->add_option("run", o.reference, "Id, name, or latest")->required();
+  export_run->add_option("--out", o.out, "Folder")->required();
+  auto* chain = app.add_subcommand("verify-store", "Recompute every root of the store; exit status 1 when something was changed");
+  for (CLI::App* command : {runs, show, diff, trend, reproduce, prune, export_run, chain}) {
+    add_store(command, o);
+    add_json(command, o);
+  }
+  for (CLI::App* command : {show, diff, trend, reproduce, prune, export_run, chain}) {
+    command->add_option("--manifest", o.manifest, "Whose store to read (default: the store of this folder)");
+  }
+  add_roots(show, roots);
+  add_roots(reproduce, roots);
+  add_roots(export_run, roots);
+
+  auto* demo = app.add_subcommand("demo", "Make a small image task with planted weaknesses, train on it, assess it, and tell which were named");
+  demo->add_option("folder", o.folder, "Where to work")->required();
+  add_workers(demo, o);
+  add_json(demo, o);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    o.exit_code = app.exit(done);
+    return o;
+  } catch (const CLI::ParseError& error) {
+    app.exit(error);
+    o.exit_code = 2;
+    return o;
+  }
+  for (const std::string& root : roots) {
+    const auto equals = root.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      std::cerr << "plumbline: --root takes NAME=DIR, not '" << root << "'\n";
+      o.exit_code = 2;
+      return o;
+    }
+    o.roots[root.substr(0, equals)] = root.substr(equals + 1);
+  }
+  if (const char* data = std::getenv("PLUMBLINE_DATA"); data != nullptr && *data != '\0') o.roots.try_emplace("data", data);
+  o.color = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+  for (const CLI::App* at = &app; at != nullptr;) {
+    const auto chosen = at->get_subcommands();
+    at = chosen.empty() ? nullptr : chosen.front();
+    if (at != nullptr) o.command += (o.command.empty() ? "" : " ") + at->get_name();
+  }
+  return o;
+}
+
+}  // namespace plumbline::cli

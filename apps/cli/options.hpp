@@ -1,0 +1,51 @@
+#pragma once
+/// The command line as plain structs; CLI11 is included in options.cpp alone.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace plumbline::cli {
+
+struct Options {
+  std::string command;  ///< "assess", "checks list", "runs", ...; empty when `exit_code` is set
+  int exit_code = -1;   ///< parsing ended the program: help (0) or bad usage (2)
+
+  std::string manifest;
+  std::string store;
+  std::string out;
+  std::string name;
+  std::string check;           ///< checks show
+  std::string kind;            ///< init
+  std::string folder;          ///< init, demo
+  std::string reference;       ///< run or evidence
+  std::string second;          ///< the other run of diff
+  std::string metric;          ///< trend
+  std::vector<std::string> only;
+  std::vector<std::string> skip;
+  std::map<std::string, std::string> roots;
+  std::string fail_on = "undetermined";
+  std::string format = "text";
+  std::string write_table;     ///< checks verify --full --write
+  int jobs = 0;
+  int runs = 0;                ///< checks verify
+  std::uint64_t seed = 0;
+  double timeout = 600;
+  double memory_gib = 8;
+  std::size_t keep = 20;
+  std::size_t limit = 20;
+  std::size_t offset = 0;
+  bool json = false;
+  bool dry_run = false;
+  bool no_cache = false;
+  bool full = false;
+  bool quiet = false;
+  bool verbose = false;
+  bool color = false;
+};
+
+/// Prints help or the usage error itself (help to standard output, errors to standard error).
+Options parse_command_line(int argc, char** argv);
+
+}  // namespace plumbline::cli

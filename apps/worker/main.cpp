@@ -1,0 +1,60 @@
+// plumbline-worker: executes jobs that plumbline sends through pipes. The only program that links LibTorch.
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "apps/worker/session_options.hpp"
+#include "plumbline/base/parallel.hpp"
+#include "plumbline/case/run/job.hpp"
+#include "plumbline/checks/catalog.hpp"
+#if PLUMBLINE_WITH_TORCH
+#include "plumbline/nn/process.hpp"
+#endif
+
+namespace {
+
+void limit_address_space(std::uint64_t bytes) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (bytes == 0) return;
+  const rlimit limit{bytes, bytes};
+  setrlimit(RLIMIT_AS, &limit);
+#else
+  (void)bytes;
+#endif
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string manifest;
+  std::string cache;
+  std::uint64_t memory = 0;
+  plumbline::data::ManifestOptions manifest_options;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string flag = argv[i];
+    const std::string value = argv[i + 1];
+    if (flag == "--manifest") manifest = value;
+    if (flag == "--cache") cache = value;
+    if (flag == "--memory") memory = std::strtoull(value.c_str(), nullptr, 10);
+    if (flag == "--root") manifest_options.roots[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+  }
+  if (manifest.empty()) {
+    std::cerr << "plumbline-worker is started by plumbline; run `plumbline assess system.toml`\n";
+    return 2;
+  }
+  // Libraries may print to standard output; the answers get a descriptor of their own.
+  const int answers = dup(STDOUT_FILENO);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+#if PLUMBLINE_WITH_TORCH
+  plumbline::nn::configure_process();
+#endif
+  limit_address_space(memory);
+  plumbline::run::WorkerOptions options;
+  options.session = plumbline::worker::session_options(cache);
+  options.manifest = manifest_options;
+  return plumbline::run::serve_jobs(plumbline::checks::catalog(), manifest, options, STDIN_FILENO, answers);
+}
