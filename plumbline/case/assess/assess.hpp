@@ -10,6 +10,10 @@
 
 namespace plumbline::assess {
 
+/// Makes what executes the jobs, given the manifest and the cache folder.
+using ExecutorMaker =
+    std::function<base::Result<std::unique_ptr<run::Executor>>(const data::Manifest&, const std::string& cache_folder)>;
+
 struct AssessOptions {
   std::string manifest;
   data::ManifestOptions manifest_options;
@@ -21,8 +25,7 @@ struct AssessOptions {
   bool fail_on_refuted = false;
   bool with_torch = true;    ///< the worker can run LibTorch
   std::string program;       ///< hash of the worker program, for the cache
-  /// Makes what executes the jobs, given the manifest and the cache folder.
-  std::function<base::Result<std::unique_ptr<run::Executor>>(const data::Manifest&, const std::string& cache_folder)> executor;
+  ExecutorMaker executor;
 };
 
 /// Reads, plans, runs, judges, stores, writes the reports.
@@ -43,6 +46,9 @@ std::string dry_run_json(const DryRun& dry);
 /// Judges a stored run again as it stands (no new look is counted), for `show` and `export`.
 base::Result<report::Report> rebuild_report(const check::Registry& registry, run::Store& store, const std::string& reference,
                                             const data::ManifestOptions& options);
+
+/// Every output of a report into a folder, report.html included. Errors kIo.
+base::Status write_reports(const report::Report& report, const std::string& folder);
 
 /// The store's path for a manifest when none is named.
 std::string default_store(const std::string& manifest);

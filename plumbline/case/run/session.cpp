@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "plumbline/base/hash.hpp"
+#include "plumbline/case/interface/json.hpp"
 #include "plumbline/data/npy.hpp"
 
 namespace plumbline::run {

@@ -1,0 +1,118 @@
+// checks list, show, verify; config check, schema; init.
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/commands.hpp"
+#include "apps/cli/templates.hpp"
+#include "plumbline/base/text.hpp"
+#include "plumbline/case/assess/assess.hpp"
+#include "plumbline/case/claims/verdict.hpp"
+#include "plumbline/case/interface/json.hpp"
+#include "plumbline/checks/catalog.hpp"
+#include "plumbline/data/manifest_keys.hpp"
+
+namespace plumbline::cli {
+namespace {
+
+std::string value_text(const check::ParamValue& value) { return check::to_json(value).dump(); }
+
+std::string facts_text(const check::CheckInfo& info) {
+  std::string out = fmt::format("{}  ({}, {})\n{}\n\n{}\n\nNeeds\n", info.id, info.row, check::maturity_name(info.maturity), info.title, info.question);
+  for (const std::string& need : info.needs) out += "  - " + need + "\n";
+  out += "\nParameters\n";
+  for (const check::ParamSpec& p : info.params) {
+    std::string range;
+    if (p.low || p.high) range = fmt::format(" in [{}, {}]", p.low.value_or(-INFINITY), p.high.value_or(INFINITY));
+    if (!p.choices.empty()) range = " one of " + base::join_words(p.choices, "or");
+    out += fmt::format("  {} = {}{}: {}\n", p.name, value_text(p.fallback), range, p.help);
+  }
+  if (info.params.empty()) out += "  none\n";
+  out += "\nGives\n";
+  for (const check::MetricSpec& m : info.yields) {
+    out += fmt::format("  {} ({}, {}): {}", m.name, m.unit, m.direction == check::Direction::kNone ? "no better side" : std::string(check::direction_name(m.direction)) + " is better", m.help);
+    if (!m.where.empty()) out += fmt::format(" Select with where: {}.", base::join_words(m.where));
+    for (const auto& [key, value] : m.where_default) out += fmt::format(" Default {} = {}.", key, value);
+    out += "\n";
+  }
+  out += "\nAssumes\n";
+  for (const std::string& a : info.assumptions) out += "  - " + a + "\n";
+  out += fmt::format("\nCost  {}\n\nSources\n", info.cost);
+  for (const std::string& s : info.sources) out += "  - " + s + "\n";
+  return out;
+}
+
+}  // namespace
+
+base::Result<int> run_checks_list(const Session& session) {
+  if (session.options.json) {
+    nlohmann::json all = nlohmann::json::array();
+    for (const check::Entry& entry : checks::catalog().entries()) {
+      nlohmann::json facts = check::to_json(entry.info);
+      facts["available"] = !entry.info.needs_torch || PLUMBLINE_WITH_TORCH;
+      all.push_back(facts);
+    }
+    std::cout << all.dump(2) << "\n";
+    return 0;
+  }
+  for (const check::Entry& entry : checks::catalog().entries()) {
+    const bool missing = entry.info.needs_torch && !PLUMBLINE_WITH_TORCH;
+    std::cout << fmt::format("{:<28} {:<4} {:<9} {}{}\n", entry.info.id, entry.info.row, check::maturity_name(entry.info.maturity), entry.info.question,
+                             missing ? " (missing: this build has no LibTorch)" : "");
+  }
+  return 0;
+}
+
+base::Result<int> run_checks_show(const Session& session) {
+  const check::Entry* entry = checks::catalog().find(session.options.check);
+  if (entry == nullptr) {
+    std::vector<std::string> ids;
+    for (const check::Entry& known : checks::catalog().entries()) ids.push_back(known.info.id);
+    const std::string guess = base::nearest(session.options.check, ids);
+    return base::make_error(base::Code::kValue, fmt::format("no check '{}'", session.options.check), "",
+                            guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
+  }
+  if (session.options.json) {
+    std::cout << check::to_json(entry->info).dump(2) << "\n";
+  } else {
+    std::cout << facts_text(entry->info);
+  }
+  return 0;
+}
+
+base::Result<int> run_config_schema(const Session&) {
+  std::cout << data::manifest_schema() << "\n";
+  return 0;
+}
+
+base::Result<int> run_config_check(const Session& session) {
+  PL_TRY(const data::Manifest manifest, data::read_manifest(session.options.manifest, {session.options.roots, 1U << 20U}));
+  PL_CHECK(claims::validate_claims(manifest, checks::catalog()));
+  assess::AssessOptions options;
+  options.manifest = session.options.manifest;
+  options.manifest_options.roots = session.options.roots;
+  options.with_torch = PLUMBLINE_WITH_TORCH;
+  PL_TRY(const auto dry, assess::dry_run(checks::catalog(), options));
+  std::cout << (session.options.json ? assess::dry_run_json(*dry) + "\n" : assess::dry_run_text(*dry));
+  return 0;
+}
+
+base::Result<int> run_init(const Session& session) {
+  namespace fs = std::filesystem;
+  const fs::path file = fs::path(session.options.folder) / "system.toml";
+  std::error_code code;
+  if (fs::exists(file, code)) return base::make_error(base::Code::kValue, "exists already", file.string(), "Name another folder, or edit the file that is there");
+  fs::create_directories(session.options.folder, code);
+  std::ofstream out(file);
+  out << manifest_template(session.options.kind);
+  if (!out.flush()) return base::make_error(base::Code::kIo, "cannot be written", file.string(), "Check that the folder is writable");
+  std::cout << fmt::format("wrote {}\nNext: put your model and data beside it, then\n  plumbline config check {}\n  plumbline assess {} --out report\n", file.string(),
+                           file.string(), file.string());
+  return 0;
+}
+
+}  // namespace plumbline::cli

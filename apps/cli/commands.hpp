@@ -1,0 +1,38 @@
+#pragma once
+/// The commands. Each returns the exit status; errors are printed by main.
+
+#include "apps/cli/options.hpp"
+#include "plumbline/base/progress.hpp"
+#include "plumbline/base/result.hpp"
+
+namespace plumbline::cli {
+
+/// What every command gets.
+struct Session {
+  const Options& options;
+  base::CancelToken cancel;
+  base::Progress& progress;
+  std::string program_folder;  ///< where this program lies
+};
+
+base::Result<int> run_init(const Session& session);
+base::Result<int> run_assess(const Session& session);
+base::Result<int> run_checks_list(const Session& session);
+base::Result<int> run_checks_show(const Session& session);
+base::Result<int> run_checks_verify(const Session& session);
+base::Result<int> run_config_check(const Session& session);
+base::Result<int> run_config_schema(const Session& session);
+base::Result<int> run_runs(const Session& session);
+base::Result<int> run_show(const Session& session);
+base::Result<int> run_diff(const Session& session);
+base::Result<int> run_trend(const Session& session);
+base::Result<int> run_reproduce(const Session& session);
+base::Result<int> run_prune(const Session& session);
+base::Result<int> run_export(const Session& session);
+base::Result<int> run_verify_store(const Session& session);
+base::Result<int> run_demo(const Session& session);
+
+/// The worker program: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
+base::Result<std::string> find_worker(const Session& session);
+
+}  // namespace plumbline::cli

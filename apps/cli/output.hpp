@@ -1,0 +1,20 @@
+#pragma once
+/// Printing shared by commands, and the executor that they use.
+
+#include <string>
+
+#include "apps/cli/commands.hpp"
+#include "plumbline/case/assess/assess.hpp"
+
+namespace plumbline::cli {
+
+/// The report in the format asked for (--json, --format), on standard output.
+void print_report(const report::Report& report, const Options& options);
+
+/// Makes worker pools with this command's limits.
+assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker);
+
+/// The text without control characters: names come from files that may be hostile to a terminal.
+std::string printable(const std::string& text);
+
+}  // namespace plumbline::cli
