@@ -1,4 +1,4 @@
-#include "plumbline/case/assess/verify.hpp"
+#include "plumbline/case/verify/verify.hpp"
 
 #include <chrono>
 #include <filesystem>
@@ -14,7 +14,7 @@
 #include "plumbline/case/run/runner.hpp"
 #include "plumbline/stats/intervals.hpp"
 
-namespace plumbline::assess {
+namespace plumbline::verify {
 namespace {
 
 namespace fs = std::filesystem;
@@ -209,4 +209,4 @@ base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text) {
   return out;
 }
 
-}  // namespace plumbline::assess
+}  // namespace plumbline::verify

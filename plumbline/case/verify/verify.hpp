@@ -10,7 +10,7 @@
 #include "plumbline/case/run/session.hpp"
 #include "plumbline/stats/estimate.hpp"
 
-namespace plumbline::assess {
+namespace plumbline::verify {
 
 struct VerifyCount {
   std::string check;
@@ -58,4 +58,4 @@ std::string verify_text(const std::vector<VerifyCount>& counts, bool full);
 std::string rates_table(const std::vector<VerifyCount>& counts);
 base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text);
 
-}  // namespace plumbline::assess
+}  // namespace plumbline::verify
