@@ -123,6 +123,7 @@ Dataset Dataset::subset(std::span<const std::size_t> indices, std::string new_na
   out.kind = kind;
   out.class_names = class_names;
   out.unit_name = unit_name;
+  out.unit_values = unit_values;
   if (kind == Kind::kImages) {
     const std::size_t size = images.pixels();
     std::shared_ptr<std::uint8_t[]> bytes(new std::uint8_t[std::max<std::size_t>(1, indices.size() * size)]);

@@ -67,6 +67,7 @@ struct Dataset {
   std::vector<int> labels;               ///< empty = unlabelled
   std::vector<std::string> class_names;  ///< by label; may be empty
   std::vector<int> units;                ///< sampling unit of each row; empty = every row is its own unit
+  std::vector<std::string> unit_values;  ///< what the file calls unit u; empty when every row is its own unit
   std::string unit_name = "row";         ///< "row", or the declared column's name
   std::vector<std::size_t> source_rows;  ///< row numbers in the file that this set was read or split from
   std::string fingerprint;               ///< SHA-256 of content, labels, units and reading options

@@ -301,13 +301,13 @@ base::Status take_label_column(const DataSection& section, const std::vector<std
   return base::ok();
 }
 
-std::vector<int> code_units(const std::vector<std::string>& words) {
+void code_units(const std::vector<std::string>& words, Dataset& set) {
   std::map<std::string_view, int> index;
-  std::vector<int> units;
-  units.reserve(words.size());
-  for (const std::string& word : words)
-    units.push_back(index.emplace(word, static_cast<int>(index.size())).first->second);
-  return units;
+  for (const std::string& word : words) {
+    const auto [place, fresh] = index.emplace(word, static_cast<int>(index.size()));
+    if (fresh) set.unit_values.push_back(word);
+    set.units.push_back(place->second);
+  }
 }
 
 base::Status take_units(const DataSection& section, const std::string& table_path, Dataset& set) {
@@ -315,7 +315,7 @@ base::Status take_units(const DataSection& section, const std::string& table_pat
   set.unit_name = section.unit;
   if (section.unit_file) {
     PL_TRY(const std::vector<std::string> lines, read_lines(section.unit_file->resolved, limit_of(section)));
-    set.units = code_units(lines);
+    code_units(lines, set);
     return base::ok();
   }
   const auto found = std::find_if(set.table.columns.begin(), set.table.columns.end(),
@@ -327,7 +327,7 @@ base::Status take_units(const DataSection& section, const std::string& table_pat
   if (!missing.empty())
     return make_error(Code::kValue, fmt::format("unit is missing in {} rows", missing.size()),
                       fmt::format("{}: row {}", table_path, missing.front()), "every row needs its unit");
-  set.units = code_units(words);
+  code_units(words, set);
   set.table.columns.erase(found);
   return base::ok();
 }

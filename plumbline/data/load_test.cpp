@@ -169,5 +169,29 @@ TEST(Load, LabelLevelsAndErrors) {
               HasSubstr("gone.npy: cannot be read: No such file"));
 }
 
+TEST(LoadReal, MnistAndAdult) {
+  PL_NEEDS_DATA(root, "images/mnist/train-images-idx3-ubyte.gz");
+  const plumbline::testing::TempFolder folder;
+  const Manifest m = parsed(
+      folder,
+      "[data.train]\nimages=\"data:images/mnist/train-images-idx3-ubyte.gz\"\nlabels=\"data:images/mnist/"
+      "train-labels-idx1-ubyte.gz\"\n"
+      "[data.test]\ntable=\"data:tabular/adult.test\"\nheader=false\ncomment=\"|\"\nstrip=\".\"\nlabel=\"income\"\n"
+      "names=[\"age\",\"workclass\",\"fnlwgt\",\"education\",\"education-num\",\"marital\",\"occupation\","
+      "\"relationship\",\"race\",\"sex\",\"gain\",\"loss\",\"hours\",\"country\",\"income\"]\n");
+  const DatasetPtr train = loaded(m, "train");
+  EXPECT_EQ(train->rows(), 60000U);
+  EXPECT_EQ(train->classes(), 10);
+  double sum = 0;
+  for (std::size_t i = 0; i < train->images.count * train->images.pixels(); ++i) sum += train->images.bytes[i];
+  EXPECT_NEAR(sum / 255 / (60000.0 * 784), 0.1307, 5e-5);  // the well-known mean of the training pixels
+  const DatasetPtr adult = loaded(m, "test");
+  EXPECT_EQ(adult->rows(), 16281U);
+  EXPECT_EQ(adult->class_names, (std::vector<std::string>{"<=50K", ">50K"}));
+  EXPECT_EQ(std::count(adult->labels.begin(), adult->labels.end(), 1), 3846);  // adult.names: 23.62 % of 16281
+  EXPECT_EQ(adult->table.find("workclass")->missing(), 963U);
+  EXPECT_EQ(adult->table.find("sex")->kind, Column::Kind::kCategory);
+}
+
 }  // namespace
 }  // namespace plumbline::data

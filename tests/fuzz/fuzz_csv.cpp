@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   plumbline::data::TableOptions options;
   (void)plumbline::data::parse_csv(text, "x", options, plumbline::fuzz::small_limits());
   options.header = false;
-  options.comment = "|";
+  options.comment.assign(1, '|');
   options.separator = 59;  // a semicolon
   options.limit = 5;
   (void)plumbline::data::parse_csv(text, "x", options, plumbline::fuzz::small_limits());
