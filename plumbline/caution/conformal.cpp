@@ -12,6 +12,7 @@
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/caution/probabilities.hpp"
+#include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::caution {
 namespace {
@@ -250,6 +251,82 @@ base::Result<PredictionSets> predict_sets(const ConformalModel& model, MatrixRef
     }
   }
   return sets;
+}
+
+base::Result<SetQuality> judge_sets(const PredictionSets& sets, std::span<const int> labels, std::span<const int> units) {
+  constexpr auto kName = "judge_sets";
+  PL_CHECK(base::check_size(kName, "labels", std::ssize(labels), static_cast<std::ptrdiff_t>(sets.rows)));
+  PL_CHECK(base::check_at_least(kName, "labels.size()", std::ssize(labels), 2));
+  PL_CHECK(base::check_labels(kName, "labels", labels, sets.classes));
+  if (!units.empty()) PL_CHECK(base::check_size(kName, "units", std::ssize(units), std::ssize(labels)));
+  const auto classes = static_cast<std::size_t>(sets.classes);
+
+  SetQuality quality;
+  quality.size_counts.assign(classes + 1, 0);
+  std::vector<std::uint8_t> hits(sets.rows);
+  std::vector<double> sizes(sets.rows);
+  std::vector<std::vector<std::uint8_t>> class_hits(classes);
+  std::vector<std::vector<int>> class_units(classes);
+  for (std::size_t i = 0; i < sets.rows; ++i) {
+    const auto label = static_cast<std::size_t>(labels[i]);
+    hits[i] = sets.contains(i, labels[i]) ? 1 : 0;
+    sizes[i] = static_cast<double>(sets.size(i));
+    ++quality.size_counts[sets.size(i)];
+    class_hits[label].push_back(hits[i]);
+    if (!units.empty()) class_units[label].push_back(units[i]);
+    if (hits[i] == 0) quality.missed.push_back(i);
+  }
+  quality.empty_share = static_cast<double>(quality.size_counts[0]) / static_cast<double>(sets.rows);
+  PL_TRY(quality.coverage, stats::proportion(hits, units));
+  PL_TRY(quality.size, stats::mean(sizes, units));
+  if (!quality.size.bounds.lower[0] && units.empty()) {
+    PL_TRY(quality.size, stats::empirical_bernstein(sizes, 0.0, static_cast<double>(classes)));
+  }
+
+  std::size_t present = 0;
+  for (const auto& own : class_hits) present += own.empty() ? 0 : 1;
+  stats::Estimate& worst = quality.worst_class;
+  worst.value = 2;
+  worst.n = static_cast<double>(sets.rows);
+  worst.n_effective = quality.coverage.n_effective;
+  worst.unit_of_sampling = quality.coverage.unit_of_sampling;
+  worst.method = "smallest of the classes' exact bounds, shared level (Bonferroni)";
+  worst.assumptions = quality.coverage.assumptions;
+  std::vector<stats::Estimate> judged;
+  for (std::size_t c = 0; c < classes; ++c) {
+    const auto& own = class_hits[c];
+    quality.class_rows.push_back(own.size());
+    if (own.empty()) {
+      quality.class_coverage.push_back(std::numeric_limits<double>::quiet_NaN());
+      worst.warnings.push_back(fmt::format("class {} has no row here", c));
+      continue;
+    }
+    const double coverage = static_cast<double>(std::count(own.begin(), own.end(), 1)) / static_cast<double>(own.size());
+    quality.class_coverage.push_back(coverage);
+    if (coverage < worst.value) {
+      worst.value = coverage;
+      quality.worst = static_cast<int>(c);
+    }
+    const auto estimate = stats::proportion(own, class_units[c]);
+    if (estimate.ok()) {
+      judged.push_back(*estimate);
+    } else {
+      worst.warnings.push_back(fmt::format("class {} has too few units for a bound", c));
+    }
+  }
+  for (std::size_t r = 0; r < stats::kLadder.size(); ++r) {
+    const auto shared = stats::rung_at_or_above(1.0 - (1.0 - stats::kLadder[r]) / static_cast<double>(present));
+    if (!shared || judged.empty()) continue;
+    double low = judged.size() == present ? 1.0 : 0.0;
+    double high = 1.0;
+    for (const auto& estimate : judged) {
+      low = std::min(low, estimate.bounds.lower[*shared].value_or(0.0));
+      high = std::min(high, estimate.bounds.upper[*shared].value_or(1.0));
+    }
+    worst.bounds.lower[r] = low;
+    worst.bounds.upper[r] = high;
+  }
+  return quality;
 }
 
 }  // namespace plumbline::caution

@@ -10,6 +10,7 @@
 
 #include "plumbline/base/result.hpp"
 #include "plumbline/base/rng.hpp"
+#include "plumbline/stats/estimate.hpp"
 #include "plumbline/stats/matrix.hpp"
 
 namespace plumbline::caution {
@@ -110,5 +111,27 @@ struct PredictionSets {
 /// Sets of judged rows. Errors as fit_conformal; kShape: other number of classes; kValue: model not kReady.
 /// Give it another stream than the one that fitted.
 base::Result<PredictionSets> predict_sets(const ConformalModel& model, MatrixRefD probabilities, const base::Rng& rng);
+
+/// How sets fare on rows with known labels.
+struct SetQuality {
+  stats::Estimate coverage;     ///< share of rows whose set holds the label
+  stats::Estimate size;         ///< mean number of labels in a set
+  stats::Estimate worst_class;  ///< smallest coverage within a class
+  int worst = -1;               ///< that class
+  double empty_share = 0;
+  std::vector<std::size_t> class_rows;      ///< k
+  std::vector<double> class_coverage;       ///< k, NaN for a class without rows
+  std::vector<std::size_t> size_counts;     ///< k + 1: rows by set size
+  std::vector<std::size_t> missed;          ///< rows whose set lacks the label
+};
+
+/// Question  do the sets cover, how large are they, and does any class pay for the others?
+/// Bounds    coverage: exact (Clopper–Pearson), with units by effective size. Size: Student's t over units, or the empirical
+///           Bernstein bound on [0, k] where all sets are of one size. Worst class: the smallest of the classes' exact
+///           bounds, each at 1 - (1 - c) / k rounded up to a rung, so that choosing the worst is accounted for.
+/// Shapes    labels as many as sets.rows; units n or empty.
+/// Errors    kShape: sizes differ, fewer than 2 rows, fewer than 2 units. kValue: label out of range.
+/// Cost      O(n k). Deterministic.
+base::Result<SetQuality> judge_sets(const PredictionSets& sets, std::span<const int> labels, std::span<const int> units = {});
 
 }  // namespace plumbline::caution

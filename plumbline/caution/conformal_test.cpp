@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "plumbline/stats/intervals.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::caution {
@@ -267,6 +268,62 @@ TEST(ConformalStatistical, MondrianCoversEveryClass) {
   });
   EXPECT_LT(lac, 0.6);
   EXPECT_NEAR(mondrian, 0.901, 0.024);  // four standard errors of 60 runs with 100 fresh rows each
+}
+
+PredictionSets sets_of(const std::vector<std::vector<int>>& members, int classes) {
+  PredictionSets sets{members.size(), classes, {}};
+  sets.member.resize(members.size() * static_cast<std::size_t>(classes));
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    for (const int c : members[i]) sets.member[i * static_cast<std::size_t>(classes) + static_cast<std::size_t>(c)] = 1;
+  }
+  return sets;
+}
+
+TEST(JudgeSets, HandCase) {
+  const auto sets = sets_of({{0}, {0, 1}, {}, {1, 2}, {2}, {0, 1, 2}}, 3);
+  const std::vector<int> labels = {0, 1, 0, 2, 1, 0};
+  const auto quality = *judge_sets(sets, labels);
+  EXPECT_NEAR(quality.coverage.value, 4.0 / 6, 1e-15);
+  EXPECT_NEAR(quality.size.value, 9.0 / 6, 1e-15);
+  EXPECT_NEAR(quality.empty_share, 1.0 / 6, 1e-15);
+  EXPECT_EQ(quality.worst, 1);
+  EXPECT_NEAR(quality.worst_class.value, 0.5, 1e-15);
+  EXPECT_EQ(quality.missed, (std::vector<std::size_t>{2, 4}));
+  EXPECT_EQ(quality.size_counts, (std::vector<std::size_t>{1, 2, 2, 1}));
+  // Three classes at 0.95 share the rung 0.99. Class 1 (one of two) has the smallest exact lower bound, 1 - sqrt(0.99).
+  EXPECT_NEAR(*quality.worst_class.bounds.lower[2], 1 - std::sqrt(0.99), 1e-9);
+  EXPECT_FALSE(quality.worst_class.bounds.lower.back());  // no rung above the top
+  EXPECT_EQ(judge_sets(sets, std::vector<int>{0}).error().message, "labels has size 1, expected 6");
+  EXPECT_EQ(judge_sets(sets, std::vector<int>{0, 0, 0, 0, 0, 3}).error().message, "labels[5] is 3, expected an integer in [0, 3)");
+}
+
+TEST(JudgeSets, SizeOfEqualSetsIsStillBounded) {
+  const std::vector<std::vector<int>> members(100, std::vector<int>{1});
+  const auto quality = *judge_sets(sets_of(members, 2), std::vector<int>(100, 1));
+  EXPECT_EQ(quality.size.value, 1);
+  EXPECT_GT(*quality.size.high(), 1);
+  EXPECT_LT(*quality.size.low(), 1);
+  EXPECT_EQ(quality.worst_class.warnings.size(), 1U);  // class 0 has no row
+}
+
+// Ten classes covered at 0.9 each: the lower bound for the worst must hold although the worst is chosen after seeing.
+// 500 runs, floor 0.95 at false alarm 1e-4; the upper bound of the worst class taken alone fails in more than one run of five.
+TEST(JudgeSetsStatistical, WorstClassBoundHolds) {
+  int alone = 0;
+  const int hits = testing::count_seeds(500, [&](base::Rng& rng) {
+    std::vector<std::vector<int>> members;
+    std::vector<int> labels;
+    for (int i = 0; i < 400; ++i) {
+      labels.push_back(i % 10);
+      members.push_back(rng.bernoulli(0.9) ? std::vector<int>{i % 10} : std::vector<int>{});
+    }
+    const auto quality = *judge_sets(sets_of(members, 10), labels);
+    const auto covered = static_cast<std::size_t>(std::lround(quality.worst_class.value * 40));
+    alone += stats::clopper_pearson(covered, 40)->bounds.upper[2] >= 0.9 ? 1 : 0;
+    return *quality.worst_class.bounds.lower[2] <= 0.9 && *quality.worst_class.bounds.upper[2] >= 0.9;
+  });
+  EXPECT_GE(hits, testing::binomial_floor(500, 0.95));
+  EXPECT_LT(alone, 400);
 }
 
 }  // namespace

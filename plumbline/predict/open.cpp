@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -27,6 +30,30 @@ base::Result<decision::PredictorPtr> open_graph(const data::ModelSection& sectio
   return make_graph_predictor(section, graph, std::move(kind), std::move(hash), std::move(executor));
 }
 
+/// Weights in files of their own are not part of the model file's hash, so they are hashed as well where a model has them.
+std::string hash_with_weights(const std::string& file_hash, const graph::Graph& graph) {
+  base::Sha256 hash;
+  hash.add_field(file_hash);
+  for (const auto& [name, tensor] : graph.initializers) {
+    hash.add_field(name).add(std::as_bytes(std::span(tensor.reals))).add(std::as_bytes(std::span(tensor.integers)));
+  }
+  return hash.hex();
+}
+
+base::Result<decision::PredictorPtr> open_onnx(const data::ModelSection& section, const std::string& path, std::string hash,
+                                               const OpenOptions& options) {
+  graph::OnnxLimits limits;
+  limits.file_bytes = options.file_bytes;
+  PL_TRY(graph::Graph graph, graph::read_onnx(path, limits));
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  if (bytes.find("location") != std::string::npos) {
+    // Without a folder the importer refuses data outside of the file.
+    if (!graph::parse_onnx(bytes, {}, limits).ok()) hash = hash_with_weights(hash, graph);
+  }
+  return open_graph(section, std::move(graph), "onnx", std::move(hash), options);
+}
+
 base::Result<decision::PredictorPtr> open_file(const data::ModelSection& section, const std::string& path, const OpenOptions& options) {
   std::error_code code;
   const auto size = std::filesystem::file_size(path, code);
@@ -38,10 +65,7 @@ base::Result<decision::PredictorPtr> open_file(const data::ModelSection& section
   std::transform(ending.begin(), ending.end(), ending.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   PL_TRY(std::string hash, base::sha256_file(path));
   if (ending == ".onnx") {
-    graph::OnnxLimits limits;
-    limits.file_bytes = options.file_bytes;
-    PL_TRY(graph::Graph graph, graph::read_onnx(path, limits));
-    return open_graph(section, std::move(graph), "onnx", std::move(hash), options);
+    return open_onnx(section, path, std::move(hash), options);
   }
   if (ending == ".plnet") {
     PL_TRY(const Checkpoint checkpoint, read_checkpoint(path, options.file_bytes));
