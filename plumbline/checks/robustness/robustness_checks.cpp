@@ -2,6 +2,14 @@
 
 namespace plumbline::checks {
 
-void add_robustness(check::Registry& registry) { (void)registry; }
+check::Entry ood();
+check::Entry drift();
+check::Entry corruption();
+
+void add_robustness(check::Registry& registry) {
+  registry.add(ood());
+  registry.add(drift());
+  registry.add(corruption());
+}
 
 }  // namespace plumbline::checks
