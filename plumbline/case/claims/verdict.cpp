@@ -7,8 +7,6 @@
 #include <tuple>
 #include <utility>
 
-#include <boost/math/distributions/beta.hpp>
-#include <boost/math/distributions/normal.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,6 +14,8 @@
 #include "plumbline/base/text.hpp"
 #include "plumbline/case/interface/json.hpp"
 #include "plumbline/stats/estimate.hpp"
+#include "plumbline/stats/planning.hpp"
+#include "plumbline/stats/special.hpp"
 
 namespace plumbline::claims {
 namespace {
@@ -27,9 +27,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kSlack = 1e-9;            // levels such as 1 - 0.05 / 2 miss a rung by rounding alone
 constexpr double kRefusedAbove = 0.999;    // sampled fixed-size bounds are not believed above this confidence
 constexpr double kPlannedPower = 0.8;
-constexpr double kMostRows = 1e12;
-
-double z_of(double probability) { return boost::math::quantile(boost::math::normal(), probability); }
 
 /// What is claimed, as an interval of the judged figure.
 struct Target {
@@ -269,14 +266,6 @@ std::optional<std::map<double, double>> row_outcomes(const Evidence& evidence, c
   return std::nullopt;
 }
 
-double clopper_pearson_lower(double hits, double n, double confidence) {
-  return hits <= 0 ? 0 : boost::math::quantile(boost::math::beta_distribution<>(hits, n - hits + 1), 1 - confidence);
-}
-
-double clopper_pearson_upper(double hits, double n, double confidence) {
-  return hits >= n ? 1 : boost::math::quantile(boost::math::beta_distribution<>(hits + 1, n - hits), confidence);
-}
-
 bool same_rows(const Evidence& a, const Evidence& b) {
   const auto set = a.where.find("data");
   if (set == a.where.end()) return false;
@@ -317,8 +306,8 @@ Question improvement(const Evidence& evidence, const check::RunRecord& run, cons
         question.cost = 2;  // one bound on each discordant share
         question.how = fmt::format("paired over {} rows: {} gained, {} lost", a->size(), gained, lost);
         question.bounds = stats::make_bounds(
-            [&](double c) { return std::optional(clopper_pearson_lower(gained, n, c) - clopper_pearson_upper(lost, n, c)); },
-            [&](double c) { return std::optional(clopper_pearson_upper(gained, n, c) - clopper_pearson_lower(lost, n, c)); });
+            [&](double c) { return std::optional(stats::clopper_pearson_low(gained, n, c) - stats::clopper_pearson_high(lost, n, c)); },
+            [&](double c) { return std::optional(stats::clopper_pearson_high(gained, n, c) - stats::clopper_pearson_low(lost, n, c)); });
         return question;
       }
     }
@@ -381,56 +370,23 @@ double slack_of(const Question& question, const Target& target) {
   return std::min(question.value - target.low, target.high - question.value);
 }
 
-struct Need {
-  std::optional<double> n;
-  std::string reason;
-};
-
-/// n at which the claim is settled with probability 0.8 if the truth equals the estimate: the distance of a bound
-/// shrinks like 1 / sqrt(n), and the estimate moves by its standard error.
-Need need_of(const Question& question, const Target& target, double support_alpha, double refute_alpha) {
+/// n at which the claim is settled with probability 0.8 if the truth equals the estimate, judged at the given errors.
+stats::SampleNeed need_of(const Question& question, const Target& target, double support_alpha, double refute_alpha) {
   if (!question.sampled()) return {{}, "an exact figure or a proof does not change with more rows"};
   if (!(question.n > 0)) return {{}, "the evidence does not say how many units entered"};
   if (!std::isfinite(question.value)) return {{}, "the figure is not a finite number"};
+  stats::Estimate estimate = question.evidence->estimate;
+  estimate.value = question.value;
+  estimate.bounds = question.bounds;
+  estimate.n = question.n;
+  if (!question.how.empty()) estimate.method = "difference";  // no longer the share that its method names
   const double slack = slack_of(question, target);
-  if (std::abs(slack) <= 1e-12 * (1 + std::abs(question.value))) return {{}, "the estimate lies on the threshold, so no number of rows would probably settle it"};
-
-  const auto lower_rung = first_held(question.bounds.lower, 0);
-  const auto upper_rung = first_held(question.bounds.upper, 0);
-  const auto scale = [&](bool below) -> std::optional<double> {
-    const auto& bounds = below ? question.bounds.lower : question.bounds.upper;
-    auto rung = below ? lower_rung : upper_rung;
-    if (const auto near = first_held(bounds, 2)) rung = near;  // 0.95 and up: closest to the levels in use
-    if (!rung) return std::nullopt;
-    return std::abs(question.value - *bounds[*rung]) / z_of(kLadder[*rung]);
-  };
-  const auto rows = [&](bool below, double distance, double error, double power) -> Need {
-    const auto rung = rung_for_error(error);
-    if (!rung) return {{}, "the next look would be judged above the ladder"};
-    const auto deviation = scale(below);
-    if (!deviation) return {{}, "the method gives no bound on that side"};
-    const double factor = (z_of(kLadder[*rung]) + z_of(power)) * *deviation / distance;
-    return {question.n * factor * factor, {}};
-  };
-
-  std::vector<Need> needs;
-  if (slack > 0) {
-    const double power = target.two_sided() ? (1 + kPlannedPower) / 2 : kPlannedPower;
-    if (std::isfinite(target.low)) needs.push_back(rows(true, question.value - target.low, support_alpha / question.cost, power));
-    if (std::isfinite(target.high)) needs.push_back(rows(false, target.high - question.value, support_alpha / question.cost, power));
-  } else {
-    const bool too_low = question.value < target.low;
-    const double error = refute_alpha / (question.cost * (target.two_sided() ? 2 : 1));
-    needs.push_back(rows(!too_low, -slack, error, kPlannedPower));
-  }
-  Need most{0.0, {}};
-  for (const Need& need : needs) {
-    if (!need.n) return need;
-    most.n = std::max(*most.n, *need.n);
-  }
-  if (*most.n > kMostRows) return {{}, "more than a trillion rows would be needed"};
-  most.n = std::max(std::ceil(*most.n), std::floor(question.n) + 1);
-  return most;
+  const double sides = target.two_sided() ? 2 : 1;
+  const auto rung = rung_for_error(slack >= 0 ? support_alpha / question.cost : refute_alpha / (question.cost * sides));
+  if (!rung) return {{}, "the next look would be judged above the ladder"};
+  if (slack >= 0 && target.two_sided()) return stats::needs_more_within(estimate, target.low, target.high, kLadder[*rung], kPlannedPower);
+  const bool low_edge = std::isfinite(target.low) && (slack >= 0 || question.value < target.low);
+  return stats::needs_more(estimate, low_edge ? target.low : target.high, kLadder[*rung], kPlannedPower);
 }
 
 // ---- all claims ------------------------------------------------------------------------------------------------------
@@ -682,22 +638,20 @@ ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, cons
   const double k = draft.history.looks;
   const bool anytime = draft.alpha >= (1 - claim.confidence) * (1 - kSlack);
   const double next = anytime ? draft.alpha : (1 - claim.confidence) / ((k + 1) * (k + 2));
-  Need most;
+  stats::SampleNeed most;
   for (std::size_t i = 0; i < draft.questions.size(); ++i) {
     if (supports[i].supported) continue;
-    const Need need = need_of(draft.questions[i], draft.target, next,
-                              draft.simultaneous_alpha * (next / draft.alpha) / std::max(1.0, shares));
-    if (!need.n) {
-      most = need;
-      break;
-    }
-    if (!most.n || *need.n > *most.n) most = need;
+    stats::SampleNeed need = need_of(draft.questions[i], draft.target, next,
+                                     draft.simultaneous_alpha * (next / draft.alpha) / std::max(1.0, shares));
+    const bool none = !need.n;
+    if (none || !most.n || *need.n > *most.n) most = std::move(need);
+    if (none) break;
   }
-  verdict.needs_more = most.n;
+  if (most.n) verdict.needs_more = static_cast<double>(*most.n);
   verdict.needs_more_reason = most.reason;
   if (most.n) {
     const std::string& unit = question.evidence->estimate.unit_of_sampling;
-    verdict.reason += fmt::format("; about {:.0f} {}s in all would probably settle it", *most.n, unit.empty() ? "row" : unit);
+    verdict.reason += fmt::format("; about {} {}s in all would probably settle it", *most.n, unit.empty() ? "row" : unit);
   } else {
     verdict.reason += "; " + most.reason;
   }
