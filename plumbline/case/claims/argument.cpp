@@ -28,7 +28,8 @@ std::string_view prefix_of(NodeKind kind) {
 }
 
 std::optional<NodeKind> written_kind(std::string_view word) {
-  for (const NodeKind kind : {NodeKind::kGoal, NodeKind::kStrategy, NodeKind::kContext, NodeKind::kAssumption, NodeKind::kJustification, NodeKind::kDefeater}) {
+  for (const NodeKind kind : {NodeKind::kGoal, NodeKind::kStrategy, NodeKind::kContext, NodeKind::kAssumption,
+                              NodeKind::kJustification, NodeKind::kDefeater}) {
     if (node_kind_name(kind) == word) return kind;
   }
   return std::nullopt;
@@ -55,9 +56,11 @@ base::Result<int> need_of(const data::Manifest& manifest, const data::ArgumentSe
   if (section.rule.empty() || section.rule == "all") return 0;
   int need = 0;
   const auto [end, error] = std::from_chars(section.rule.data(), section.rule.data() + section.rule.size(), need);
-  if (error != std::errc() || end != section.rule.data() + section.rule.size() || need < 1 || need > static_cast<int>(section.supported_by.size())) {
+  if (error != std::errc() || end != section.rule.data() + section.rule.size() || need < 1 ||
+      need > static_cast<int>(section.supported_by.size())) {
     return wrong(manifest, section.line,
-                 fmt::format("rule '{}' of argument '{}' is neither \"all\" nor a number from 1 to {}", section.rule, section.id, section.supported_by.size()));
+                 fmt::format("rule '{}' of argument '{}' is neither \"all\" nor a number from 1 to {}", section.rule,
+                             section.id, section.supported_by.size()));
   }
   return need;
 }
@@ -74,7 +77,8 @@ base::Status order_from_roots(Argument& argument) {
     path.push_back(argument.nodes[i].id);
     if (state[i] == 1) {
       const auto start = std::find(path.begin(), path.end(), argument.nodes[i].id);
-      return base::make_error(base::Code::kValue, fmt::format("the argument supports itself in a circle: {}", fmt::join(start, path.end(), " -> ")));
+      return base::make_error(base::Code::kValue, fmt::format("the argument supports itself in a circle: {}",
+                                                              fmt::join(start, path.end(), " -> ")));
     }
     state[i] = 1;
     order.push_back(i);
@@ -139,10 +143,12 @@ std::vector<const Node*> Argument::roots() const {
   return found;
 }
 
-base::Result<Argument> build_argument(const data::Manifest& manifest, const std::vector<ClaimVerdict>& verdicts, const check::RunRecord& run) {
+base::Result<Argument> build_argument(const data::Manifest& manifest, const std::vector<ClaimVerdict>& verdicts,
+                                      const check::RunRecord& run) {
   Argument argument;
   argument.name = manifest.name.empty() ? "case" : manifest.name;
-  argument.brief = fmt::format("The argument that {} does what it should", manifest.name.empty() ? "the system" : manifest.name);
+  argument.brief =
+      fmt::format("The argument that {} does what it should", manifest.name.empty() ? "the system" : manifest.name);
 
   std::map<std::string, std::string> node_of;  // manifest id -> node id
   std::set<std::string> used;
@@ -154,12 +160,16 @@ base::Result<Argument> build_argument(const data::Manifest& manifest, const std:
   for (const auto& [id, section] : manifest.argument) {
     const auto kind = written_kind(section.kind);
     if (!kind) {
-      return wrong(manifest, section.line, fmt::format("argument '{}' is of the unknown kind '{}', expected goal, strategy, context, assumption, justification or defeater", id, section.kind));
+      return wrong(manifest, section.line,
+                   fmt::format("argument '{}' is of the unknown kind '{}', expected goal, strategy, context, "
+                               "assumption, justification or defeater",
+                               id, section.kind));
     }
     node_of[id] = fresh(fmt::format("{}-{}", prefix_of(*kind), id));
     known.push_back(id);
   }
-  std::map<std::string, std::string> goal_of;  // claim -> node id; an argument of the same name keeps that name in links
+  std::map<std::string, std::string>
+      goal_of;  // claim -> node id; an argument of the same name keeps that name in links
   for (const ClaimVerdict& verdict : verdicts) {
     goal_of[verdict.id] = fresh("G-" + verdict.id);
     if (node_of.emplace(verdict.id, goal_of[verdict.id]).second) known.push_back(verdict.id);
@@ -174,14 +184,16 @@ base::Result<Argument> build_argument(const data::Manifest& manifest, const std:
     node.text = section.text.empty() ? id : section.text;
     PL_TRY(node.need, need_of(manifest, section));
     goal_written = goal_written || node.kind == NodeKind::kGoal;
-    for (auto [from, to] : {std::pair{&section.supported_by, &node.supported_by}, std::pair{&section.in_context_of, &node.in_context_of},
-                            std::pair{&section.challenges, &node.challenges}}) {
+    for (auto [from, to] :
+         {std::pair{&section.supported_by, &node.supported_by}, std::pair{&section.in_context_of, &node.in_context_of},
+          std::pair{&section.challenges, &node.challenges}}) {
       for (const std::string& name : *from) {
         const auto found = node_of.find(name);
         if (found == node_of.end()) {
           const std::string guess = base::nearest(name, known);
-          return wrong(manifest, section.line, fmt::format("argument '{}' names '{}', which is neither a claim nor an argument{}", id, name,
-                                                           guess.empty() ? "" : fmt::format(". Did you mean '{}'?", guess)));
+          return wrong(manifest, section.line,
+                       fmt::format("argument '{}' names '{}', which is neither a claim nor an argument{}", id, name,
+                                   guess.empty() ? "" : fmt::format(". Did you mean '{}'?", guess)));
         }
         to->push_back(found->second);
       }
@@ -199,10 +211,12 @@ base::Result<Argument> build_argument(const data::Manifest& manifest, const std:
     Node goal;
     goal.id = goal_of[verdict.id];
     goal.kind = NodeKind::kGoal;
-    goal.text = verdict.text.empty() ? fmt::format("{} {}: {}", verdict.check, verdict.metric, verdict.condition) : verdict.text;
+    goal.text = verdict.text.empty() ? fmt::format("{} {}: {}", verdict.check, verdict.metric, verdict.condition)
+                                     : verdict.text;
     goal.claim = verdict.id;
     for (const std::string& id : verdict.evidence) {
-      const auto evidence = std::find_if(run.evidence.begin(), run.evidence.end(), [&](const check::Evidence& e) { return e.id == id; });
+      const auto evidence =
+          std::find_if(run.evidence.begin(), run.evidence.end(), [&](const check::Evidence& e) { return e.id == id; });
       if (evidence == run.evidence.end()) continue;
       Node solution;
       solution.id = "Sn-" + id.substr(0, 12);
@@ -271,7 +285,8 @@ void propagate(Argument& argument, std::vector<ClaimVerdict>& verdicts) {
       }
       if (standings.empty()) return Standing::kNotEvaluated;
       std::sort(standings.begin(), standings.end());
-      const auto last = node.need > 0 ? std::min<std::size_t>(static_cast<std::size_t>(node.need), standings.size()) : standings.size();
+      const auto last = node.need > 0 ? std::min<std::size_t>(static_cast<std::size_t>(node.need), standings.size())
+                                      : standings.size();
       if (node.need > static_cast<int>(standings.size())) return std::max(Standing::kNotEvaluated, standings.back());
       return standings[last - 1];
     }
@@ -308,9 +323,9 @@ void propagate(Argument& argument, std::vector<ClaimVerdict>& verdicts) {
       if (node.kind == NodeKind::kDefeater) {
         Standing support = Standing::kSupported;  // a doubt with nothing under it stands until it is answered
         if (!node.supported_by.empty()) support = support_of(node);
-        node.doubt = defeat == Defeat::kDefeated || support == Standing::kRefuted             ? Doubt::kAnswered
+        node.doubt = defeat == Defeat::kDefeated || support == Standing::kRefuted ? Doubt::kAnswered
                      : support == Standing::kSupported && defeat == Defeat::kNone ? Doubt::kStands
-                                                                                              : Doubt::kOpen;
+                                                                                  : Doubt::kOpen;
       } else if (bears_verdict(node.kind)) {
         Standing standing = Standing::kNotEvaluated;
         if (const auto claim = claim_of.find(node.claim); !node.claim.empty() && claim != claim_of.end()) {
@@ -330,7 +345,9 @@ void propagate(Argument& argument, std::vector<ClaimVerdict>& verdicts) {
       settle(i);
       const Node& node = argument.nodes[i];
       if (node.kind == NodeKind::kDefeater) {
-        return node.doubt == Doubt::kStands ? Standing::kSupported : node.doubt == Doubt::kAnswered ? Standing::kRefuted : Standing::kUndetermined;
+        return node.doubt == Doubt::kStands     ? Standing::kSupported
+               : node.doubt == Doubt::kAnswered ? Standing::kRefuted
+                                                : Standing::kUndetermined;
       }
       return marks[i] == Mark::kDone && node.standing ? *node.standing : Standing::kNotEvaluated;
     }
@@ -343,7 +360,8 @@ void propagate(Argument& argument, std::vector<ClaimVerdict>& verdicts) {
   for (std::size_t i = 0; i < argument.nodes.size(); ++i) walk.settle(i);
 }
 
-base::Result<Argument> argue(const data::Manifest& manifest, std::vector<ClaimVerdict>& verdicts, const check::RunRecord& run) {
+base::Result<Argument> argue(const data::Manifest& manifest, std::vector<ClaimVerdict>& verdicts,
+                             const check::RunRecord& run) {
   PL_TRY(Argument argument, build_argument(manifest, verdicts, run));
   propagate(argument, verdicts);
   return argument;

@@ -28,15 +28,15 @@ struct Node {
   std::vector<std::string> challenges;  ///< of a defeater
   bool undeveloped = false;
   bool defeated = false;
-  int need = 0;          ///< how many of `supported_by` must hold; 0 = all
-  std::string claim;     ///< id of the claim that this goal states
-  std::string evidence;  ///< id of the evidence that this solution is
+  int need = 0;                      ///< how many of `supported_by` must hold; 0 = all
+  std::string claim;                 ///< id of the claim that this goal states
+  std::string evidence;              ///< id of the evidence that this solution is
   std::optional<Standing> standing;  ///< goals and strategies; after propagate()
   Doubt doubt = Doubt::kNone;        ///< defeaters; after propagate()
 };
 
 struct Argument {
-  std::string name;   ///< of the module
+  std::string name;  ///< of the module
   std::string brief;
   std::vector<Node> nodes;  ///< roots first, then in order of first mention
 
@@ -64,14 +64,16 @@ base::Result<Argument> build_argument(const data::Manifest& manifest, const std:
 void propagate(Argument& argument, std::vector<ClaimVerdict>& verdicts);
 
 /// build_argument(), then propagate().
-base::Result<Argument> argue(const data::Manifest& manifest, std::vector<ClaimVerdict>& verdicts, const check::RunRecord& run);
+base::Result<Argument> argue(const data::Manifest& manifest, std::vector<ClaimVerdict>& verdicts,
+                             const check::RunRecord& run);
 
 /// The argument as gsn2x YAML: text, supportedBy, inContextOf, undeveloped, challenges, defeated, module; beside these
 /// the attributes verdict, doubt, need, claim and evidence, which other readers show or skip.
 std::string to_gsn_yaml(const Argument& argument);
 
 /// Reads gsn2x YAML, also from other tools: prefixes G, S, Sn, C, A, J, CG, CSn, or a `nodeType`.
-/// Errors  kParse: not YAML, an element without text, an unknown prefix, a link to nothing (with the line). kLimit: more
+/// Errors  kParse: not YAML, an element without text, an unknown prefix, a link to nothing (with the line). kLimit:
+/// more
 ///         than 4 MiB or 10,000 elements.
 base::Result<Argument> from_gsn_yaml(std::string_view yaml);
 

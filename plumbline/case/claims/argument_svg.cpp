@@ -18,10 +18,13 @@ constexpr double kLayerGap = 56;
 constexpr double kMargin = 24;
 constexpr std::size_t kMostLines = 6;
 
-bool is_side(NodeKind kind) { return kind == NodeKind::kContext || kind == NodeKind::kAssumption || kind == NodeKind::kJustification; }
+bool is_side(NodeKind kind) {
+  return kind == NodeKind::kContext || kind == NodeKind::kAssumption || kind == NodeKind::kJustification;
+}
 
 std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
 }
 
 /// Cuts at words; a word longer than a line is cut within. Counts code points, never splits one.
@@ -66,8 +69,8 @@ std::vector<std::string> wrap(const std::string& text, std::size_t width) {
 struct Box {
   const Node* node = nullptr;
   std::vector<std::string> lines;
-  std::string verdict;      // word shown, empty for contexts and solutions
-  std::string style;        // class suffix
+  std::string verdict;  // word shown, empty for contexts and solutions
+  std::string style;    // class suffix
   double width = kWidth;
   double height = 0;
   double x = 0;
@@ -75,7 +78,7 @@ struct Box {
   std::size_t layer = 0;
   std::vector<std::size_t> below;  // layout children
   std::vector<std::size_t> beside;
-  double block_width = 0;   // with what stands beside it
+  double block_width = 0;  // with what stands beside it
   double block_height = 0;
   double tree_width = 0;
 };
@@ -89,13 +92,18 @@ std::string words(std::string_view name) {
 void describe(Box& box) {
   const Node& node = *box.node;
   if (node.standing) {
-    static const std::map<Standing, const char*> kSigns = {{Standing::kSupported, "✓ "}, {Standing::kUndetermined, "? "}, {Standing::kNotEvaluated, "– "},
-                                                           {Standing::kStale, "⌛ "},     {Standing::kDefeated, "⚠ "},     {Standing::kRefuted, "✗ "}};
+    static const std::map<Standing, const char*> kSigns = {
+        {Standing::kSupported, "✓ "}, {Standing::kUndetermined, "? "}, {Standing::kNotEvaluated, "– "},
+        {Standing::kStale, "⌛ "},     {Standing::kDefeated, "⚠ "},     {Standing::kRefuted, "✗ "}};
     box.verdict = kSigns.at(*node.standing) + words(standing_name(*node.standing));
     box.style = standing_name(*node.standing);
   } else if (node.kind == NodeKind::kDefeater && node.doubt != Doubt::kNone) {
-    box.verdict = fmt::format("doubt {}", node.doubt == Doubt::kStands ? "stands" : node.doubt == Doubt::kAnswered ? "answered" : "open");
-    box.style = node.doubt == Doubt::kStands ? "refuted" : node.doubt == Doubt::kAnswered ? "supported" : "undetermined";
+    box.verdict = fmt::format("doubt {}", node.doubt == Doubt::kStands     ? "stands"
+                                          : node.doubt == Doubt::kAnswered ? "answered"
+                                                                           : "open");
+    box.style = node.doubt == Doubt::kStands     ? "refuted"
+                : node.doubt == Doubt::kAnswered ? "supported"
+                                                 : "undetermined";
   } else {
     box.style = node.defeated ? "defeated" : "plain";
     if (node.defeated) box.verdict = "⚠ defeated";
@@ -108,17 +116,21 @@ std::string shape(const Box& box) {
   const double w = box.width;
   const double h = box.height;
   switch (box.node->kind) {
-    case NodeKind::kGoal: return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>", x, y, w, h);
+    case NodeKind::kGoal:
+      return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"/>", x, y, w, h);
     case NodeKind::kDefeater:
-      return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" stroke-dasharray=\"6 4\"/>", x, y, w, h);
+      return fmt::format(
+          "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" stroke-dasharray=\"6 4\"/>", x, y, w, h);
     case NodeKind::kStrategy:
-      return fmt::format("<polygon points=\"{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}\"/>", x + 14, y, x + w, y, x + w - 14, y + h, x, y + h);
+      return fmt::format("<polygon points=\"{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}\"/>", x + 14, y,
+                         x + w, y, x + w - 14, y + h, x, y + h);
     case NodeKind::kContext:
       return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"18\"/>", x, y, w, h);
     case NodeKind::kSolution:
     case NodeKind::kAssumption:
     case NodeKind::kJustification:
-      return fmt::format("<ellipse cx=\"{:.1f}\" cy=\"{:.1f}\" rx=\"{:.1f}\" ry=\"{:.1f}\"/>", x + w / 2, y + h / 2, w / 2, h / 2);
+      return fmt::format("<ellipse cx=\"{:.1f}\" cy=\"{:.1f}\" rx=\"{:.1f}\" ry=\"{:.1f}\"/>", x + w / 2, y + h / 2,
+                         w / 2, h / 2);
   }
   return {};
 }
@@ -160,10 +172,12 @@ class Drawing {
       Box box;
       box.node = &node;
       box.width = is_side(node.kind) ? kSideWidth : kWidth;
-      const bool round = node.kind == NodeKind::kSolution || node.kind == NodeKind::kAssumption || node.kind == NodeKind::kJustification;
+      const bool round = node.kind == NodeKind::kSolution || node.kind == NodeKind::kAssumption ||
+                         node.kind == NodeKind::kJustification;
       box.lines = wrap(printable(node.text), static_cast<std::size_t>(box.width / (round ? 8.6 : 6.9)));
       describe(box);
-      const auto rows = static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
+      const auto rows =
+          static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
       box.height = kLine * rows + (round ? 40 : 20);
       boxes_.push_back(std::move(box));
     }
@@ -175,14 +189,19 @@ class Drawing {
     for (const Box& box : boxes_) edges(box, body);
     for (const Box& box : boxes_) draw(box, body);
     const std::string summary = description();
-    return fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pl-arg\" role=\"img\" aria-labelledby=\"pl-arg-title pl-arg-desc\" "
-                       "viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\">\n<title id=\"pl-arg-title\">{2}</title>\n"
-                       "<desc id=\"pl-arg-desc\">{3}</desc>\n<style>{4}</style>\n<defs>"
-                       "<marker id=\"pl-arg-full\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto-start-reverse\">"
-                       "<path class=\"pl-head\" d=\"M0 0L10 5L0 10z\"/></marker>"
-                       "<marker id=\"pl-arg-open\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"9\" markerHeight=\"9\" orient=\"auto-start-reverse\">"
-                       "<path class=\"pl-head-open\" d=\"M1 1L9 5L1 9z\"/></marker></defs>\n{5}</svg>\n",
-                       width_, height_, xml("Argument: " + argument_.name), xml(summary), kStyle, body);
+    return fmt::format(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pl-arg\" role=\"img\" aria-labelledby=\"pl-arg-title "
+        "pl-arg-desc\" "
+        "viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\">\n<title "
+        "id=\"pl-arg-title\">{2}</title>\n"
+        "<desc id=\"pl-arg-desc\">{3}</desc>\n<style>{4}</style>\n<defs>"
+        "<marker id=\"pl-arg-full\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"8\" markerHeight=\"8\" "
+        "orient=\"auto-start-reverse\">"
+        "<path class=\"pl-head\" d=\"M0 0L10 5L0 10z\"/></marker>"
+        "<marker id=\"pl-arg-open\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"9\" markerHeight=\"9\" "
+        "orient=\"auto-start-reverse\">"
+        "<path class=\"pl-head-open\" d=\"M1 1L9 5L1 9z\"/></marker></defs>\n{5}</svg>\n",
+        width_, height_, xml("Argument: " + argument_.name), xml(summary), kStyle, body);
   }
 
  private:
@@ -194,7 +213,8 @@ class Drawing {
     std::string text = argument_.brief + ".";
     for (const auto& [name, count] : counts) text += fmt::format(" {} {}.", count, words(name));
     for (const Node* root : argument_.roots()) {
-      text += fmt::format(" {}: {}{}", root->id, root->text, root->standing ? fmt::format(" ({}).", words(standing_name(*root->standing))) : ".");
+      text += fmt::format(" {}: {}{}", root->id, root->text,
+                          root->standing ? fmt::format(" ({}).", words(standing_name(*root->standing))) : ".");
     }
     return text;
   }
@@ -204,8 +224,8 @@ class Drawing {
     return found == index_.end() ? nullptr : &found->second;
   }
 
-  /// Each element is placed once: below the first element that it supports (or challenges), beside the first one that it
-  /// is the context of. Whatever nothing places is a root. Circles in foreign files end where they began.
+  /// Each element is placed once: below the first element that it supports (or challenges), beside the first one that
+  /// it is the context of. Whatever nothing places is a root. Circles in foreign files end where they began.
   void place() {
     std::vector<bool> placed(boxes_.size(), false);
     std::vector<std::vector<std::size_t>> doubts(boxes_.size());
@@ -315,34 +335,44 @@ class Drawing {
         const double x2 = to.x + to.width / 2;
         const double y2 = to.y;
         const double bend = std::max(20.0, (y2 - y1) / 2);
-        out += fmt::format("<path class=\"pl-edge\" marker-end=\"url(#pl-arg-full)\" d=\"M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}\"/>\n", x1, y1, x1,
-                           y1 + bend, x2, y2 - bend, x2, y2);
+        out += fmt::format(
+            "<path class=\"pl-edge\" marker-end=\"url(#pl-arg-full)\" d=\"M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} "
+            "{:.1f} {:.1f}\"/>\n",
+            x1, y1, x1, y1 + bend, x2, y2 - bend, x2, y2);
       }
     }
     for (const std::string& id : from.node->in_context_of) {
       if (const std::size_t* target = at(id)) {
         const Box& to = boxes_[*target];
         const bool right = to.x > from.x;
-        out += fmt::format("<path class=\"pl-edge\" marker-end=\"url(#pl-arg-open)\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>\n", right ? from.x + from.width : from.x,
-                           from.y + from.height / 2, right ? to.x : to.x + to.width, to.y + to.height / 2);
+        out += fmt::format(
+            "<path class=\"pl-edge\" marker-end=\"url(#pl-arg-open)\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>\n",
+            right ? from.x + from.width : from.x, from.y + from.height / 2, right ? to.x : to.x + to.width,
+            to.y + to.height / 2);
       }
     }
     for (const std::string& id : from.node->challenges) {
       if (const std::size_t* target = at(id)) {
         const Box& to = boxes_[*target];
-        out += fmt::format("<path class=\"pl-edge\" stroke-dasharray=\"6 4\" marker-end=\"url(#pl-arg-full)\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>\n",
-                           from.x + from.width / 2, from.y, to.x + to.width * 0.75, to.y + to.height);
+        out += fmt::format(
+            "<path class=\"pl-edge\" stroke-dasharray=\"6 4\" marker-end=\"url(#pl-arg-full)\" d=\"M{:.1f} "
+            "{:.1f}L{:.1f} {:.1f}\"/>\n",
+            from.x + from.width / 2, from.y, to.x + to.width * 0.75, to.y + to.height);
       }
     }
   }
 
   static void draw(const Box& box, std::string& out) {
     const Node& node = *box.node;
-    const std::string letter = node.kind == NodeKind::kAssumption ? " (assumption)" : node.kind == NodeKind::kJustification ? " (justification)" : "";
-    out += fmt::format("<g><title>{} {}: {}{}</title><g class=\"pl-{}\">{}</g>", xml(node_kind_name(node.kind)), xml(node.id), xml(node.text),
-                       box.verdict.empty() ? "" : xml(" (" + words(box.verdict) + ")"), box.style, shape(box));
+    const std::string letter = node.kind == NodeKind::kAssumption      ? " (assumption)"
+                               : node.kind == NodeKind::kJustification ? " (justification)"
+                                                                       : "";
+    out += fmt::format("<g><title>{} {}: {}{}</title><g class=\"pl-{}\">{}</g>", xml(node_kind_name(node.kind)),
+                       xml(node.id), xml(node.text), box.verdict.empty() ? "" : xml(" (" + words(box.verdict) + ")"),
+                       box.style, shape(box));
     const double x = box.x + box.width / 2;
-    const auto rows = static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
+    const auto rows =
+        static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
     double y = box.y + (box.height - kLine * rows) / 2 + 12;
     const auto row = [&](std::string_view text, std::string_view style) {
       out += fmt::format("<text{} x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", style, x, y, xml(text));

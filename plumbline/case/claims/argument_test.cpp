@@ -44,7 +44,8 @@ data::ArgumentSection section(const std::string& id, const std::string& kind, st
 }
 
 check::RunRecord run() {
-  return run_with({evidence("evidence-of-a", normal_estimate(0.95, 0.001)), evidence("evidence-of-b", normal_estimate(0.9, 0.001))});
+  return run_with({evidence("evidence-of-a", normal_estimate(0.95, 0.001)),
+                   evidence("evidence-of-b", normal_estimate(0.9, 0.001))});
 }
 
 Standing standing(const Argument& argument, const std::string& id) {
@@ -105,7 +106,8 @@ TEST(Argument, KOfNTakesTheKthBest) {
   data::Manifest m = manifest();
   m.argument["any"] = section("any", "goal", {"a", "b", "c"});
   m.argument["any"].rule = "2";
-  std::vector<ClaimVerdict> verdicts = {claim("a", Verdict::kRefuted), claim("b", Verdict::kSupported), claim("c", Verdict::kSupported)};
+  std::vector<ClaimVerdict> verdicts = {claim("a", Verdict::kRefuted), claim("b", Verdict::kSupported),
+                                        claim("c", Verdict::kSupported)};
   EXPECT_EQ(standing(*argue(m, verdicts, run()), "G-any"), Standing::kSupported);
   verdicts[2].verdict = Verdict::kUndetermined;
   EXPECT_EQ(standing(*argue(m, verdicts, run()), "G-any"), Standing::kUndetermined);
@@ -140,10 +142,11 @@ TEST(Defeaters, EvidenceForADoubtDecidesIt) {
   data::Manifest m = manifest();
   m.argument["doubt"] = section("doubt", "defeater", {"leak"});
   m.argument["doubt"].challenges = {"a"};
-  const std::tuple<Verdict, Doubt, Standing> kCases[] = {{Verdict::kSupported, Doubt::kStands, Standing::kDefeated},
-                                                         {Verdict::kRefuted, Doubt::kAnswered, Standing::kSupported},
-                                                         {Verdict::kUndetermined, Doubt::kOpen, Standing::kUndetermined},
-                                                         {Verdict::kNotEvaluated, Doubt::kOpen, Standing::kUndetermined}};
+  const std::tuple<Verdict, Doubt, Standing> kCases[] = {
+      {Verdict::kSupported, Doubt::kStands, Standing::kDefeated},
+      {Verdict::kRefuted, Doubt::kAnswered, Standing::kSupported},
+      {Verdict::kUndetermined, Doubt::kOpen, Standing::kUndetermined},
+      {Verdict::kNotEvaluated, Doubt::kOpen, Standing::kUndetermined}};
   for (const auto& [leak, doubt, expected] : kCases) {
     std::vector<ClaimVerdict> verdicts = {claim("a", Verdict::kSupported), claim("leak", leak)};
     const auto argument = argue(m, verdicts, run());
@@ -193,13 +196,16 @@ TEST(Defeaters, ADefeatedAssumptionDefeatsWhatStandsInItsContext) {
 }
 
 TEST(Argument, ErrorsNameTheLineAndTheNearestWord) {
-  const auto message = [](data::ArgumentSection s, std::vector<ClaimVerdict> verdicts = {claim("accurate", Verdict::kSupported)}) {
+  const auto message = [](data::ArgumentSection s,
+                          std::vector<ClaimVerdict> verdicts = {claim("accurate", Verdict::kSupported)}) {
     data::Manifest m = manifest();
     m.argument[s.id] = s;
     const auto result = build_argument(m, verdicts, run());
     return result.ok() ? std::string("ok") : result.error().text();
   };
-  EXPECT_THAT(message(section("g", "goal", {"acurate"})), HasSubstr("system.toml:3: argument 'g' names 'acurate', which is neither a claim nor an argument. Did you mean 'accurate'?"));
+  EXPECT_THAT(message(section("g", "goal", {"acurate"})),
+              HasSubstr("system.toml:3: argument 'g' names 'acurate', which is neither a claim nor an argument. Did "
+                        "you mean 'accurate'?"));
   EXPECT_THAT(message(section("g", "gaol")), HasSubstr("unknown kind 'gaol'"));
   EXPECT_THAT(message(section("g", "defeater")), HasSubstr("challenges nothing"));
   EXPECT_THAT(message(section("g", "goal", {"g"})), HasSubstr("in a circle: G-g -> G-g"));
@@ -258,7 +264,14 @@ TEST(GsnYaml, RoundTripKeepsEverything) {
 TEST(GsnYaml, HostileTextSurvivesAsText) {
   Argument argument;
   argument.name = "a: &b *c !!python/object {x: [";
-  argument.nodes.push_back({.id = "G-1: #\"'", .text = "text: - & * ! | > ' \" % @ ` \\ {}[]", .supported_by = {}, .in_context_of = {}, .challenges = {}, .claim = {}, .evidence = {}, .standing = {}});
+  argument.nodes.push_back({.id = "G-1: #\"'",
+                            .text = "text: - & * ! | > ' \" % @ ` \\ {}[]",
+                            .supported_by = {},
+                            .in_context_of = {},
+                            .challenges = {},
+                            .claim = {},
+                            .evidence = {},
+                            .standing = {}});
   const auto again = from_gsn_yaml(to_gsn_yaml(argument));
   ASSERT_TRUE(again.ok()) << again.error().text();
   expect_same(argument, *again);
@@ -294,7 +307,8 @@ TEST(GsnYaml, ErrorsNameTheLine) {
     const auto result = from_gsn_yaml(yaml);
     return result.ok() ? std::string("ok") : result.error().text();
   };
-  EXPECT_THAT(message("G1: {text: x, supportedBy: [G2]}"), HasSubstr("line 1: element 'G1' refers to 'G2', which is not there"));
+  EXPECT_THAT(message("G1: {text: x, supportedBy: [G2]}"),
+              HasSubstr("line 1: element 'G1' refers to 'G2', which is not there"));
   EXPECT_THAT(message("G1:\n  supportedBy: []"), HasSubstr("lacks its text"));
   EXPECT_THAT(message("X1: {text: x}"), HasSubstr("no known prefix"));
   EXPECT_THAT(message("G1: {text: x}\nG1: {text: y}"), HasSubstr("line 2: element 'G1' is there twice"));
@@ -308,7 +322,9 @@ TEST(GsnYaml, ErrorsNameTheLine) {
 }
 
 TEST(GsnYaml, ACircleInAForeignFileEnds) {
-  auto argument = from_gsn_yaml("G1: {text: a, supportedBy: [G2]}\nG2: {text: b, supportedBy: [G1], inContextOf: [C1]}\nC1: {text: c, inContextOf: [C1]}\nCG1: {text: d, challenges: [CG1]}");
+  auto argument = from_gsn_yaml(
+      "G1: {text: a, supportedBy: [G2]}\nG2: {text: b, supportedBy: [G1], inContextOf: [C1]}\nC1: {text: c, "
+      "inContextOf: [C1]}\nCG1: {text: d, challenges: [CG1]}");
   ASSERT_TRUE(argument.ok());
   std::vector<ClaimVerdict> none;
   propagate(*argument, none);
@@ -320,15 +336,21 @@ TEST(Svg, NamesEveryElementAndItsVerdictInWordsWithoutScripts) {
   const Argument argument = rich();
   const std::string svg = to_svg(argument);
   for (const Node& node : argument.nodes) EXPECT_THAT(svg, HasSubstr(node.id)) << node.id;
-  for (const char* word : {"<title", "<desc", "defeated", "undetermined", "doubt stands", "undeveloped", "(assumption)"}) EXPECT_THAT(svg, HasSubstr(word));
-  for (const char* word : {"<script", "href", "onload", "<image", "nan", "inf\""}) EXPECT_THAT(svg, Not(HasSubstr(word)));
+  for (const char* word :
+       {"<title", "<desc", "defeated", "undetermined", "doubt stands", "undeveloped", "(assumption)"})
+    EXPECT_THAT(svg, HasSubstr(word));
+  for (const char* word : {"<script", "href", "onload", "<image", "nan", "inf\""})
+    EXPECT_THAT(svg, Not(HasSubstr(word)));
   EXPECT_EQ(to_svg(argument), svg);
   EXPECT_THAT(to_svg(Argument{}), HasSubstr("</svg>"));
 }
 
 TEST(Svg, HostileTextIsText) {
   Argument argument = rich();
-  for (Node& node : argument.nodes) node.text = "</title><script>alert(1)</script>\x1b[31m ]]> \xff\xfe \xe2\x80\xae & \"' aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+  for (Node& node : argument.nodes)
+    node.text =
+        "</title><script>alert(1)</script>\x1b[31m ]]> \xff\xfe \xe2\x80\xae & \"' "
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
   const std::string svg = to_svg(argument);
   EXPECT_THAT(svg, Not(HasSubstr("<script")));
   EXPECT_EQ(svg.find('\x1b'), std::string::npos);
@@ -339,7 +361,8 @@ TEST(Svg, HostileTextIsText) {
 TEST(Escape, EachFormat) {
   EXPECT_EQ(printable("a\x1b[31mb\nc\td"), "a [31mb c d");
   EXPECT_EQ(printable("\xff"), "\xEF\xBF\xBD");
-  EXPECT_EQ(printable("\xc0\xaf \xed\xa0\x80 \xe2\x80\xae x"), "\xEF\xBF\xBD\xEF\xBF\xBD \xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD  x");
+  EXPECT_EQ(printable("\xc0\xaf \xed\xa0\x80 \xe2\x80\xae x"),
+            "\xEF\xBF\xBD\xEF\xBF\xBD \xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD  x");
   EXPECT_EQ(printable("grün ✓ 数"), "grün ✓ 数");
   EXPECT_EQ(xml("<a href='x'>]]>&\"\x01"), "&lt;a href=&#39;x&#39;&gt;]]&gt;&amp;&quot; ");
   EXPECT_EQ(markdown("a|b`c<d>@me #1"), "a&#124;b&#96;c&#60;d&#62;&#64;me &#35;1");

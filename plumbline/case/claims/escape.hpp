@@ -14,7 +14,8 @@ std::string printable(std::string_view text);
 /// printable(), then & < > " ' as entities: safe as XML or HTML text and inside quoted attributes. "]]>" cannot arise.
 std::string xml(std::string_view text);
 
-/// printable(), then every character that Markdown or GitHub gives a meaning (| ` * _ < > [ ] # @ ! ~ \ & …) as an entity.
+/// printable(), then every character that Markdown or GitHub gives a meaning (| ` * _ < > [ ] # @ ! ~ \ & …) as an
+/// entity.
 std::string markdown(std::string_view text);
 
 /// printable(), then % as %25, as workflow commands ask; `property` also escapes , and :.

@@ -29,18 +29,23 @@ base::Error wrong(const YAML::Node& node, std::string message) {
 }
 
 std::optional<NodeKind> kind_of(const std::string& id, const YAML::Node& attributes) {
-  static const std::map<std::string, NodeKind> kTypes = {
-      {"Goal", NodeKind::kGoal},       {"Strategy", NodeKind::kStrategy},           {"Solution", NodeKind::kSolution},
-      {"Context", NodeKind::kContext}, {"Assumption", NodeKind::kAssumption},       {"Justification", NodeKind::kJustification},
-      {"CounterGoal", NodeKind::kDefeater}, {"CounterSolution", NodeKind::kSolution}};
+  static const std::map<std::string, NodeKind> kTypes = {{"Goal", NodeKind::kGoal},
+                                                         {"Strategy", NodeKind::kStrategy},
+                                                         {"Solution", NodeKind::kSolution},
+                                                         {"Context", NodeKind::kContext},
+                                                         {"Assumption", NodeKind::kAssumption},
+                                                         {"Justification", NodeKind::kJustification},
+                                                         {"CounterGoal", NodeKind::kDefeater},
+                                                         {"CounterSolution", NodeKind::kSolution}};
   if (const YAML::Node type = attributes["nodeType"]; type && type.IsScalar()) {
     const auto found = kTypes.find(type.Scalar());
     return found == kTypes.end() ? std::nullopt : std::optional(found->second);
   }
   // Longer prefixes first: "CG" is not a context, "Sn" no strategy.
   static const std::pair<std::string_view, NodeKind> kPrefixes[] = {
-      {"CSn", NodeKind::kSolution}, {"CG", NodeKind::kDefeater},   {"Sn", NodeKind::kSolution},     {"G", NodeKind::kGoal},
-      {"S", NodeKind::kStrategy},   {"C", NodeKind::kContext}, {"A", NodeKind::kAssumption}, {"J", NodeKind::kJustification}};
+      {"CSn", NodeKind::kSolution}, {"CG", NodeKind::kDefeater},    {"Sn", NodeKind::kSolution},
+      {"G", NodeKind::kGoal},       {"S", NodeKind::kStrategy},     {"C", NodeKind::kContext},
+      {"A", NodeKind::kAssumption}, {"J", NodeKind::kJustification}};
   for (const auto& [prefix, kind] : kPrefixes) {
     if (id.starts_with(prefix)) return kind;
   }
@@ -70,7 +75,10 @@ base::Result<Node> node_from(const std::string& id, const YAML::Node& attributes
   Node node;
   node.id = id;
   const auto kind = kind_of(id, attributes);
-  if (!kind) return wrong(attributes, fmt::format("element '{}' has no known prefix (G, S, Sn, C, A, J, CG, CSn) and no known nodeType", id));
+  if (!kind)
+    return wrong(
+        attributes,
+        fmt::format("element '{}' has no known prefix (G, S, Sn, C, A, J, CG, CSn) and no known nodeType", id));
   node.kind = *kind;
   const YAML::Node text = attributes["text"];
   if (!text || !text.IsScalar()) return wrong(attributes, fmt::format("element '{}' lacks its text", id));
@@ -83,7 +91,8 @@ base::Result<Node> node_from(const std::string& id, const YAML::Node& attributes
   node.claim = text_of(attributes, "claim");
   node.evidence = text_of(attributes, "evidence");
   if (const std::string need = text_of(attributes, "need"); !need.empty()) {
-    if (need.size() > 4 || need.find_first_not_of("0123456789") != std::string::npos) return wrong(attributes, fmt::format("need of '{}' is not a small number", id));
+    if (need.size() > 4 || need.find_first_not_of("0123456789") != std::string::npos)
+      return wrong(attributes, fmt::format("need of '{}' is not a small number", id));
     node.need = std::stoi(need);
   }
   const std::string verdict = text_of(attributes, "verdict");
@@ -99,7 +108,8 @@ base::Result<Node> node_from(const std::string& id, const YAML::Node& attributes
 
 base::Result<Argument> read(const YAML::Node& root) {
   if (!root.IsMap()) return base::make_error(base::Code::kParse, "the file is not a map of elements", "line 1");
-  if (root.size() > kMostElements) return base::make_error(base::Code::kLimit, fmt::format("more than {} elements", kMostElements));
+  if (root.size() > kMostElements)
+    return base::make_error(base::Code::kLimit, fmt::format("more than {} elements", kMostElements));
   Argument argument;
   std::set<std::string> seen;
   for (const auto& entry : root) {
@@ -118,7 +128,8 @@ base::Result<Argument> read(const YAML::Node& root) {
   for (const Node& node : argument.nodes) {
     for (const auto* links : {&node.supported_by, &node.in_context_of, &node.challenges}) {
       for (const std::string& target : *links) {
-        if (!seen.contains(target) || target == "module") return wrong(root[node.id], fmt::format("element '{}' refers to '{}', which is not there", node.id, target));
+        if (!seen.contains(target) || target == "module")
+          return wrong(root[node.id], fmt::format("element '{}' refers to '{}', which is not there", node.id, target));
       }
     }
   }
@@ -154,7 +165,8 @@ std::string to_gsn_yaml(const Argument& argument) {
 }
 
 base::Result<Argument> from_gsn_yaml(std::string_view yaml) {
-  if (yaml.size() > kMostBytes) return base::make_error(base::Code::kLimit, fmt::format("{} bytes, expected at most {}", yaml.size(), kMostBytes));
+  if (yaml.size() > kMostBytes)
+    return base::make_error(base::Code::kLimit, fmt::format("{} bytes, expected at most {}", yaml.size(), kMostBytes));
   try {
     return read(YAML::Load(std::string(yaml)));
   } catch (const YAML::Exception& error) {

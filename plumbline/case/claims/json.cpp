@@ -10,7 +10,9 @@ namespace {
 
 using nlohmann::json;
 
-json number(const std::optional<double>& value) { return value && std::isfinite(*value) ? json(*value) : json(nullptr); }
+json number(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? json(*value) : json(nullptr);
+}
 json word_or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 std::optional<double> number_from(const json& source, const char* name) {
@@ -57,8 +59,9 @@ ClaimVerdict read(const json& source) {
   source.at("seeds").get_to(v.seeds);
   source.at("selected").get_to(v.selected);
   if (const json& w = source.at("waiver"); !w.is_null()) {
-    v.waiver = WaiverState{w.at("id").get<std::string>(), w.at("owner").get<std::string>(), w.at("reason").get<std::string>(),
-                           w.at("expires").get<std::string>(), w.at("expired").get<bool>()};
+    v.waiver =
+        WaiverState{w.at("id").get<std::string>(), w.at("owner").get<std::string>(), w.at("reason").get<std::string>(),
+                    w.at("expires").get<std::string>(), w.at("expired").get<bool>()};
   }
   v.freshness = word_from<Freshness>(source, "freshness", freshness_name, 2);
   v.defeat = word_from<Defeat>(source, "defeat", defeat_name, 3);
@@ -70,7 +73,11 @@ ClaimVerdict read(const json& source) {
 json to_json(const ClaimVerdict& v) {
   json waiver = nullptr;
   if (v.waiver) {
-    waiver = {{"id", v.waiver->id}, {"owner", v.waiver->owner}, {"reason", v.waiver->reason}, {"expires", v.waiver->expires}, {"expired", v.waiver->expired}};
+    waiver = {{"id", v.waiver->id},
+              {"owner", v.waiver->owner},
+              {"reason", v.waiver->reason},
+              {"expires", v.waiver->expires},
+              {"expired", v.waiver->expired}};
   }
   return {{"id", v.id},
           {"line", v.line},

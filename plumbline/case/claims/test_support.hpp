@@ -27,8 +27,8 @@ inline stats::Estimate normal_estimate(double value, double standard_error, doub
   return estimate;
 }
 
-inline check::Evidence evidence(std::string id, stats::Estimate estimate, std::string set = "test", std::string metric = "accuracy",
-                                std::map<std::string, std::string> where = {}) {
+inline check::Evidence evidence(std::string id, stats::Estimate estimate, std::string set = "test",
+                                std::string metric = "accuracy", std::map<std::string, std::string> where = {}) {
   check::Evidence e;
   e.id = std::move(id);
   e.check = metric == "auroc" ? "robustness.ood" : "probe.accuracy";
@@ -55,7 +55,8 @@ inline check::Registry registry() {
   check::Entry ood;
   ood.info.id = "robustness.ood";
   ood.info.title = "Out of distribution";
-  ood.info.yields = {{"auroc", "1", check::Direction::kHigherIsBetter, "", {"detector"}, {{"detector", "mahalanobis"}}}};
+  ood.info.yields = {
+      {"auroc", "1", check::Direction::kHigherIsBetter, "", {"detector"}, {{"detector", "mahalanobis"}}}};
   all.add(ood);
   return all;
 }
@@ -75,8 +76,9 @@ inline data::Manifest manifest() {
   data::Manifest m;
   m.path = "system.toml";
   m.name = "digit reader";
-  for (const auto& [name, role] : {std::pair{"train", data::Role::kTrain}, std::pair{"test", data::Role::kTest},
-                                   std::pair{"second", data::Role::kTest}, std::pair{"elsewhere", data::Role::kOutOfDistribution}}) {
+  for (const auto& [name, role] :
+       {std::pair{"train", data::Role::kTrain}, std::pair{"test", data::Role::kTest},
+        std::pair{"second", data::Role::kTest}, std::pair{"elsewhere", data::Role::kOutOfDistribution}}) {
     m.data[name].name = name;
     m.data[name].role = role;
   }
@@ -96,11 +98,13 @@ inline check::RunRecord run_with(std::vector<check::Evidence> all) {
   run.build = "plumbline 0.1.0";
   run.machine = "x86-64-v3, 2 cores";
   run.evidence = std::move(all);
-  run.ledger.push_back({"probe.accuracy", "reader@test", check::LedgerStatus::kOk, "", "1000 rows of test", 0.25, false});
+  run.ledger.push_back(
+      {"probe.accuracy", "reader@test", check::LedgerStatus::kOk, "", "1000 rows of test", 0.25, false});
   return run;
 }
 
-inline ClaimVerdict judge_one(const data::ClaimSection& claim, std::vector<check::Evidence> all, const JudgeContext& context = {}) {
+inline ClaimVerdict judge_one(const data::ClaimSection& claim, std::vector<check::Evidence> all,
+                              const JudgeContext& context = {}) {
   data::Manifest m = manifest();
   m.claims = {claim};
   return judge(m, run_with(std::move(all)), registry(), context).front();

@@ -24,8 +24,8 @@ using check::Evidence;
 using stats::kLadder;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kSlack = 1e-9;            // levels such as 1 - 0.05 / 2 miss a rung by rounding alone
-constexpr double kRefusedAbove = 0.999;    // sampled fixed-size bounds are not believed above this confidence
+constexpr double kSlack = 1e-9;          // levels such as 1 - 0.05 / 2 miss a rung by rounding alone
+constexpr double kRefusedAbove = 0.999;  // sampled fixed-size bounds are not believed above this confidence
 constexpr double kPlannedPower = 0.8;
 
 /// What is claimed, as an interval of the judged figure.
@@ -56,7 +56,7 @@ struct Draft {
   std::string incomplete;  // a part of what the claim covers did not run
   std::string refusal;     // judged figures exist, but the claim asks for more than they may say
   LookHistory history;
-  double alpha = 0;      // error at this look, for support and (before Holm) for refutation
+  double alpha = 0;  // error at this look, for support and (before Holm) for refutation
   double refute_p = kInfinity;
   double simultaneous_alpha = 0;
   bool refuted = false;
@@ -67,7 +67,8 @@ std::string number(double value) { return fmt::format("{:.6g}", value); }
 bool held(const std::optional<double>& bound) { return bound && !std::isnan(*bound); }
 
 /// The first bound that the method gives at or above a rung: valid there, since a higher confidence is more than asked.
-std::optional<std::size_t> first_held(const std::array<std::optional<double>, kLadder.size()>& bounds, std::size_t from) {
+std::optional<std::size_t> first_held(const std::array<std::optional<double>, kLadder.size()>& bounds,
+                                      std::size_t from) {
   for (std::size_t i = from; i < bounds.size(); ++i) {
     if (held(bounds[i])) return i;
   }
@@ -109,7 +110,8 @@ std::optional<std::string> value_of(const Evidence& evidence, const std::string&
   return std::nullopt;
 }
 
-const check::MetricSpec* metric_spec(const check::Registry& registry, const std::string& check, const std::string& metric) {
+const check::MetricSpec* metric_spec(const check::Registry& registry, const std::string& check,
+                                     const std::string& metric) {
   const check::Entry* entry = registry.find(check);
   if (entry == nullptr) return nullptr;
   for (const check::MetricSpec& spec : entry->info.yields) {
@@ -165,11 +167,15 @@ bool concerns(const data::ClaimSection& claim, const data::Manifest& manifest, c
   if (entry.check != claim.check) return false;
   const auto at = entry.subject.find('@');
   const std::string model = entry.subject.substr(0, at);
-  if (const auto named = claim.where.find("model"); named != claim.where.end() && !model.empty() && named->second != model) return false;
-  if (const auto named = claim.where.find("subject"); named != claim.where.end() && named->second != entry.subject) return false;
+  if (const auto named = claim.where.find("model");
+      named != claim.where.end() && !model.empty() && named->second != model)
+    return false;
+  if (const auto named = claim.where.find("subject"); named != claim.where.end() && named->second != entry.subject)
+    return false;
   if (at == std::string::npos) return true;
   const std::string set = entry.subject.substr(at + 1);
-  if (const auto named = claim.where.find("data"); named != claim.where.end()) return named->second == set || !manifest.data.contains(set);
+  if (const auto named = claim.where.find("data"); named != claim.where.end())
+    return named->second == set || !manifest.data.contains(set);
   return !train_role(manifest, set);
 }
 
@@ -181,20 +187,22 @@ std::string ledger_words(const check::LedgerEntry& entry) {
                      entry.reason.empty() ? "no reason given" : entry.reason);
 }
 
-std::string why_nothing_matched(const data::ClaimSection& claim, const data::Manifest& manifest, const check::RunRecord& run,
-                                const check::Registry& registry) {
+std::string why_nothing_matched(const data::ClaimSection& claim, const data::Manifest& manifest,
+                                const check::RunRecord& run, const check::Registry& registry) {
   if (registry.find(claim.check) == nullptr) return fmt::format("no check is called '{}'", claim.check);
   if (metric_spec(registry, claim.check, claim.metric) == nullptr) {
     return fmt::format("{} has no metric '{}'", claim.check, claim.metric);
   }
-  for (const check::LedgerStatus status : {check::LedgerStatus::kError, check::LedgerStatus::kSkipped, check::LedgerStatus::kNotApplicable}) {
+  for (const check::LedgerStatus status :
+       {check::LedgerStatus::kError, check::LedgerStatus::kSkipped, check::LedgerStatus::kNotApplicable}) {
     for (const check::LedgerEntry& entry : run.ledger) {
       if (entry.status == status && concerns(claim, manifest, entry)) return ledger_words(entry);
     }
   }
   std::vector<std::string> offered;
   for (const Evidence& evidence : run.evidence) {
-    if (evidence.check == claim.check && evidence.metric == claim.metric && offered.size() < 5) offered.push_back(where_words(evidence.where));
+    if (evidence.check == claim.check && evidence.metric == claim.metric && offered.size() < 5)
+      offered.push_back(where_words(evidence.where));
   }
   if (offered.empty()) return fmt::format("{} left no evidence on {}", claim.check, claim.metric);
   return fmt::format("no evidence on {} for {}; there is evidence for {}", claim.metric, where_words(claim.where),
@@ -222,7 +230,8 @@ Question question_of(const data::ClaimSection& claim, const Evidence& evidence) 
   return question;
 }
 
-// ---- no_worse_than ---------------------------------------------------------------------------------------------------
+// ---- no_worse_than
+// ---------------------------------------------------------------------------------------------------
 
 const Evidence* champion_evidence(const Evidence& evidence, const check::RunRecord& champion) {
   const Evidence* by_place = nullptr;
@@ -240,7 +249,8 @@ const Evidence* champion_evidence(const Evidence& evidence, const check::RunReco
 std::optional<std::map<double, double>> row_outcomes(const Evidence& evidence, const check::RunRecord& run) {
   for (const check::Artifact& artifact : run.artifacts) {
     if (artifact.kind != "row-outcomes") continue;
-    if (std::find(evidence.artifacts.begin(), evidence.artifacts.end(), artifact.id) == evidence.artifacts.end()) continue;
+    if (std::find(evidence.artifacts.begin(), evidence.artifacts.end(), artifact.id) == evidence.artifacts.end())
+      continue;
     const auto metric = artifact.facts.find("metric");
     if (metric != artifact.facts.end() && metric->second != evidence.metric) continue;
     const std::vector<double>* rows = nullptr;
@@ -251,7 +261,8 @@ std::optional<std::map<double, double>> row_outcomes(const Evidence& evidence, c
       if (column.name == "row") rows = values;
       if (column.name == "outcome") outcomes = values;
     }
-    if (rows == nullptr || outcomes == nullptr || rows->size() != outcomes->size() || rows->empty()) return std::nullopt;
+    if (rows == nullptr || outcomes == nullptr || rows->size() != outcomes->size() || rows->empty())
+      return std::nullopt;
     std::map<double, double> table;
     double total = 0;
     for (std::size_t i = 0; i < rows->size(); ++i) {
@@ -284,7 +295,8 @@ Question improvement(const Evidence& evidence, const check::RunRecord& run, cons
   question.evidence = &evidence;
   question.n = std::min(mine.n, theirs.n);
   question.value = higher ? mine.value - theirs.value : theirs.value - mine.value;
-  const bool both_exact = mine.exactness != stats::Exactness::kSampled && theirs.exactness != stats::Exactness::kSampled;
+  const bool both_exact =
+      mine.exactness != stats::Exactness::kSampled && theirs.exactness != stats::Exactness::kSampled;
   question.exactness = both_exact ? stats::Exactness::kBound : stats::Exactness::kSampled;
 
   if (!both_exact && same_rows(evidence, other)) {
@@ -306,8 +318,12 @@ Question improvement(const Evidence& evidence, const check::RunRecord& run, cons
         question.cost = 2;  // one bound on each discordant share
         question.how = fmt::format("paired over {} rows: {} gained, {} lost", a->size(), gained, lost);
         question.bounds = stats::make_bounds(
-            [&](double c) { return std::optional(stats::clopper_pearson_low(gained, n, c) - stats::clopper_pearson_high(lost, n, c)); },
-            [&](double c) { return std::optional(stats::clopper_pearson_high(gained, n, c) - stats::clopper_pearson_low(lost, n, c)); });
+            [&](double c) {
+              return std::optional(stats::clopper_pearson_low(gained, n, c) - stats::clopper_pearson_high(lost, n, c));
+            },
+            [&](double c) {
+              return std::optional(stats::clopper_pearson_high(gained, n, c) - stats::clopper_pearson_low(lost, n, c));
+            });
         return question;
       }
     }
@@ -325,7 +341,8 @@ Question improvement(const Evidence& evidence, const check::RunRecord& run, cons
   return question;
 }
 
-// ---- judging one figure ----------------------------------------------------------------------------------------------
+// ---- judging one figure
+// ----------------------------------------------------------------------------------------------
 
 /// The smallest error at which the figure refutes the target; infinity when it does not.
 double refutation_error(const Question& question, const Target& target) {
@@ -384,30 +401,35 @@ stats::SampleNeed need_of(const Question& question, const Target& target, double
   const double sides = target.two_sided() ? 2 : 1;
   const auto rung = rung_for_error(slack >= 0 ? support_alpha / question.cost : refute_alpha / (question.cost * sides));
   if (!rung) return {{}, "the next look would be judged above the ladder"};
-  if (slack >= 0 && target.two_sided()) return stats::needs_more_within(estimate, target.low, target.high, kLadder[*rung], kPlannedPower);
+  if (slack >= 0 && target.two_sided())
+    return stats::needs_more_within(estimate, target.low, target.high, kLadder[*rung], kPlannedPower);
   const bool low_edge = std::isfinite(target.low) && (slack >= 0 || question.value < target.low);
   return stats::needs_more(estimate, low_edge ? target.low : target.high, kLadder[*rung], kPlannedPower);
 }
 
-// ---- all claims ------------------------------------------------------------------------------------------------------
+// ---- all claims
+// ------------------------------------------------------------------------------------------------------
 
 std::string confidence_words(const std::optional<std::size_t>& rung) {
   return rung ? fmt::format("at confidence {:g}", kLadder[*rung]) : "above the ladder";
 }
 
-std::optional<WaiverState> waiver_of(const data::ClaimSection& claim, const data::Manifest& manifest, const std::string& today) {
+std::optional<WaiverState> waiver_of(const data::ClaimSection& claim, const data::Manifest& manifest,
+                                     const std::string& today) {
   std::optional<WaiverState> best;
   for (const auto& [id, waiver] : manifest.waivers) {
     if (waiver.claim != claim.id) continue;
     WaiverState state{waiver.id.empty() ? id : waiver.id, waiver.owner, waiver.reason, waiver.expires, true};
     const auto digits = [&](std::size_t from, std::size_t count) {
       return std::all_of(waiver.expires.begin() + static_cast<std::ptrdiff_t>(from),
-                         waiver.expires.begin() + static_cast<std::ptrdiff_t>(from + count), [](char c) { return c >= '0' && c <= '9'; });
+                         waiver.expires.begin() + static_cast<std::ptrdiff_t>(from + count),
+                         [](char c) { return c >= '0' && c <= '9'; });
     };
-    const bool date = waiver.expires.size() == 10 && waiver.expires[4] == '-' && waiver.expires[7] == '-' && digits(0, 4) &&
-                      digits(5, 2) && digits(8, 2);
+    const bool date = waiver.expires.size() == 10 && waiver.expires[4] == '-' && waiver.expires[7] == '-' &&
+                      digits(0, 4) && digits(5, 2) && digits(8, 2);
     state.expired = !date || today.empty() || today > waiver.expires;
-    if (!best || (best->expired && !state.expired) || (best->expired == state.expired && best->expires < state.expires)) best = state;
+    if (!best || (best->expired && !state.expired) || (best->expired == state.expired && best->expires < state.expires))
+      best = state;
   }
   return best;
 }
@@ -468,7 +490,8 @@ Draft draft_of(const data::ClaimSection& claim, const data::Manifest& manifest, 
     }
   }
 
-  bool all_anytime = claim.sampling == "anytime" && draft.history.anytime_before_first_look && claim.no_worse_than.empty();
+  bool all_anytime =
+      claim.sampling == "anytime" && draft.history.anytime_before_first_look && claim.no_worse_than.empty();
   bool any_sampled = false;
   for (const Question& question : draft.questions) {
     any_sampled = any_sampled || question.sampled();
@@ -477,8 +500,9 @@ Draft draft_of(const data::ClaimSection& claim, const data::Manifest& manifest, 
   const double k = draft.history.looks;
   draft.alpha = (1 - claim.confidence) / (all_anytime ? 1 : k * (k + 1));
   if (any_sampled && !all_anytime && claim.confidence > kRefusedAbove + kSlack) {
-    draft.refusal = fmt::format("confidence {:g} is refused for sampled figures: above {:g} only exact, proved or anytime-valid bounds count",
-                                claim.confidence, kRefusedAbove);
+    draft.refusal = fmt::format(
+        "confidence {:g} is refused for sampled figures: above {:g} only exact, proved or anytime-valid bounds count",
+        claim.confidence, kRefusedAbove);
     return draft;
   }
   double shares = 0;
@@ -494,7 +518,9 @@ Draft draft_of(const data::ClaimSection& claim, const data::Manifest& manifest, 
 void holm(std::vector<Draft>& drafts) {
   std::vector<std::size_t> order(drafts.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  const auto scaled = [&](std::size_t i) { return drafts[i].alpha > 0 ? drafts[i].refute_p / drafts[i].alpha : kInfinity; };
+  const auto scaled = [&](std::size_t i) {
+    return drafts[i].alpha > 0 ? drafts[i].refute_p / drafts[i].alpha : kInfinity;
+  };
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scaled(a) < scaled(b); });
   bool going = true;
   double remaining = static_cast<double>(drafts.size());
@@ -507,14 +533,17 @@ void holm(std::vector<Draft>& drafts) {
   }
 }
 
-std::string figure_with_bounds(const Question& question, const std::optional<double>& low, const std::optional<double>& high) {
+std::string figure_with_bounds(const Question& question, const std::optional<double>& low,
+                               const std::optional<double>& high) {
   const auto word = [](const std::optional<double>& bound) { return bound ? number(*bound) : std::string("none"); };
   if (question.exactness == stats::Exactness::kExact) return fmt::format("{} exactly", number(question.value));
-  if (question.exactness == stats::Exactness::kBound) return fmt::format("{}, proved bounds [{}, {}]", number(question.value), word(low), word(high));
+  if (question.exactness == stats::Exactness::kBound)
+    return fmt::format("{}, proved bounds [{}, {}]", number(question.value), word(low), word(high));
   return fmt::format("{} [{}, {}]", number(question.value), word(low), word(high));
 }
 
-ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, const JudgeContext& context, std::size_t claims) {
+ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, const JudgeContext& context,
+                        std::size_t claims) {
   const data::ClaimSection& claim = *draft.claim;
   ClaimVerdict verdict;
   verdict.id = claim.id;
@@ -537,7 +566,8 @@ ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, cons
   std::set<std::string> sets;
   for (const Question& question : draft.questions) {
     verdict.evidence.push_back(question.evidence->id);
-    if (const auto set = question.evidence->where.find("data"); set != question.evidence->where.end()) sets.insert(set->second);
+    if (const auto set = question.evidence->where.find("data"); set != question.evidence->where.end())
+      sets.insert(set->second);
     for (const auto& [name, hash] : question.evidence->inputs) {
       if (context.current_inputs.empty()) break;
       const auto now = context.current_inputs.find(name);
@@ -585,12 +615,14 @@ ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, cons
     return verdict;
   }
 
-  const bool all_supported = std::all_of(supports.begin(), supports.end(), [](const Support& s) { return s.supported; });
+  const bool all_supported =
+      std::all_of(supports.begin(), supports.end(), [](const Support& s) { return s.supported; });
   const std::string worst = draft.questions.size() > 1
                                 ? fmt::format("worst of {} figures ({}): ", draft.questions.size(),
                                               verdict.sets.empty() ? "no set named" : base::join_words(verdict.sets))
                                 : "";
-  const std::string subject = fmt::format("{}{}{}", worst, claim.no_worse_than.empty() ? "" : "change in ", figure_words(*question.evidence));
+  const std::string subject =
+      fmt::format("{}{}{}", worst, claim.no_worse_than.empty() ? "" : "change in ", figure_words(*question.evidence));
   const std::string how = question.how.empty() ? "" : fmt::format(" ({})", question.how);
   const std::string look = draft.history.looks > 1 ? fmt::format(", look {}", draft.history.looks) : "";
 
@@ -604,17 +636,19 @@ ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, cons
     }
     verdict.low = low;
     verdict.high = high;
-    const std::string level = question.sampled() ? fmt::format(" {}{}{}", confidence_words(refute_rung),
-                                                               claims > 1 ? fmt::format(", adjusted over {} claims", claims) : "", look)
-                                                 : "";
-    verdict.reason = fmt::format("{} is {}{}{}; claimed: {}", subject, figure_with_bounds(question, low, high), level, how, verdict.condition);
+    const std::string level =
+        question.sampled() ? fmt::format(" {}{}{}", confidence_words(refute_rung),
+                                         claims > 1 ? fmt::format(", adjusted over {} claims", claims) : "", look)
+                           : "";
+    verdict.reason = fmt::format("{} is {}{}{}; claimed: {}", subject, figure_with_bounds(question, low, high), level,
+                                 how, verdict.condition);
     verdict.needs_more_reason = "settled";
     return verdict;
   }
 
   const std::string level = question.sampled() ? fmt::format(" {}{}", confidence_words(support.rung), look) : "";
-  verdict.reason = fmt::format("{} is {}{}{}; claimed: {}", subject, figure_with_bounds(question, support.low, support.high), level,
-                               how, verdict.condition);
+  verdict.reason = fmt::format("{} is {}{}{}; claimed: {}", subject,
+                               figure_with_bounds(question, support.low, support.high), level, how, verdict.condition);
   if (!draft.incomplete.empty()) {
     verdict.verdict = Verdict::kNotEvaluated;
     verdict.reason = fmt::format("a part of what is claimed did not run: {}", draft.incomplete);
@@ -629,12 +663,15 @@ ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, cons
 
   verdict.verdict = Verdict::kUndetermined;
   if (question.sampled() && !support.rung) {
-    verdict.reason = fmt::format("ladder exhausted: look {} at confidence {:g} needs a bound above {:g}; {} is {}; claimed: {}",
-                                 draft.history.looks, claim.confidence, kLadder.back(), subject, number(question.value), verdict.condition);
+    verdict.reason = fmt::format(
+        "ladder exhausted: look {} at confidence {:g} needs a bound above {:g}; {} is {}; claimed: {}",
+        draft.history.looks, claim.confidence, kLadder.back(), subject, number(question.value), verdict.condition);
     verdict.needs_more_reason = "ladder exhausted";
     return verdict;
   }
-  if (support.unreached) verdict.reason += question.sampled() ? "; the method gives no bound at this level" : "; the bound on that side is not known";
+  if (support.unreached)
+    verdict.reason +=
+        question.sampled() ? "; the method gives no bound at this level" : "; the bound on that side is not known";
   const double k = draft.history.looks;
   const bool anytime = draft.alpha >= (1 - claim.confidence) * (1 - kSlack);
   const double next = anytime ? draft.alpha : (1 - claim.confidence) / ((k + 1) * (k + 2));
@@ -651,7 +688,8 @@ ClaimVerdict verdict_of(const Draft& draft, const data::Manifest& manifest, cons
   verdict.needs_more_reason = most.reason;
   if (most.n) {
     const std::string& unit = question.evidence->estimate.unit_of_sampling;
-    verdict.reason += fmt::format("; about {} {}s in all would probably settle it", *most.n, unit.empty() ? "row" : unit);
+    verdict.reason +=
+        fmt::format("; about {} {}s in all would probably settle it", *most.n, unit.empty() ? "row" : unit);
   } else {
     verdict.reason += "; " + most.reason;
   }
@@ -717,11 +755,12 @@ std::vector<const Evidence*> matching_evidence(const data::ClaimSection& claim, 
   return found;
 }
 
-std::vector<ClaimVerdict> judge(const data::Manifest& manifest, const check::RunRecord& run, const check::Registry& registry,
-                                const JudgeContext& context) {
+std::vector<ClaimVerdict> judge(const data::Manifest& manifest, const check::RunRecord& run,
+                                const check::Registry& registry, const JudgeContext& context) {
   std::vector<Draft> drafts;
   drafts.reserve(manifest.claims.size());
-  for (const data::ClaimSection& claim : manifest.claims) drafts.push_back(draft_of(claim, manifest, run, registry, context));
+  for (const data::ClaimSection& claim : manifest.claims)
+    drafts.push_back(draft_of(claim, manifest, run, registry, context));
   holm(drafts);
   std::vector<ClaimVerdict> verdicts;
   verdicts.reserve(drafts.size());
@@ -755,18 +794,23 @@ base::Status validate_claims(const data::Manifest& manifest, const check::Regist
       std::vector<std::string> keys = {"data", "model", "subject"};
       keys.insert(keys.end(), spec->where.begin(), spec->where.end());
       for (const auto& [key, value] : claim.where) {
-        if (std::find(keys.begin(), keys.end(), key) == keys.end()) problem(fmt::format("unknown key '{}' in where{}", key, suggest(key, keys)));
+        if (std::find(keys.begin(), keys.end(), key) == keys.end())
+          problem(fmt::format("unknown key '{}' in where{}", key, suggest(key, keys)));
       }
     }
-    if (condition_count(claim) != 1) problem(fmt::format("states {} conditions, expected exactly one of at_least, at_most, within, no_worse_than", condition_count(claim)));
-    if (!(claim.confidence > 0 && claim.confidence < 1)) problem(fmt::format("confidence is {}, expected a value between 0 and 1", claim.confidence));
+    if (condition_count(claim) != 1)
+      problem(fmt::format("states {} conditions, expected exactly one of at_least, at_most, within, no_worse_than",
+                          condition_count(claim)));
+    if (!(claim.confidence > 0 && claim.confidence < 1))
+      problem(fmt::format("confidence is {}, expected a value between 0 and 1", claim.confidence));
     const Target target = target_of(claim);
     if (!(target.low <= target.high)) problem("the lower edge of within is above the upper one, or not a number");
     if (!(claim.margin >= 0)) problem(fmt::format("margin is {}, expected at least 0", claim.margin));
   }
   for (const auto& [id, waiver] : manifest.waivers) {
     if (std::find(ids.begin(), ids.end(), waiver.claim) == ids.end()) {
-      problems.push_back(fmt::format("{}:{}: waiver '{}' names the claim '{}', which is not there{}", manifest.path, waiver.line, id, waiver.claim, suggest(waiver.claim, ids)));
+      problems.push_back(fmt::format("{}:{}: waiver '{}' names the claim '{}', which is not there{}", manifest.path,
+                                     waiver.line, id, waiver.claim, suggest(waiver.claim, ids)));
       continue;
     }
     data::ClaimSection probe;
@@ -774,7 +818,8 @@ base::Status validate_claims(const data::Manifest& manifest, const check::Regist
     data::Manifest alone;
     alone.waivers.emplace(id, waiver);
     if (waiver_of(probe, alone, "0000-01-01")->expired) {
-      problems.push_back(fmt::format("{}:{}: waiver '{}' expires '{}', expected a date as YYYY-MM-DD", manifest.path, waiver.line, id, waiver.expires));
+      problems.push_back(fmt::format("{}:{}: waiver '{}' expires '{}', expected a date as YYYY-MM-DD", manifest.path,
+                                     waiver.line, id, waiver.expires));
     }
   }
   if (problems.empty()) return base::ok();
@@ -839,7 +884,8 @@ ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::R
     return entry.status == check::LedgerStatus::kOk || entry.status == check::LedgerStatus::kError;
   });
   const bool interrupted = flags.interrupted || run.status == check::RunStatus::kCancelled;
-  if (verdicts.empty() && !ran && !interrupted && run.status != check::RunStatus::kError) return end(2, "nothing selected: no check ran and no claim is written");
+  if (verdicts.empty() && !ran && !interrupted && run.status != check::RunStatus::kError)
+    return end(2, "nothing selected: no check ran and no claim is written");
   if (interrupted) return end(130, "interrupted; finished evidence is kept");
 
   std::vector<std::string> refuted;
@@ -854,7 +900,9 @@ ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::R
       case Standing::kDefeated: missing.push_back(verdict.id + " (defeated)"); break;
       case Standing::kStale: missing.push_back(verdict.id + " (stale)"); break;
       case Standing::kNotEvaluated: missing.push_back(verdict.id); break;
-      case Standing::kUndetermined: open.push_back(verdict.id + (verdict.defeat == Defeat::kChallenged ? " (challenged)" : "")); break;
+      case Standing::kUndetermined:
+        open.push_back(verdict.id + (verdict.defeat == Defeat::kChallenged ? " (challenged)" : ""));
+        break;
       case Standing::kSupported: break;
     }
   }
@@ -866,17 +914,21 @@ ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::R
   if (!refuted.empty()) return end(1, list(refuted, "refuted"));
   std::vector<std::string> errors;
   for (const check::LedgerEntry& entry : run.ledger) {
-    if (entry.status == check::LedgerStatus::kError) errors.push_back(entry.subject.empty() ? entry.check : entry.check + " on " + entry.subject);
+    if (entry.status == check::LedgerStatus::kError)
+      errors.push_back(entry.subject.empty() ? entry.check : entry.check + " on " + entry.subject);
   }
   if (!missing.empty()) return end(4, list(missing, "not evaluated"));
-  if (!errors.empty()) return end(4, fmt::format("{} check{} ended in error: {}", errors.size(), errors.size() == 1 ? "" : "s", base::join_words(errors)));
+  if (!errors.empty())
+    return end(4, fmt::format("{} check{} ended in error: {}", errors.size(), errors.size() == 1 ? "" : "s",
+                              base::join_words(errors)));
   if (run.status == check::RunStatus::kError) return end(4, "the run ended in error");
   if (!open.empty() && !flags.fail_on_refuted) return end(3, list(open, "undetermined"));
   if (!open.empty()) return end(0, list(open, "undetermined") + "; only refuted claims fail here");
   if (verdicts.empty()) return end(0, "no claim is written, so nothing was judged");
   const std::size_t warnings = verdicts.size() - counted;
   if (counted == 0) return end(0, fmt::format("no claim of severity fail; {} only warn", warnings));
-  return end(0, (counted == 1 ? std::string("the claim of severity fail is supported") : fmt::format("all {} claims of severity fail supported", counted)) +
+  return end(0, (counted == 1 ? std::string("the claim of severity fail is supported")
+                              : fmt::format("all {} claims of severity fail supported", counted)) +
                     (warnings > 0 ? fmt::format("; {} only warn", warnings) : ""));
 }
 

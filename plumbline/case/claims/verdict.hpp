@@ -32,10 +32,10 @@ std::string_view standing_name(Standing standing);
 
 /// How often a claim was looked at, and how often its test set was used; the store keeps the counts.
 struct LookHistory {
-  int looks = 1;  ///< of the same claim on the same model and data lineage, this one included
+  int looks = 1;                           ///< of the same claim on the same model and data lineage, this one included
   bool anytime_before_first_look = false;  ///< `sampling = "anytime"` was written before the first look
-  int models = 1;  ///< distinct models judged on the same test set, this one included
-  int seeds = 1;   ///< distinct seeds used on the same test set, this one included
+  int models = 1;                          ///< distinct models judged on the same test set, this one included
+  int seeds = 1;                           ///< distinct seeds used on the same test set, this one included
 };
 
 /// A waiver as it applies on the day of judging. It never changes a verdict.
@@ -67,8 +67,8 @@ struct ClaimVerdict {
 
   /// The deciding figure and its bounds at the levels below. For `no_worse_than` the improvement over the other run.
   std::optional<double> value;
-  std::optional<double> low;   ///< at judged_level
-  std::optional<double> high;  ///< at judged_level
+  std::optional<double> low;       ///< at judged_level
+  std::optional<double> high;      ///< at judged_level
   std::optional<double> at_least;  ///< lower edge of what is claimed
   std::optional<double> at_most;   ///< upper edge
 
@@ -77,7 +77,7 @@ struct ClaimVerdict {
   std::optional<double> simultaneous_level;  ///< rung at which refutation was judged, all claims together
   std::optional<double> needs_more;          ///< n in all at which the claim would probably be settled
   std::string needs_more_reason;             ///< why there is no such n; empty when there is one
-  int models = 1;  ///< distinct models on the same test set
+  int models = 1;                            ///< distinct models on the same test set
   int seeds = 1;
   bool selected = false;  ///< more than the budget of models or seeds saw this test set
   std::optional<WaiverState> waiver;
@@ -93,13 +93,14 @@ Standing standing_of(const ClaimVerdict& verdict);
 
 /// What judging needs beside the manifest and the run.
 struct JudgeContext {
-  std::map<std::string, LookHistory> history;            ///< by claim id; absent = first look
-  std::map<std::string, check::RunRecord> champions;     ///< by the reference written in `no_worse_than`
-  std::map<std::string, std::string> current_inputs;     ///< hashes today ("data:test"); empty = the run is today's
-  std::string today;                                     ///< YYYY-MM-DD, for waivers
+  std::map<std::string, LookHistory> history;         ///< by claim id; absent = first look
+  std::map<std::string, check::RunRecord> champions;  ///< by the reference written in `no_worse_than`
+  std::map<std::string, std::string> current_inputs;  ///< hashes today ("data:test"); empty = the run is today's
+  std::string today;                                  ///< YYYY-MM-DD, for waivers
 };
 
-/// Is each claim of the manifest supported, refuted or undetermined by the evidence of a run, and if not evaluated, why?
+/// Is each claim of the manifest supported, refuted or undetermined by the evidence of a run, and if not evaluated,
+/// why?
 ///
 /// Support    Claim with confidence c at look k is judged at C = 1 - (1 - c) / (k (k + 1)), rounded up to a rung; at
 ///            C = c when `sampling = "anytime"` was declared before the first look and the bounds are anytime-valid.
@@ -107,13 +108,16 @@ struct JudgeContext {
 ///            error is at most 1 - c, since sum 1 / (k (k + 1)) = 1.
 /// Refutation at_least t: upper < t; at_most t: lower > t; within: either, at half the error each. Holm's step-down
 ///            over all claims written, judged or not; several sets in one claim share its error equally.
-/// Which      `where` selects. Evidence of a slice, class, detector … backs a claim only when `where` names that key, or
+/// Which      `where` selects. Evidence of a slice, class, detector … backs a claim only when `where` names that key,
+/// or
 ///            the metric declares a default for it. Sets of role train only when named. Several matches: the worst
 ///            must hold.
 /// Exact      Exact figures and proofs have no level: their bounds hold as they are. `population = "these"` judges the
 ///            figure of the stored rows itself.
-/// Champion   `no_worse_than`: the improvement must be at least -margin. With kind "row-outcomes" artifacts of both runs
-///            over the same 0/1 rows: exact bounds on the two discordant shares; else a difference of bounds at (1 + C) / 2.
+/// Champion   `no_worse_than`: the improvement must be at least -margin. With kind "row-outcomes" artifacts of both
+/// runs
+///            over the same 0/1 rows: exact bounds on the two discordant shares; else a difference of bounds at (1 + C)
+///            / 2.
 /// Returns    one verdict per claim, in the manifest's order.
 /// Cost       O(claims x evidence); deterministic.
 /// Source     Holm 1979; Berger 1982 (intersection-union); Schuirmann 1987 (two one-sided tests).
@@ -149,10 +153,10 @@ LookKeys look_keys(const data::ClaimSection& claim, const data::Manifest& manife
 
 /// What the caller knows beside verdicts and ledger.
 struct ExitFlags {
-  bool bad_input = false;         ///< the manifest or the command line was refused
+  bool bad_input = false;  ///< the manifest or the command line was refused
   std::string bad_input_reason = {};
-  bool interrupted = false;       ///< Ctrl-C; also read from the run's status
-  bool fail_on_refuted = false;   ///< --fail-on refuted: undetermined alone does not fail
+  bool interrupted = false;      ///< Ctrl-C; also read from the run's status
+  bool fail_on_refuted = false;  ///< --fail-on refuted: undetermined alone does not fail
 };
 
 struct ExitStatus {
@@ -163,6 +167,7 @@ struct ExitStatus {
 
 /// 0 every claim of severity fail supported; 1 one refuted; 2 bad input or nothing selected; 3 some undetermined; 4 one
 /// not evaluated, stale or defeated, or a check ended in error; 130 interrupted. Precedence 2, 130, 1, 4, 3, 0.
-ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::RunRecord& run, const ExitFlags& flags = {});
+ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::RunRecord& run,
+                       const ExitFlags& flags = {});
 
 }  // namespace plumbline::claims

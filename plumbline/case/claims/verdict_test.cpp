@@ -29,13 +29,17 @@ JudgeContext look(int k, bool anytime = false) {
   return context;
 }
 
-// ---- decision by bounds ----------------------------------------------------------------------------------------------
+// ---- decision by bounds
+// ----------------------------------------------------------------------------------------------
 
 TEST(Verdict, AtLeastReadsTheLowerBoundForSupportAndTheUpperForRefutation) {
   // First look at 0.95: judged at 0.975, z = 1.96, both for support and for the only claim's refutation.
-  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9 + 1.97 * 0.01, 0.01))}).verdict, Verdict::kSupported);
-  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9 + 1.95 * 0.01, 0.01))}).verdict, Verdict::kUndetermined);
-  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9 - 1.95 * 0.01, 0.01))}).verdict, Verdict::kUndetermined);
+  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9 + 1.97 * 0.01, 0.01))}).verdict,
+            Verdict::kSupported);
+  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9 + 1.95 * 0.01, 0.01))}).verdict,
+            Verdict::kUndetermined);
+  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9 - 1.95 * 0.01, 0.01))}).verdict,
+            Verdict::kUndetermined);
   const ClaimVerdict refuted = judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9 - 1.97 * 0.01, 0.01))});
   EXPECT_EQ(refuted.verdict, Verdict::kRefuted);
   EXPECT_EQ(refuted.judged_level, 0.975);
@@ -66,7 +70,8 @@ TEST(Verdict, WithinNeedsBothBoundsInsideAndHalvesTheErrorOfRefutation) {
   EXPECT_EQ(judge_one(claim, {evidence("e", normal_estimate(1.0, 0.05))}).verdict, Verdict::kSupported);
   EXPECT_EQ(judge_one(claim, {evidence("e", normal_estimate(1.01, 0.05))}).verdict, Verdict::kUndetermined);
   // Refuting on either side: 0.025 / 2 = 0.0125, rounded up to the rung 0.99, z = 2.326.
-  EXPECT_EQ(judge_one(claim, {evidence("e", normal_estimate(1.1 + 2.31 * 0.01, 0.01))}).verdict, Verdict::kUndetermined);
+  EXPECT_EQ(judge_one(claim, {evidence("e", normal_estimate(1.1 + 2.31 * 0.01, 0.01))}).verdict,
+            Verdict::kUndetermined);
   EXPECT_EQ(judge_one(claim, {evidence("e", normal_estimate(1.1 + 2.34 * 0.01, 0.01))}).verdict, Verdict::kRefuted);
   EXPECT_EQ(judge_one(claim, {evidence("e", normal_estimate(0.9 - 2.34 * 0.01, 0.01))}).verdict, Verdict::kRefuted);
 }
@@ -97,8 +102,10 @@ TEST(Verdict, ExactFiguresAndProofsHaveNoLevel) {
   EXPECT_EQ(verdict.verdict, Verdict::kSupported);
   EXPECT_FALSE(verdict.judged_level.has_value());
   EXPECT_THAT(verdict.reason, HasSubstr("exactly"));
-  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", stats::exact(0.9, 100, "count", 1e-3))}).verdict, Verdict::kUndetermined);
-  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", stats::exact(0.899, 100, "count"))}).verdict, Verdict::kRefuted);
+  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", stats::exact(0.9, 100, "count", 1e-3))}).verdict,
+            Verdict::kUndetermined);
+  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", stats::exact(0.899, 100, "count"))}).verdict,
+            Verdict::kRefuted);
   stats::Estimate proof;
   proof.value = 0.8;
   proof.exactness = stats::Exactness::kBound;
@@ -122,21 +129,27 @@ TEST(Verdict, ClaimsAboutTheseRowsAreJudgedOnTheFigureItself) {
   EXPECT_THAT(refuted.reason, HasSubstr("the stored rows themselves"));
 }
 
-// ---- looks -----------------------------------------------------------------------------------------------------------
+// ---- looks
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(Looks, LevelOfLookKIsRoundedUpToARung) {
-  // 1 - 0.05 / (k (k + 1)): 0.975, 0.99167, 0.99583, 0.9975, 0.99833, 0.99881, 0.99911 ... 0.999892 at 21, 0.999901 at 22.
+  // 1 - 0.05 / (k (k + 1)): 0.975, 0.99167, 0.99583, 0.9975, 0.99833, 0.99881, 0.99911 ... 0.999892 at 21, 0.999901
+  // at 22.
   const double rungs[] = {0.975, 0.995, 0.999, 0.999, 0.999, 0.999, 0.9999};
   for (int k = 1; k <= 7; ++k) {
-    EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.95, 0.001))}, look(k)).judged_level, rungs[k - 1]) << k;
+    EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.95, 0.001))}, look(k)).judged_level,
+              rungs[k - 1])
+        << k;
   }
-  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.95, 0.001))}, look(21)).verdict, Verdict::kSupported);
+  EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.95, 0.001))}, look(21)).verdict,
+            Verdict::kSupported);
   const auto exhausted = judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.95, 0.001))}, look(22));
   EXPECT_EQ(exhausted.verdict, Verdict::kUndetermined);
   EXPECT_THAT(exhausted.reason, HasSubstr("ladder exhausted"));
   EXPECT_FALSE(exhausted.needs_more.has_value());
   EXPECT_EQ(exhausted.needs_more_reason, "ladder exhausted");
-  EXPECT_EQ(judge_one(at_least("c", 0.99), {evidence("e", normal_estimate(0.95, 0.001))}, look(22)).verdict, Verdict::kUndetermined);
+  EXPECT_EQ(judge_one(at_least("c", 0.99), {evidence("e", normal_estimate(0.95, 0.001))}, look(22)).verdict,
+            Verdict::kUndetermined);
 }
 
 TEST(Looks, AnytimeKeepsTheLevelOnlyWhenDeclaredBeforeTheFirstLookAndBoundsAllowIt) {
@@ -144,7 +157,8 @@ TEST(Looks, AnytimeKeepsTheLevelOnlyWhenDeclaredBeforeTheFirstLookAndBoundsAllow
   auto bounds = normal_estimate(0.95, 0.001);
   EXPECT_EQ(judge_one(claim, {evidence("e", bounds)}, look(4, true)).judged_level, 0.999);
   claim.sampling = "anytime";
-  EXPECT_EQ(judge_one(claim, {evidence("e", bounds)}, look(4, true)).judged_level, 0.999);  // bounds are not anytime-valid
+  EXPECT_EQ(judge_one(claim, {evidence("e", bounds)}, look(4, true)).judged_level,
+            0.999);  // bounds are not anytime-valid
   bounds.anytime = true;
   EXPECT_EQ(judge_one(claim, {evidence("e", bounds)}, look(4, false)).judged_level, 0.999);
   EXPECT_EQ(judge_one(claim, {evidence("e", bounds)}, look(4, true)).judged_level, 0.95);
@@ -214,7 +228,8 @@ TEST(Looks, SelectedAfterTheBudgetOfModelsOrSeeds) {
   EXPECT_TRUE(judge_one(at_least("c", 0.9), {e}, context).selected);
 }
 
-// ---- Holm ------------------------------------------------------------------------------------------------------------
+// ---- Holm
+// ------------------------------------------------------------------------------------------------------------
 
 std::vector<Verdict> judge_many(const std::vector<double>& z, int unmatched = 0) {
   // Claim i is refuted by z[i] standard errors.
@@ -254,8 +269,10 @@ TEST(Holm, ExactRefutationsStepAsideForTheOthers) {
   m.claims = {at_least("exact", 0.9), at_least("sampled", 0.9)};
   m.claims[0].where = {{"data", "test"}};
   m.claims[1].where = {{"data", "second"}};
-  const auto verdicts = judge(m, run_with({evidence("a", stats::exact(0.5, 10, "count"), "test"),
-                                           evidence("b", normal_estimate(0.9 - 0.0197, 0.01), "second")}), registry());
+  const auto verdicts = judge(m,
+                              run_with({evidence("a", stats::exact(0.5, 10, "count"), "test"),
+                                        evidence("b", normal_estimate(0.9 - 0.0197, 0.01), "second")}),
+                              registry());
   EXPECT_EQ(verdicts[0].verdict, Verdict::kRefuted);
   EXPECT_EQ(verdicts[1].verdict, Verdict::kRefuted);  // 1.97 > 1.96: alone in the second step
   EXPECT_EQ(verdicts[1].simultaneous_level, 0.975);
@@ -270,7 +287,8 @@ TEST(Holm, TooManyClaimsForTheLadderLeaveARefutationOpen) {
   EXPECT_EQ(judge_many({50}, 250).front(), Verdict::kUndetermined);  // above the ladder
 }
 
-// ---- which number ----------------------------------------------------------------------------------------------------
+// ---- which number
+// ----------------------------------------------------------------------------------------------------
 
 TEST(Where, SlicesClassesAndDetectorsOnlyWhenNamedOrDefault) {
   const auto whole = evidence("whole", normal_estimate(0.95, 0.001));
@@ -317,7 +335,7 @@ TEST(Where, SeveralSetsShareTheErrorOfARefutation) {
   auto claim = at_least("c", 0.9);
   const auto low = evidence("t", normal_estimate(0.9 - 0.022, 0.01), "test");
   const auto fine = evidence("s", normal_estimate(0.99, 0.001), "second");
-  EXPECT_EQ(judge_one(claim, {low}).verdict, Verdict::kRefuted);              // 2.2 > 1.96
+  EXPECT_EQ(judge_one(claim, {low}).verdict, Verdict::kRefuted);             // 2.2 > 1.96
   EXPECT_EQ(judge_one(claim, {low, fine}).verdict, Verdict::kUndetermined);  // 0.0125 -> 0.99, 2.2 < 2.33
 }
 
@@ -330,7 +348,8 @@ TEST(Where, ModelSelectsBySubject) {
   EXPECT_THAT(judge_one(claim, {evidence("a", normal_estimate(0.95, 0.001)), other}).evidence, ElementsAre("a"));
 }
 
-// ---- what did not run ------------------------------------------------------------------------------------------------
+// ---- what did not run
+// ------------------------------------------------------------------------------------------------
 
 TEST(NotEvaluated, SaysWhyFromTheLedger) {
   data::Manifest m = manifest();
@@ -373,7 +392,8 @@ TEST(NotEvaluated, APartInErrorTakesSupportAwayButNotARefutation) {
   EXPECT_EQ(judge(m, run, registry()).front().verdict, Verdict::kSupported);
 }
 
-// ---- waivers, staleness, standing ------------------------------------------------------------------------------------
+// ---- waivers, staleness, standing
+// ------------------------------------------------------------------------------------
 
 TEST(Waiver, NeverChangesTheVerdictAndHoldsThroughItsLastDay) {
   data::Manifest m = manifest();
@@ -427,7 +447,8 @@ TEST(Standing, EvidenceOfOtherInputsIsStale) {
   EXPECT_EQ(stale.verdict, Verdict::kSupported);
 }
 
-// ---- no_worse_than ---------------------------------------------------------------------------------------------------
+// ---- no_worse_than
+// ---------------------------------------------------------------------------------------------------
 
 data::ClaimSection no_worse(double margin) {
   auto claim = at_least("c", 0);
@@ -453,7 +474,8 @@ TEST(NoWorseThan, UnpairedTakesTheDifferenceOfBoundsAtHalfTheError) {
   EXPECT_NEAR(*verdict.low, -2 * kZ[4] * 0.001, 1e-12);
   EXPECT_THAT(verdict.reason, HasSubstr("unpaired"));
   EXPECT_EQ(judge_one(no_worse(0.0046), {mine}, champion).verdict, Verdict::kUndetermined);
-  EXPECT_EQ(judge_one(no_worse(0.005), {evidence("new", normal_estimate(0.93, 0.001))}, champion).verdict, Verdict::kRefuted);
+  EXPECT_EQ(judge_one(no_worse(0.005), {evidence("new", normal_estimate(0.93, 0.001))}, champion).verdict,
+            Verdict::kRefuted);
 }
 
 TEST(NoWorseThan, LowerIsBetterIsMirrored) {
@@ -471,7 +493,8 @@ TEST(NoWorseThan, LowerIsBetterIsMirrored) {
 TEST(NoWorseThan, SaysWhatIsMissing) {
   const auto mine = evidence("new", normal_estimate(0.95, 0.001));
   EXPECT_EQ(judge_one(no_worse(0.01), {mine}).reason, "run 'champion' is not in the store");
-  EXPECT_THAT(judge_one(no_worse(0.01), {mine}, against({})).reason, HasSubstr("has no evidence on accuracy of reader on test"));
+  EXPECT_THAT(judge_one(no_worse(0.01), {mine}, against({})).reason,
+              HasSubstr("has no evidence on accuracy of reader on test"));
   auto neutral = mine;
   neutral.direction = check::Direction::kNone;
   EXPECT_THAT(judge_one(no_worse(0.01), {neutral}, against({neutral})).reason, HasSubstr("no better direction"));
@@ -523,12 +546,16 @@ TEST(NoWorseThan, PairedUsesTheRowsOnWhichTheRunsDiffer) {
   EXPECT_EQ(judge(m, run, registry(), against({old}, {broken})).front().verdict, Verdict::kUndetermined);
 }
 
-// ---- needs more ------------------------------------------------------------------------------------------------------
+// ---- needs more
+// ------------------------------------------------------------------------------------------------------
 
 TEST(NeedsMore, NullWithAReasonWhereNoNumberSettlesIt) {
-  EXPECT_THAT(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9, 0.01))}).needs_more_reason, HasSubstr("threshold"));
-  EXPECT_THAT(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.91, 0.01, 0))}).needs_more_reason, HasSubstr("how many"));
-  EXPECT_THAT(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.901, 0.01))}, look(21)).needs_more_reason, HasSubstr("ladder"));
+  EXPECT_THAT(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9, 0.01))}).needs_more_reason,
+              HasSubstr("threshold"));
+  EXPECT_THAT(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.91, 0.01, 0))}).needs_more_reason,
+              HasSubstr("how many"));
+  EXPECT_THAT(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.901, 0.01))}, look(21)).needs_more_reason,
+              HasSubstr("ladder"));
   EXPECT_EQ(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.99, 0.01))}).needs_more_reason, "settled");
 }
 
@@ -555,7 +582,8 @@ TEST(NeedsMoreStatistical, SettlesWithTheStatedProbability) {
   EXPECT_TRUE(plumbline::testing::binomial_band(1000, 0.8).contains(hits)) << hits;
 }
 
-// ---- properties ------------------------------------------------------------------------------------------------------
+// ---- properties
+// ------------------------------------------------------------------------------------------------------
 
 TEST(VerdictProperty, TighterBoundsNeverTurnSupportIntoRefutationNorBack) {
   base::Rng rng(5, {"tighter"});
@@ -614,7 +642,9 @@ TEST(VerdictStatistical, TwentyLooksKeepFalseSupportBelowFivePercent) {
       const double mean = sum / k;
       const double se = 1 / std::sqrt(k);
       naive = naive || mean - kZ[2] * se >= 0;
-      if (!hit) hit = judge_one(at_least("c", 0), {evidence("e", normal_estimate(mean, se))}, look(k)).verdict == Verdict::kSupported;
+      if (!hit)
+        hit = judge_one(at_least("c", 0), {evidence("e", normal_estimate(mean, se))}, look(k)).verdict ==
+              Verdict::kSupported;
     }
     corrected += hit ? 1 : 0;
     uncorrected += naive ? 1 : 0;
@@ -646,7 +676,8 @@ TEST(VerdictStatistical, JointSupportIsFalseAtMostFivePercentOfTheTime) {
   EXPECT_LE(all, plumbline::testing::binomial_band(runs, 0.05).high) << all;
 }
 
-// ---- exit status -----------------------------------------------------------------------------------------------------
+// ---- exit status
+// -----------------------------------------------------------------------------------------------------
 
 ClaimVerdict plain(const std::string& id, Verdict verdict, const std::string& severity = "fail") {
   ClaimVerdict v;
@@ -659,7 +690,9 @@ ClaimVerdict plain(const std::string& id, Verdict verdict, const std::string& se
 TEST(ExitStatus, TableAndPrecedence) {
   using enum Verdict;
   const auto run = run_with({});
-  const auto code = [&](std::vector<ClaimVerdict> all, const ExitFlags& flags = {}) { return exit_status(all, run, flags).code; };
+  const auto code = [&](std::vector<ClaimVerdict> all, const ExitFlags& flags = {}) {
+    return exit_status(all, run, flags).code;
+  };
   EXPECT_EQ(code({plain("a", kSupported)}), 0);
   EXPECT_EQ(code({plain("a", kSupported), plain("b", kRefuted)}), 1);
   EXPECT_EQ(code({plain("a", kSupported), plain("b", kUndetermined)}), 3);
@@ -706,11 +739,13 @@ TEST(ExitStatus, StaleAndDefeatedNeverPass) {
 
 TEST(ExitStatus, SaysWhy) {
   const auto run = run_with({});
-  EXPECT_EQ(exit_status({plain("a", Verdict::kRefuted), plain("b", Verdict::kSupported)}, run).reason, "1 of 2 claims refuted: a");
+  EXPECT_EQ(exit_status({plain("a", Verdict::kRefuted), plain("b", Verdict::kSupported)}, run).reason,
+            "1 of 2 claims refuted: a");
   EXPECT_EQ(exit_status({plain("a", Verdict::kSupported)}, run).reason, "the claim of severity fail is supported");
 }
 
-// ---- validation ------------------------------------------------------------------------------------------------------
+// ---- validation
+// ------------------------------------------------------------------------------------------------------
 
 TEST(ValidateClaims, NamesEveryProblemWithItsLineAndTheNearestWord) {
   data::Manifest m = manifest();
@@ -725,9 +760,11 @@ TEST(ValidateClaims, NamesEveryProblemWithItsLineAndTheNearestWord) {
   const auto status = validate_claims(m, registry());
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, base::Code::kValue);
-  for (const char* words : {"system.toml:12: claim 'a': no check is called 'probe.acuracy'. Did you mean 'probe.accuracy'?",
-                            "probe.accuracy has no metric 'acuracy'. Did you mean 'accuracy'?", "unknown key 'slise' in where. Did you mean 'slice'?",
-                            "states 2 conditions", "waiver 'w' names the claim 'zzz'", "expires 'tomorrow'"}) {
+  for (const char* words :
+       {"system.toml:12: claim 'a': no check is called 'probe.acuracy'. Did you mean 'probe.accuracy'?",
+        "probe.accuracy has no metric 'acuracy'. Did you mean 'accuracy'?",
+        "unknown key 'slise' in where. Did you mean 'slice'?", "states 2 conditions",
+        "waiver 'w' names the claim 'zzz'", "expires 'tomorrow'"}) {
     EXPECT_THAT(status.error().message, HasSubstr(words));
   }
 }

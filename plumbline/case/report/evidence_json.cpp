@@ -41,21 +41,25 @@ std::string derived_uuid(std::string_view text) {
   std::string hex = base::sha256_hex(text).substr(0, 32);
   hex[12] = '8';
   hex[16] = "89ab"[static_cast<std::size_t>(hex[16] <= '9' ? hex[16] - '0' : hex[16] - 'a' + 10) % 4];
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4), hex.substr(20, 12));
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4),
+                     hex.substr(20, 12));
 }
 
 /// A path as a URI reference: everything but unreserved characters and slashes as %XX (RFC 3986).
 std::string uri(std::string_view path) {
   std::string out;
   for (const char c : path) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("-._~/").find(c) != std::string_view::npos;
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-._~/").find(c) != std::string_view::npos;
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
 }
 
 json location(const Report& report, int line) {
-  return {{"physicalLocation", {{"artifactLocation", {{"uri", uri(report.run.manifest)}}}, {"region", {{"startLine", std::max(1, line)}}}}}};
+  return {
+      {"physicalLocation",
+       {{"artifactLocation", {{"uri", uri(report.run.manifest)}}}, {"region", {{"startLine", std::max(1, line)}}}}}};
 }
 
 }  // namespace
@@ -101,28 +105,31 @@ std::string to_sarif(const Report& report) {
   json results = json::array();
   for (const ClaimVerdict& claim : report.claims) {
     const Standing standing = standing_of(claim);
-    const char* kind = standing == Standing::kSupported ? "pass" : standing == Standing::kRefuted || standing == Standing::kDefeated ? "fail" : "open";
+    const char* kind = standing == Standing::kSupported                                    ? "pass"
+                       : standing == Standing::kRefuted || standing == Standing::kDefeated ? "fail"
+                                                                                           : "open";
     const char* level = std::string_view(kind) != "fail" ? "none" : claim.counts_as_failure() ? "error" : "warning";
-    json properties = {{"claim", claim.id},
-                       {"verdict", verdict_name(claim.verdict)},
-                       {"standing", standing_name(standing)},
-                       {"severity", claim.severity},
-                       {"condition", claim.condition},
-                       {"looks", claim.looks},
-                       {"selected", claim.selected}};
+    json properties = {
+        {"claim", claim.id},          {"verdict", verdict_name(claim.verdict)}, {"standing", standing_name(standing)},
+        {"severity", claim.severity}, {"condition", claim.condition},           {"looks", claim.looks},
+        {"selected", claim.selected}};
     if (claim.waiver) properties["waiver"] = claims::to_json(claim)["waiver"];
-    json result = {{"ruleId", printable(claim.check)},
-                   {"ruleIndex", rule(claim.check)},
-                   {"kind", kind},
-                   {"level", level},
-                   {"message", {{"text", printable(fmt::format("Claim {} is {}: {}", claim.id, standing_name(standing), claim.reason))}}},
-                   {"locations", json::array({location(report, claim.line)})},
-                   {"partialFingerprints", {{"plumblineClaim/v1", base::sha256_hex("claim:" + claim.id)}}},
-                   {"properties", std::move(properties)}};
+    json result = {
+        {"ruleId", printable(claim.check)},
+        {"ruleIndex", rule(claim.check)},
+        {"kind", kind},
+        {"level", level},
+        {"message",
+         {{"text", printable(fmt::format("Claim {} is {}: {}", claim.id, standing_name(standing), claim.reason))}}},
+        {"locations", json::array({location(report, claim.line)})},
+        {"partialFingerprints", {{"plumblineClaim/v1", base::sha256_hex("claim:" + claim.id)}}},
+        {"properties", std::move(properties)}};
     if (claim.waiver && !claim.waiver->expired) {
-      result["suppressions"] = json::array({{{"kind", "external"},
-                                             {"status", "accepted"},
-                                             {"justification", printable(fmt::format("{} ({}, until {})", claim.waiver->reason, claim.waiver->owner, claim.waiver->expires))}}});
+      result["suppressions"] =
+          json::array({{{"kind", "external"},
+                        {"status", "accepted"},
+                        {"justification", printable(fmt::format("{} ({}, until {})", claim.waiver->reason,
+                                                                claim.waiver->owner, claim.waiver->expires))}}});
     }
     results.push_back(std::move(result));
   }
@@ -134,15 +141,19 @@ std::string to_sarif(const Report& report) {
     if (!finding.detail.empty()) message += ". " + printable(finding.detail);
     if (!finding.next_step.empty()) message += " Next: " + printable(finding.next_step);
     json place = location(report, 1);
-    if (!finding.data.empty()) place["logicalLocations"] = json::array({{{"name", printable(finding.data)}, {"kind", "resource"}}});
-    results.push_back({{"ruleId", printable(finding.check)},
-                       {"ruleIndex", rule(finding.check)},
-                       {"kind", "fail"},
-                       {"level", level},
-                       {"message", {{"text", message}}},
-                       {"locations", json::array({place})},
-                       {"partialFingerprints", {{"plumblineFinding/v1", finding.id.empty() ? base::sha256_hex(finding.check + finding.subject + finding.title) : finding.id}}},
-                       {"properties", {{"subject", finding.subject}, {"rows", finding.rows}, {"where", finding.where}}}});
+    if (!finding.data.empty())
+      place["logicalLocations"] = json::array({{{"name", printable(finding.data)}, {"kind", "resource"}}});
+    results.push_back(
+        {{"ruleId", printable(finding.check)},
+         {"ruleIndex", rule(finding.check)},
+         {"kind", "fail"},
+         {"level", level},
+         {"message", {{"text", message}}},
+         {"locations", json::array({place})},
+         {"partialFingerprints",
+          {{"plumblineFinding/v1",
+            finding.id.empty() ? base::sha256_hex(finding.check + finding.subject + finding.title) : finding.id}}},
+         {"properties", {{"subject", finding.subject}, {"rows", finding.rows}, {"where", finding.where}}}});
   }
 
   json notifications = json::array();
@@ -150,21 +161,30 @@ std::string to_sarif(const Report& report) {
     if (entry.status == check::LedgerStatus::kOk) continue;
     const bool error = entry.status == check::LedgerStatus::kError;
     notifications.push_back({{"level", error ? "error" : "note"},
-                             {"message", {{"text", printable(fmt::format("{} {}: {}: {}", entry.check, entry.subject, ledger_status_name(entry.status), entry.reason))}}},
+                             {"message",
+                              {{"text", printable(fmt::format("{} {}: {}: {}", entry.check, entry.subject,
+                                                              ledger_status_name(entry.status), entry.reason))}}},
                              {"associatedRule", {{"id", printable(entry.check)}, {"index", rule(entry.check)}}}});
   }
   const bool ran = report.exit.code != 2 && report.exit.code != 130 && report.run.status != check::RunStatus::kError &&
-                   std::none_of(report.run.ledger.begin(), report.run.ledger.end(), [](const auto& e) { return e.status == check::LedgerStatus::kError; });
-  json invocation = {{"executionSuccessful", ran}, {"exitCode", report.exit.code}, {"exitCodeDescription", printable(report.exit.reason)}, {"toolExecutionNotifications", notifications}};
+                   std::none_of(report.run.ledger.begin(), report.run.ledger.end(),
+                                [](const auto& e) { return e.status == check::LedgerStatus::kError; });
+  json invocation = {{"executionSuccessful", ran},
+                     {"exitCode", report.exit.code},
+                     {"exitCodeDescription", printable(report.exit.reason)},
+                     {"toolExecutionNotifications", notifications}};
   if (!report.run.started.empty()) invocation["startTimeUtc"] = printable(report.run.started);
   if (!report.run.finished.empty()) invocation["endTimeUtc"] = printable(report.run.finished);
-  return dump({{"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
-               {"version", "2.1.0"},
-               {"runs", json::array({{{"tool", {{"driver", {{"name", "plumbline"}, {"version", printable(report.run.build)}, {"rules", rules}}}}},
-                                      {"automationDetails", {{"id", "plumbline/" + printable(report.run.system)}}},
-                                      {"columnKind", "unicodeCodePoints"},
-                                      {"invocations", json::array({invocation})},
-                                      {"results", results}}})}});
+  return dump(
+      {{"$schema", "https://json.schemastore.org/sarif-2.1.0.json"},
+       {"version", "2.1.0"},
+       {"runs", json::array({{{"tool",
+                               {{"driver",
+                                 {{"name", "plumbline"}, {"version", printable(report.run.build)}, {"rules", rules}}}}},
+                              {"automationDetails", {{"id", "plumbline/" + printable(report.run.system)}}},
+                              {"columnKind", "unicodeCodePoints"},
+                              {"invocations", json::array({invocation})},
+                              {"results", results}}})}});
 }
 
 std::string to_tea_items(const Report& report, const std::map<std::string, std::string>& claim_ids) {
@@ -181,26 +201,35 @@ std::string to_tea_items(const Report& report, const std::map<std::string, std::
     for (const auto& [key, value] : claim.where) {
       if (key != "data" && dimensions.size() < 50) dimensions.push_back(shortened(key + "=" + value, 200));
     }
-    json provenance = {{"check", shortened(claim.check, 200)},      {"runId", shortened(report.run.id, 200)},
-                       {"claim", shortened(claim.id, 200)},         {"reason", shortened(claim.reason, 500)},
-                       {"condition", shortened(claim.condition, 200)}, {"evidence", shortened(claim.deciding, 64)},
-                       {"standing", standing_name(standing)},       {"build", shortened(report.run.build, 200)},
+    json provenance = {{"check", shortened(claim.check, 200)},
+                       {"runId", shortened(report.run.id, 200)},
+                       {"claim", shortened(claim.id, 200)},
+                       {"reason", shortened(claim.reason, 500)},
+                       {"condition", shortened(claim.condition, 200)},
+                       {"evidence", shortened(claim.deciding, 64)},
+                       {"standing", standing_name(standing)},
+                       {"build", shortened(report.run.build, 200)},
                        {"seed", report.run.seed}};
     if (claim.low) provenance["low"] = *claim.low;
     if (claim.high) provenance["high"] = *claim.high;
     if (claim.judged_level) provenance["level"] = *claim.judged_level;
-    if (claim.waiver) provenance["waiver"] = shortened(fmt::format("{} until {}: {}", claim.waiver->owner, claim.waiver->expires, claim.waiver->reason), 300);
+    if (claim.waiver)
+      provenance["waiver"] = shortened(
+          fmt::format("{} until {}: {}", claim.waiver->owner, claim.waiver->expires, claim.waiver->reason), 300);
     const auto id = claim_ids.find(claim.id);
     json item = {{"formatVersion", "0.1"},
                  {"claimId", id != claim_ids.end() ? id->second : derived_uuid(report.run.system + "\n" + claim.id)},
                  {"metricName", metric},
-                 {"verdict", standing == Standing::kSupported ? "PASS" : standing == Standing::kRefuted ? "FAIL" : "DEGRADED"},
+                 {"verdict", standing == Standing::kSupported ? "PASS"
+                             : standing == Standing::kRefuted ? "FAIL"
+                                                              : "DEGRADED"},
                  {"oddDimensions", dimensions},
                  {"sourceSystem", "plumbline"},
                  {"provenance", provenance},
                  {"evaluatedAt", report.run.finished.empty() ? report.run.started : report.run.finished}};
     if (claim.value && std::isfinite(*claim.value)) item["value"] = *claim.value;
-    if (claim.at_least.has_value() != claim.at_most.has_value()) item["threshold"] = claim.at_least ? *claim.at_least : *claim.at_most;
+    if (claim.at_least.has_value() != claim.at_most.has_value())
+      item["threshold"] = claim.at_least ? *claim.at_least : *claim.at_most;
     items.push_back(std::move(item));
   }
   return dump(items);

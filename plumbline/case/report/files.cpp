@@ -5,9 +5,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/base/hash.hpp"
 #include "plumbline/case/claims/escape.hpp"
@@ -20,7 +20,8 @@ namespace {
 base::Error refused(const std::string& path, std::string_view what) {
   const int code = errno;
   std::string hint;
-  if (code == ENOSPC || code == EDQUOT) hint = "Free some space; what was finished is in the store, so `plumbline export` can write the report again";
+  if (code == ENOSPC || code == EDQUOT)
+    hint = "Free some space; what was finished is in the store, so `plumbline export` can write the report again";
   if (code == EACCES || code == EROFS || code == EPERM) hint = "Choose a folder that may be written to";
   return base::make_error(base::Code::kIo, fmt::format("cannot {}: {}", what, std::strerror(code)), path, hint);
 }
@@ -74,7 +75,8 @@ base::Status make_folders(const std::string& path) {
     if (at < path.size() && path[at] != '/') continue;
     const std::string part = path.substr(0, at);
     if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) {
-      if (struct stat found{}; ::stat(part.c_str(), &found) == 0 && S_ISDIR(found.st_mode)) continue;  // read-only parents that are there
+      if (struct stat found{}; ::stat(part.c_str(), &found) == 0 && S_ISDIR(found.st_mode))
+        continue;  // read-only parents that are there
       return refused(part, "make the folder");
     }
   }
@@ -86,7 +88,8 @@ base::Status make_folders(const std::string& path) {
 std::string artifact_path(const check::Artifact& artifact) {
   // A hash follows a name that had to be changed, so that two names cannot meet.
   std::string name = claims::file_name(artifact.id);
-  if (name != artifact.id || name.size() > 100) name = name.substr(0, 100) + "-" + base::sha256_hex(artifact.id).substr(0, 12);
+  if (name != artifact.id || name.size() > 100)
+    name = name.substr(0, 100) + "-" + base::sha256_hex(artifact.id).substr(0, 12);
   return fmt::format("artifacts/{}.{}", name, artifact.media_type == "image/png" ? "png" : "json");
 }
 
@@ -103,8 +106,10 @@ std::vector<OutputFile> render_outputs(const Report& report) {
     const std::string path = artifact_path(artifact);
     if (!seen.insert(path).second) continue;
     const bool image = artifact.media_type == "image/png";
-    files.push_back({path, image ? artifact.bytes
-                                 : check::to_json(artifact, true).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"});
+    files.push_back(
+        {path,
+         image ? artifact.bytes
+               : check::to_json(artifact, true).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"});
   }
   return files;
 }
@@ -116,15 +121,19 @@ base::Status write_files(const std::string& folder, const std::vector<OutputFile
     const bool artifact = file.name.starts_with("artifacts/");
     any_artifact = any_artifact || artifact;
     if (!plain_name(artifact ? std::string_view(file.name).substr(10) : std::string_view(file.name))) {
-      return base::make_error(base::Code::kValue, fmt::format("write_files: '{}' is not a plain file name", claims::printable(file.name)));
+      return base::make_error(base::Code::kValue,
+                              fmt::format("write_files: '{}' is not a plain file name", claims::printable(file.name)));
     }
   }
   PL_CHECK(make_folders(folder));
   Descriptor top(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!top.ok()) return refused(folder, "open the folder");
-  if (any_artifact && ::mkdirat(top.get(), "artifacts", 0755) != 0 && errno != EEXIST) return refused(folder + "/artifacts", "make the folder");
-  Descriptor below(any_artifact ? ::openat(top.get(), "artifacts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1);
-  if (any_artifact && !below.ok()) return refused(folder + "/artifacts", "open the folder (it must not be a symbolic link)");
+  if (any_artifact && ::mkdirat(top.get(), "artifacts", 0755) != 0 && errno != EEXIST)
+    return refused(folder + "/artifacts", "make the folder");
+  Descriptor below(any_artifact ? ::openat(top.get(), "artifacts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                                : -1);
+  if (any_artifact && !below.ok())
+    return refused(folder + "/artifacts", "open the folder (it must not be a symbolic link)");
   for (const OutputFile& file : files) {
     if (file.name.starts_with("artifacts/")) {
       PL_CHECK(write_one(below.get(), folder + "/artifacts", file.name.substr(10), file.bytes));

@@ -27,8 +27,9 @@ struct Report {
 
 /// Judges the run and builds the whole report.
 /// Errors  kValue: the argument cannot be built (see build_argument).
-base::Result<Report> make_report(const data::Manifest& manifest, const check::RunRecord& run, const check::Registry& registry,
-                                 const claims::JudgeContext& context = {}, const claims::ExitFlags& flags = {});
+base::Result<Report> make_report(const data::Manifest& manifest, const check::RunRecord& run,
+                                 const check::Registry& registry, const claims::JudgeContext& context = {},
+                                 const claims::ExitFlags& flags = {});
 
 /// "exit status 1: 1 of 4 claims refuted: abstains-when-lost".
 std::string summary_line(const Report& report);
@@ -41,8 +42,8 @@ inline constexpr std::string_view kEvidenceSchema = "plumbline-evidence-1";
 std::string to_evidence_json(const Report& report);
 
 /// JUnit: one test case per claim. Refuted and undetermined are failures of that type, not evaluated is an error,
-/// each check that ended in error is an error of its own. What only warns (severity, waiver, --fail-on refuted) is skipped
-/// with the verdict in its message, so that the file fails exactly when the exit status does.
+/// each check that ended in error is an error of its own. What only warns (severity, waiver, --fail-on refuted) is
+/// skipped with the verdict in its message, so that the file fails exactly when the exit status does.
 std::string to_junit(const Report& report);
 
 /// SARIF 2.1.0: rules are checks; results are findings and claims; checks in error are notifications.
@@ -71,9 +72,9 @@ struct OutputFile {
 /// evidence.json, junit.xml, results.sarif, summary.md, case.gsn.yaml, argument.svg, tea-evidence.json, artifacts/.
 std::vector<OutputFile> render_outputs(const Report& report);
 
-/// Writes files into `folder` (made if absent), each through a temporary file and a rename, so that a reader sees the old
-/// file or the new one. Nothing outside the folder is touched: names are checked and symbolic links are not followed.
-/// Errors  kIo: not a folder, read-only, disk full, with the path. kValue: a name that is not plain.
+/// Writes files into `folder` (made if absent), each through a temporary file and a rename, so that a reader sees the
+/// old file or the new one. Nothing outside the folder is touched: names are checked and symbolic links are not
+/// followed. Errors  kIo: not a folder, read-only, disk full, with the path. kValue: a name that is not plain.
 base::Status write_files(const std::string& folder, const std::vector<OutputFile>& files);
 
 /// write_files(render_outputs() and `extra`, for example report.html).

@@ -8,9 +8,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <nlohmann/json.hpp>
 #include <pugixml.hpp>
-#include <sys/resource.h>
 
 #include "plumbline/case/claims/test_support.hpp"
 #include "plumbline/case/interface/json.hpp"
@@ -33,7 +33,8 @@ using ::testing::StartsWith;
 
 fs::path repository() { return fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path(); }
 
-// ---- one report for every status -------------------------------------------------------------------------------------
+// ---- one report for every status
+// -------------------------------------------------------------------------------------
 
 struct Case {
   std::string name;
@@ -46,7 +47,8 @@ check::Artifact artifact() {
   a.kind = "bars";
   a.title = "Accuracy by class";
   a.caption = "Each bar is one class.";
-  a.columns = {{"class", "", std::vector<std::string>{"0", "1"}}, {"accuracy", "share", std::vector<double>{0.98, 0.91}}};
+  a.columns = {{"class", "", std::vector<std::string>{"0", "1"}},
+               {"accuracy", "share", std::vector<double>{0.98, 0.91}}};
   return a;
 }
 
@@ -65,7 +67,8 @@ check::Finding finding() {
   return f;
 }
 
-Report report_of(double estimate, const std::function<void(data::Manifest&, check::RunRecord&, claims::JudgeContext&)>& change = {}) {
+Report report_of(double estimate,
+                 const std::function<void(data::Manifest&, check::RunRecord&, claims::JudgeContext&)>& change = {}) {
   data::Manifest m = manifest();
   m.claims = {at_least("accurate", 0.9)};
   auto e = evidence("e1f2a3b4c5d6e7f8", normal_estimate(estimate, 0.005));
@@ -86,26 +89,62 @@ std::vector<Case> cases() {
   using R = check::RunRecord;
   using C = claims::JudgeContext;
   const auto ledger = [](check::LedgerStatus status, const std::string& reason) {
-    return [=](M&, R& run, C&) { run.ledger.push_back({"robustness.ood", status == check::LedgerStatus::kNotApplicable ? "" : "reader@elsewhere", status, reason, "", 1.5, false}); };
+    return [=](M&, R& run, C&) {
+      run.ledger.push_back({"robustness.ood", status == check::LedgerStatus::kNotApplicable ? "" : "reader@elsewhere",
+                            status, reason, "", 1.5, false});
+    };
   };
   return {
       {"supported", report_of(0.95)},
       {"refuted", report_of(0.85, [](M&, R& run, C&) { run.findings = {finding()}; })},
       {"undetermined", report_of(0.905)},
-      {"not_evaluated", report_of(0.95, [](M&, R& run, C&) {
-         run.evidence.clear();
-         run.ledger = {{"probe.accuracy", "", check::LedgerStatus::kNotApplicable, "the test set has no labels", "", 0, false}};
-       })},
-      {"stale", report_of(0.95, [](M&, R&, C& context) { context.current_inputs = {{"data:test", "fingerprint-test"}, {"model:reader", "another"}}; })},
-      {"defeated", report_of(0.95, [](M& m, R&, C&) { m.argument["doubt"] = {.id = "doubt", .line = 9, .kind = "defeater", .text = "Labels come from the model itself.", .supported_by = {}, .in_context_of = {}, .challenges = {"accurate"}}; })},
-      {"waived", report_of(0.85, [](M& m, R&, C&) { m.waivers["w1"] = {.id = "w1", .line = 20, .claim = "accurate", .owner = "Ada", .reason = "known, fix is under way", .expires = "2026-02-28"}; })},
-      {"waiver_expired", report_of(0.85, [](M& m, R&, C&) { m.waivers["w1"] = {.id = "w1", .line = 20, .claim = "accurate", .owner = "Ada", .reason = "known, fix is under way", .expires = "2026-01-30"}; })},
+      {"not_evaluated", report_of(0.95,
+                                  [](M&, R& run, C&) {
+                                    run.evidence.clear();
+                                    run.ledger = {{"probe.accuracy", "", check::LedgerStatus::kNotApplicable,
+                                                   "the test set has no labels", "", 0, false}};
+                                  })},
+      {"stale", report_of(0.95,
+                          [](M&, R&, C& context) {
+                            context.current_inputs = {{"data:test", "fingerprint-test"}, {"model:reader", "another"}};
+                          })},
+      {"defeated", report_of(0.95,
+                             [](M& m, R&, C&) {
+                               m.argument["doubt"] = {.id = "doubt",
+                                                      .line = 9,
+                                                      .kind = "defeater",
+                                                      .text = "Labels come from the model itself.",
+                                                      .supported_by = {},
+                                                      .in_context_of = {},
+                                                      .challenges = {"accurate"}};
+                             })},
+      {"waived", report_of(0.85,
+                           [](M& m, R&, C&) {
+                             m.waivers["w1"] = {.id = "w1",
+                                                .line = 20,
+                                                .claim = "accurate",
+                                                .owner = "Ada",
+                                                .reason = "known, fix is under way",
+                                                .expires = "2026-02-28"};
+                           })},
+      {"waiver_expired", report_of(0.85,
+                                   [](M& m, R&, C&) {
+                                     m.waivers["w1"] = {.id = "w1",
+                                                        .line = 20,
+                                                        .claim = "accurate",
+                                                        .owner = "Ada",
+                                                        .reason = "known, fix is under way",
+                                                        .expires = "2026-01-30"};
+                                   })},
       {"warn", report_of(0.85, [](M& m, R&, C&) { m.claims[0].severity = "warn"; })},
-      {"selected", report_of(0.95, [](M&, R&, C& context) { context.history["accurate"] = {.looks = 3, .models = 12, .seeds = 2}; })},
+      {"selected",
+       report_of(0.95,
+                 [](M&, R&, C& context) { context.history["accurate"] = {.looks = 3, .models = 12, .seeds = 2}; })},
       {"ledger_ok", report_of(0.95, ledger(check::LedgerStatus::kOk, ""))},
       {"ledger_error", report_of(0.95, ledger(check::LedgerStatus::kError, "ran out of memory (2 GiB)"))},
       {"ledger_skipped", report_of(0.95, ledger(check::LedgerStatus::kSkipped, "left out by --skip"))},
-      {"ledger_not_applicable", report_of(0.95, ledger(check::LedgerStatus::kNotApplicable, "no set has the role out-of-distribution"))},
+      {"ledger_not_applicable",
+       report_of(0.95, ledger(check::LedgerStatus::kNotApplicable, "no set has the role out-of-distribution"))},
       {"cancelled", report_of(0.95, [](M&, R& run, C&) { run.status = check::RunStatus::kCancelled; })},
   };
 }
@@ -149,9 +188,14 @@ TEST(Golden, EveryStatusInEveryFormat) {
 }
 
 TEST(Report, ExitStatusOfEachCase) {
-  const std::map<std::string, int> kCodes = {{"supported", 0}, {"refuted", 1}, {"undetermined", 3}, {"not_evaluated", 4}, {"stale", 4}, {"defeated", 4},
-                                             {"waived", 0}, {"waiver_expired", 1}, {"warn", 0}, {"selected", 0}, {"ledger_ok", 0}, {"ledger_error", 4},
-                                             {"ledger_skipped", 0}, {"ledger_not_applicable", 0}, {"cancelled", 130}};
+  const std::map<std::string, int> kCodes = {{"supported", 0},      {"refuted", 1},
+                                             {"undetermined", 3},   {"not_evaluated", 4},
+                                             {"stale", 4},          {"defeated", 4},
+                                             {"waived", 0},         {"waiver_expired", 1},
+                                             {"warn", 0},           {"selected", 0},
+                                             {"ledger_ok", 0},      {"ledger_error", 4},
+                                             {"ledger_skipped", 0}, {"ledger_not_applicable", 0},
+                                             {"cancelled", 130}};
   for (const Case& each : cases()) EXPECT_EQ(each.report.exit.code, kCodes.at(each.name)) << each.name;
 }
 
@@ -210,27 +254,34 @@ TEST(Sarif, RulesResultsAndNotificationsAgree) {
 }
 
 TEST(Tea, ItemsHaveExactlyTheFieldsOfTheFormat) {
-  const std::set<std::string> kKnown = {"formatVersion", "claimId", "metricName", "value", "threshold", "verdict", "oddDimensions", "sourceSystem", "provenance", "evaluatedAt"};
+  const std::set<std::string> kKnown = {"formatVersion", "claimId",       "metricName",   "value",      "threshold",
+                                        "verdict",       "oddDimensions", "sourceSystem", "provenance", "evaluatedAt"};
   for (const Case& each : cases()) {
     const json items = json::parse(to_tea_items(each.report));
     EXPECT_EQ(items.size(), each.name == "not_evaluated" ? 0u : 1u) << each.name;
     for (const json& item : items) {
       for (const auto& [key, value] : item.items()) EXPECT_TRUE(kKnown.contains(key)) << key;
       EXPECT_TRUE(item["verdict"] == "PASS" || item["verdict"] == "FAIL" || item["verdict"] == "DEGRADED");
-      EXPECT_THAT(item["claimId"].get<std::string>(), ::testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+      EXPECT_THAT(item["claimId"].get<std::string>(),
+                  ::testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
       EXPECT_LE(item["provenance"].dump().size(), 8192u);
       EXPECT_TRUE(item["provenance"].contains("check") && item["provenance"].contains("runId"));
     }
   }
-  EXPECT_EQ(json::parse(to_tea_items(cases()[0].report, {{"accurate", "11111111-1111-4111-8111-111111111111"}}))[0]["claimId"], "11111111-1111-4111-8111-111111111111");
+  EXPECT_EQ(json::parse(
+                to_tea_items(cases()[0].report, {{"accurate", "11111111-1111-4111-8111-111111111111"}}))[0]["claimId"],
+            "11111111-1111-4111-8111-111111111111");
 }
 
-// ---- the schema ------------------------------------------------------------------------------------------------------
+// ---- the schema
+// ------------------------------------------------------------------------------------------------------
 
 /// As much of JSON Schema as the published file uses.
-void validate(const json& schema, const json& value, const json& root, const std::string& place, std::vector<std::string>& problems) {
-  static const std::set<std::string> kKnown = {"$schema", "$id", "$ref", "$defs", "title", "description", "type", "required", "additionalProperties",
-                                               "properties", "items", "enum", "const", "anyOf", "minimum", "minItems", "maxItems"};
+void validate(const json& schema, const json& value, const json& root, const std::string& place,
+              std::vector<std::string>& problems) {
+  static const std::set<std::string> kKnown = {
+      "$schema",    "$id",   "$ref", "$defs", "title", "description", "type",     "required", "additionalProperties",
+      "properties", "items", "enum", "const", "anyOf", "minimum",     "minItems", "maxItems"};
   for (const auto& [key, ignored] : schema.items()) {
     if (!kKnown.contains(key)) problems.push_back("schema uses " + key);
   }
@@ -239,16 +290,24 @@ void validate(const json& schema, const json& value, const json& root, const std
     return;
   }
   const auto is = [&](const std::string& type) {
-    return type == "object" ? value.is_object() : type == "array" ? value.is_array() : type == "string" ? value.is_string() : type == "boolean" ? value.is_boolean()
-           : type == "null" ? value.is_null() : type == "integer" ? value.is_number_integer() : value.is_number();
+    return type == "object"    ? value.is_object()
+           : type == "array"   ? value.is_array()
+           : type == "string"  ? value.is_string()
+           : type == "boolean" ? value.is_boolean()
+           : type == "null"    ? value.is_null()
+           : type == "integer" ? value.is_number_integer()
+                               : value.is_number();
   };
   if (schema.contains("type")) {
     const json types = schema["type"].is_array() ? schema["type"] : json::array({schema["type"]});
-    if (std::none_of(types.begin(), types.end(), [&](const json& t) { return is(t.get<std::string>()); })) problems.push_back(place + " has the wrong type");
+    if (std::none_of(types.begin(), types.end(), [&](const json& t) { return is(t.get<std::string>()); }))
+      problems.push_back(place + " has the wrong type");
   }
-  if (schema.contains("enum") && std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end()) problems.push_back(place + " is " + value.dump());
+  if (schema.contains("enum") && std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end())
+    problems.push_back(place + " is " + value.dump());
   if (schema.contains("const") && schema["const"] != value) problems.push_back(place + " is " + value.dump());
-  if (schema.contains("minimum") && value.is_number() && value < schema["minimum"]) problems.push_back(place + " is too small");
+  if (schema.contains("minimum") && value.is_number() && value < schema["minimum"])
+    problems.push_back(place + " is too small");
   if (schema.contains("anyOf")) {
     bool any = false;
     for (const json& option : schema["anyOf"]) {
@@ -278,13 +337,15 @@ void validate(const json& schema, const json& value, const json& root, const std
     if (schema.contains("minItems") && value.size() < schema["minItems"]) problems.push_back(place + " is too short");
     if (schema.contains("maxItems") && value.size() > schema["maxItems"]) problems.push_back(place + " is too long");
     if (schema.contains("items")) {
-      for (std::size_t i = 0; i < value.size(); ++i) validate(schema["items"], value[i], root, place + "[" + std::to_string(i) + "]", problems);
+      for (std::size_t i = 0; i < value.size(); ++i)
+        validate(schema["items"], value[i], root, place + "[" + std::to_string(i) + "]", problems);
     }
   }
 }
 
 TEST(Schema, EveryReportKeepsThePublishedSchema) {
-  const json schema = json::parse(plumbline::testing::read_file((repository() / "docs/schema/evidence.schema.json").string()));
+  const json schema =
+      json::parse(plumbline::testing::read_file((repository() / "docs/schema/evidence.schema.json").string()));
   for (const Case& each : cases()) {
     const json document = json::parse(to_evidence_json(each.report));
     std::vector<std::string> problems;
@@ -300,17 +361,22 @@ TEST(Schema, EveryReportKeepsThePublishedSchema) {
 }
 
 TEST(Schema, AnIndependentValidatorAgrees) {
-  if (std::system("python3 -c 'import jsonschema' > /dev/null 2>&1") != 0) GTEST_SKIP() << "python3-jsonschema is not installed";
+  if (std::system("python3 -c 'import jsonschema' > /dev/null 2>&1") != 0)
+    GTEST_SKIP() << "python3-jsonschema is not installed";
   plumbline::testing::TempFolder folder;
   std::string files;
   for (const Case& each : cases()) {
     plumbline::testing::write_file(folder.file(each.name + ".json"), to_evidence_json(each.report));
     files += " " + folder.file(each.name + ".json");
   }
-  const std::string script = "import json,sys,jsonschema\ns=json.load(open(sys.argv[1]))\njsonschema.Draft202012Validator.check_schema(s)\nfor f in sys.argv[2:]: "
-                             "jsonschema.Draft202012Validator(s).validate(json.load(open(f)))\n";
+  const std::string script =
+      "import "
+      "json,sys,jsonschema\ns=json.load(open(sys.argv[1]))\njsonschema.Draft202012Validator.check_schema(s)\nfor f in "
+      "sys.argv[2:]: "
+      "jsonschema.Draft202012Validator(s).validate(json.load(open(f)))\n";
   plumbline::testing::write_file(folder.file("check.py"), script);
-  const std::string command = "python3 " + folder.file("check.py") + " " + (repository() / "docs/schema/evidence.schema.json").string() + files;
+  const std::string command =
+      "python3 " + folder.file("check.py") + " " + (repository() / "docs/schema/evidence.schema.json").string() + files;
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
@@ -323,10 +389,13 @@ TEST(EvidenceJson, ReadsBackAsTheSameRecord) {
   EXPECT_EQ(check::to_json(*again), check::to_json(report.run.evidence[0]));
 }
 
-// ---- hostile text ----------------------------------------------------------------------------------------------------
+// ---- hostile text
+// ----------------------------------------------------------------------------------------------------
 
 Report hostile() {
-  const std::string evil = "</td><script>alert(1)</script>]]>\x1b[2J\x07|`x`\r\n::error::gotcha%0A::set-output\n# H\xff\xe2\x80\xae \"'&<![CDATA[ @team [x](javascript:1) \\";
+  const std::string evil =
+      "</td><script>alert(1)</script>]]>\x1b[2J\x07|`x`\r\n::error::gotcha%0A::set-output\n# H\xff\xe2\x80\xae "
+      "\"'&<![CDATA[ @team [x](javascript:1) \\";
   data::Manifest m = manifest();
   m.name = evil;
   m.path = evil;
@@ -334,7 +403,13 @@ Report hostile() {
   m.claims[0].text = evil;
   m.claims[0].where = {{"data", evil}};
   m.waivers[evil] = {.id = evil, .line = 1, .claim = evil, .owner = evil, .reason = evil, .expires = evil};
-  m.argument["doubt"] = {.id = "doubt", .line = 9, .kind = "defeater", .text = evil, .supported_by = {}, .in_context_of = {}, .challenges = {evil}};
+  m.argument["doubt"] = {.id = "doubt",
+                         .line = 9,
+                         .kind = "defeater",
+                         .text = evil,
+                         .supported_by = {},
+                         .in_context_of = {},
+                         .challenges = {evil}};
   auto e = evidence("id", normal_estimate(0.5, 0.01), evil);
   e.artifacts = {evil};
   auto run = run_with({e});
@@ -360,7 +435,8 @@ TEST(Hostile, NoFormatLetsAStringBecomeSyntax) {
     EXPECT_EQ(out.find('\x07'), std::string::npos) << format.name;
     EXPECT_EQ(out.find('\r'), std::string::npos) << format.name;
     EXPECT_EQ(out.find('\xff'), std::string::npos) << format.name;
-    if (format.extension == "json" || format.extension == "sarif") EXPECT_FALSE(json::parse(out, nullptr, false).is_discarded()) << format.name;
+    if (format.extension == "json" || format.extension == "sarif")
+      EXPECT_FALSE(json::parse(out, nullptr, false).is_discarded()) << format.name;
     if (format.extension == "xml" || format.extension == "svg") {
       pugi::xml_document xml;
       EXPECT_TRUE(xml.load_buffer(out.data(), out.size())) << format.name;
@@ -375,29 +451,34 @@ TEST(Hostile, NoFormatLetsAStringBecomeSyntax) {
   EXPECT_THAT(markdown, Not(HasSubstr("](javascript")));
   std::istringstream lines(markdown);
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("| ❌") || line.starts_with("| ⚠")) EXPECT_EQ(std::count(line.begin(), line.end(), '|'), 6) << line;
+    if (line.starts_with("| ❌") || line.starts_with("| ⚠"))
+      EXPECT_EQ(std::count(line.begin(), line.end(), '|'), 6) << line;
   }
   const std::string annotations = to_annotations(report);
   std::istringstream commands(annotations);
   int count = 0;
   for (std::string line; std::getline(commands, line); ++count) {
-    EXPECT_THAT(line, ::testing::AnyOf(StartsWith("::error file="), StartsWith("::warning file="), StartsWith("::error title=")));
+    EXPECT_THAT(line, ::testing::AnyOf(StartsWith("::error file="), StartsWith("::warning file="),
+                                       StartsWith("::error title=")));
   }
   EXPECT_EQ(count, 4);  // claim, check in error, finding, summary
   EXPECT_THAT(annotations, HasSubstr("%250A"));
   EXPECT_TRUE(claims::from_gsn_yaml(claims::to_gsn_yaml(report.argument)).ok());
 }
 
-// ---- files -----------------------------------------------------------------------------------------------------------
+// ---- files
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(Outputs, WritesTheListedFilesAndNothingElse) {
   plumbline::testing::TempFolder folder;
   const std::string out = folder.file("new/deep");
   ASSERT_TRUE(write_outputs(cases()[1].report, out, {{"report.html", "<!doctype html>"}}).ok());
   std::set<std::string> found;
-  for (const auto& entry : fs::recursive_directory_iterator(out)) found.insert(fs::relative(entry.path(), out).string());
-  EXPECT_EQ(found, (std::set<std::string>{"evidence.json", "junit.xml", "results.sarif", "summary.md", "case.gsn.yaml", "argument.svg", "tea-evidence.json", "report.html",
-                                          "artifacts", "artifacts/probe.accuracy-reader-test-classes.json"}));
+  for (const auto& entry : fs::recursive_directory_iterator(out))
+    found.insert(fs::relative(entry.path(), out).string());
+  EXPECT_EQ(found, (std::set<std::string>{"evidence.json", "junit.xml", "results.sarif", "summary.md", "case.gsn.yaml",
+                                          "argument.svg", "tea-evidence.json", "report.html", "artifacts",
+                                          "artifacts/probe.accuracy-reader-test-classes.json"}));
   const json document = json::parse(plumbline::testing::read_file(out + "/evidence.json"));
   const std::string path = document["run"]["artifacts"][0]["path"];
   const auto again = check::artifact_from_json(json::parse(plumbline::testing::read_file(out + "/" + path)));
@@ -413,7 +494,8 @@ TEST(Outputs, HostileNamesStayInsideTheFolder) {
   std::size_t below = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder.path())) below += entry.is_regular_file() ? 1 : 0;
   EXPECT_EQ(below, 8u);
-  for (const char* name : {"../x", "/etc/x", "", ".", "..", "artifacts/", "artifacts/../x", "a/b", ".hidden", "new\nline"}) {
+  for (const char* name :
+       {"../x", "/etc/x", "", ".", "..", "artifacts/", "artifacts/../x", "a/b", ".hidden", "new\nline"}) {
     const auto status = write_files(folder.file("out"), {{name, "x"}});
     ASSERT_FALSE(status.ok()) << name;
     EXPECT_EQ(status.error().code, base::Code::kValue) << name;
