@@ -76,6 +76,7 @@ struct Box {
   double x = 0;
   double y = 0;
   std::size_t layer = 0;
+  double layer_bottom = 0;
   std::vector<std::size_t> below;  // layout children
   std::vector<std::size_t> beside;
   double block_width = 0;  // with what stands beside it
@@ -91,6 +92,9 @@ std::string words(std::string_view name) {
 
 void describe(Box& box) {
   const Node& node = *box.node;
+  if (node.kind == NodeKind::kAssumption || node.kind == NodeKind::kJustification || node.kind == NodeKind::kDefeater) {
+    box.kind = fmt::format("({})", node_kind_name(node.kind));
+  }
   if (node.standing) {
     static const std::map<Standing, const char*> kSigns = {
         {Standing::kSupported, "✓ "}, {Standing::kUndetermined, "? "}, {Standing::kNotEvaluated, "– "},
@@ -176,8 +180,8 @@ class Drawing {
                          node.kind == NodeKind::kJustification;
       box.lines = wrap(printable(node.text), static_cast<std::size_t>(box.width / (round ? 8.6 : 6.9)));
       describe(box);
-      const auto rows =
-          static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
+      const auto rows = static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) +
+                        (box.kind.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
       box.height = kLine * rows + (round ? 40 : 20);
       boxes_.push_back(std::move(box));
     }
@@ -303,6 +307,7 @@ class Drawing {
       Box& box = boxes_[i];
       box.x = left + (box.tree_width - box.block_width) / 2;
       box.y = tops[box.layer];
+      box.layer_bottom = tops[box.layer] + heights[box.layer];
       double top = box.y;
       for (const std::size_t side : box.beside) {
         boxes_[side].x = box.x + box.width + kGap + 16;
@@ -334,11 +339,13 @@ class Drawing {
         const double y1 = from.y + from.height;
         const double x2 = to.x + to.width / 2;
         const double y2 = to.y;
-        const double bend = std::max(20.0, (y2 - y1) / 2);
+        const double down = std::max(y1, std::min(from.layer_bottom, y2 - 8));  // past what stands beside the element
+        const double bend = std::max(20.0, (y2 - down) / 2);
         out += fmt::format(
-            "<path class=\"pl-edge\" marker-end=\"url(#pl-arg-full)\" d=\"M{:.1f} {:.1f}C{:.1f} {:.1f} {:.1f} {:.1f} "
-            "{:.1f} {:.1f}\"/>\n",
-            x1, y1, x1, y1 + bend, x2, y2 - bend, x2, y2);
+            "<path class=\"pl-edge\" marker-end=\"url(#pl-arg-full)\" d=\"M{0:.1f} {1:.1f}V{2:.1f}C{0:.1f} {3:.1f} "
+            "{4:.1f} "
+            "{5:.1f} {4:.1f} {6:.1f}\"/>\n",
+            x1, y1, down, down + bend, x2, y2 - bend, y2);
       }
     }
     for (const std::string& id : from.node->in_context_of) {
@@ -364,15 +371,12 @@ class Drawing {
 
   static void draw(const Box& box, std::string& out) {
     const Node& node = *box.node;
-    const std::string letter = node.kind == NodeKind::kAssumption      ? " (assumption)"
-                               : node.kind == NodeKind::kJustification ? " (justification)"
-                                                                       : "";
     out += fmt::format("<g><title>{} {}: {}{}</title><g class=\"pl-{}\">{}</g>", xml(node_kind_name(node.kind)),
                        xml(node.id), xml(node.text), box.verdict.empty() ? "" : xml(" (" + words(box.verdict) + ")"),
                        box.style, shape(box));
     const double x = box.x + box.width / 2;
-    const auto rows =
-        static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
+    const auto rows = static_cast<double>(box.lines.size()) + 1 + (box.verdict.empty() ? 0 : 1) +
+                      (box.kind.empty() ? 0 : 1) + (node.undeveloped ? 1 : 0);
     double y = box.y + (box.height - kLine * rows) / 2 + 12;
     const auto row = [&](std::string_view text, std::string_view style) {
       out += fmt::format("<text{} x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>", style, x, y, xml(text));
@@ -380,7 +384,8 @@ class Drawing {
     };
     std::string id = printable(node.id);
     if (characters(id) > 24) id = wrap(id, 22).front() + "…";
-    row(id + letter, " class=\"pl-id\"");
+    row(id, " class=\"pl-id\"");
+    if (!box.kind.empty()) row(box.kind, "");
     for (const std::string& line : box.lines) row(line, "");
     if (!box.verdict.empty()) row(box.verdict, " class=\"pl-id\"");
     if (node.undeveloped) row("◇ undeveloped", "");

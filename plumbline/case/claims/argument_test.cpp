@@ -1,6 +1,7 @@
 #include "plumbline/case/claims/argument.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -319,6 +320,34 @@ TEST(GsnYaml, ErrorsNameTheLine) {
   EXPECT_THAT(message("G1: {text: x, supportedBy: {a: b}}"), HasSubstr("neither a name nor a list"));
   EXPECT_THAT(message(std::string(5U << 20U, ' ')), HasSubstr("expected at most"));
   EXPECT_NE(message(std::string(100000, '[')), "ok");
+}
+
+TEST(GsnYaml, DamagedFilesGiveAnErrorOrAnArgumentNeverACrash) {
+  const std::string whole = to_gsn_yaml(rich());
+  const std::string_view kPieces[] = {"&a ",           "*a ", "[",    "{",  "- ",  ": ",   "\n  ",
+                                      "!!int ",        "\"",  "<<: ", "? ", "|\n", "\xff", std::string_view("\0", 1),
+                                      "%YAML 9\n---\n"};
+  base::Rng rng(11, {"gsn"});
+  int readable = 0;
+  for (int round = 0; round < 1500; ++round) {
+    std::string text = whole;
+    for (std::uint64_t edits = 1 + rng.below(4); edits > 0 && !text.empty(); --edits) {
+      const std::size_t at = rng.below(text.size());
+      switch (rng.below(4)) {
+        case 0: text.erase(at, 1 + rng.below(40)); break;
+        case 1: text.insert(at, kPieces[rng.below(std::size(kPieces))]); break;
+        case 2: text[at] = static_cast<char>(rng.below(256)); break;
+        default: text.resize(at + 1); break;
+      }
+    }
+    auto argument = from_gsn_yaml(text);
+    if (!argument.ok()) continue;
+    ++readable;
+    std::vector<ClaimVerdict> none;
+    propagate(*argument, none);
+    EXPECT_THAT(to_svg(*argument), HasSubstr("</svg>"));
+  }
+  EXPECT_GT(readable, 50);
 }
 
 TEST(GsnYaml, ACircleInAForeignFileEnds) {

@@ -891,14 +891,24 @@ ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::R
   std::vector<std::string> refuted;
   std::vector<std::string> missing;
   std::vector<std::string> open;
+  std::vector<std::string> warned;
+  bool flawed = false;
   std::size_t counted = 0;
   for (const ClaimVerdict& verdict : verdicts) {
-    if (!verdict.counts_as_failure()) continue;
+    if (!verdict.counts_as_failure()) {
+      const Standing standing = standing_of(verdict);
+      if (standing != Standing::kSupported)
+        warned.push_back(fmt::format("{} ({})", verdict.id, standing_name(standing)));
+      continue;
+    }
     ++counted;
     switch (standing_of(verdict)) {
       case Standing::kRefuted: refuted.push_back(verdict.id); break;
-      case Standing::kDefeated: missing.push_back(verdict.id + " (defeated)"); break;
-      case Standing::kStale: missing.push_back(verdict.id + " (stale)"); break;
+      case Standing::kDefeated:
+      case Standing::kStale:
+        flawed = true;
+        missing.push_back(fmt::format("{} ({})", verdict.id, standing_name(standing_of(verdict))));
+        break;
       case Standing::kNotEvaluated: missing.push_back(verdict.id); break;
       case Standing::kUndetermined:
         open.push_back(verdict.id + (verdict.defeat == Defeat::kChallenged ? " (challenged)" : ""));
@@ -917,7 +927,7 @@ ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::R
     if (entry.status == check::LedgerStatus::kError)
       errors.push_back(entry.subject.empty() ? entry.check : entry.check + " on " + entry.subject);
   }
-  if (!missing.empty()) return end(4, list(missing, "not evaluated"));
+  if (!missing.empty()) return end(4, list(missing, flawed ? "not evaluated, stale or defeated" : "not evaluated"));
   if (!errors.empty())
     return end(4, fmt::format("{} check{} ended in error: {}", errors.size(), errors.size() == 1 ? "" : "s",
                               base::join_words(errors)));
@@ -925,11 +935,11 @@ ExitStatus exit_status(const std::vector<ClaimVerdict>& verdicts, const check::R
   if (!open.empty() && !flags.fail_on_refuted) return end(3, list(open, "undetermined"));
   if (!open.empty()) return end(0, list(open, "undetermined") + "; only refuted claims fail here");
   if (verdicts.empty()) return end(0, "no claim is written, so nothing was judged");
-  const std::size_t warnings = verdicts.size() - counted;
-  if (counted == 0) return end(0, fmt::format("no claim of severity fail; {} only warn", warnings));
+  const std::string aside = warned.empty() ? "" : fmt::format("; only a warning: {}", base::join_words(warned));
+  if (counted == 0) return end(0, "no claim counts as a failure" + aside);
   return end(0, (counted == 1 ? std::string("the claim of severity fail is supported")
                               : fmt::format("all {} claims of severity fail supported", counted)) +
-                    (warnings > 0 ? fmt::format("; {} only warn", warnings) : ""));
+                    aside);
 }
 
 }  // namespace plumbline::claims

@@ -435,8 +435,9 @@ TEST(Hostile, NoFormatLetsAStringBecomeSyntax) {
     EXPECT_EQ(out.find('\x07'), std::string::npos) << format.name;
     EXPECT_EQ(out.find('\r'), std::string::npos) << format.name;
     EXPECT_EQ(out.find('\xff'), std::string::npos) << format.name;
-    if (format.extension == "json" || format.extension == "sarif")
+    if (format.extension == "json" || format.extension == "sarif") {
       EXPECT_FALSE(json::parse(out, nullptr, false).is_discarded()) << format.name;
+    }
     if (format.extension == "xml" || format.extension == "svg") {
       pugi::xml_document xml;
       EXPECT_TRUE(xml.load_buffer(out.data(), out.size())) << format.name;
@@ -451,8 +452,9 @@ TEST(Hostile, NoFormatLetsAStringBecomeSyntax) {
   EXPECT_THAT(markdown, Not(HasSubstr("](javascript")));
   std::istringstream lines(markdown);
   for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("| ❌") || line.starts_with("| ⚠"))
+    if (line.starts_with("| ❌") || line.starts_with("| ⚠")) {
       EXPECT_EQ(std::count(line.begin(), line.end(), '|'), 6) << line;
+    }
   }
   const std::string annotations = to_annotations(report);
   std::istringstream commands(annotations);
