@@ -21,13 +21,14 @@ check::CheckInfo info() {
   facts.question = "Does the model give the same answer to the same input again?";
   facts.row = "M6";
   facts.needs = {"a model that runs, or stored predictions of two runs of one model", "a test set"};
-  facts.params = {{"rows", std::int64_t{512}, 2.0, 1000000.0, {}, "test rows drawn at random and predicted again"},
-                  {"against",
-                   std::string(),
-                   {},
-                   {},
-                   {},
-                   "a second model entry that holds another run of the same model (other process, machine, thread count)"}};
+  facts.params = {
+      {"rows", std::int64_t{512}, 2.0, 1000000.0, {}, "test rows drawn at random and predicted again"},
+      {"against",
+       std::string(),
+       {},
+       {},
+       {},
+       "a second model entry that holds another run of the same model (other process, machine, thread count)"}};
   facts.yields = {{"flip_share",
                    "share",
                    Direction::kLowerIsBetter,
@@ -119,14 +120,15 @@ check::Finding finding_of(const Variant& variant, const std::string& data) {
   check::Finding finding;
   finding.id = "differs-" + variant.name;
   finding.severity = variant.found.flips > 0 ? check::FindingSeverity::kMajor : check::FindingSeverity::kMinor;
-  finding.title = fmt::format("{} of {} rows of {} differ {}, {} with another answer", variant.found.diverging, variant.found.rows, data,
-                              variant.words, variant.found.flips);
-  finding.detail = fmt::format("Outputs move by up to {:.3g}, {:.0f} float32 steps. First at row {}.", variant.found.max_difference,
-                               variant.found.max_ulp,
-                               variant.source_rows[static_cast<std::size_t>(*variant.found.first_diverging)]);
-  finding.next_step = variant.found.flips > 0 || variant.name == "again"
-                          ? "Look for a random layer left on, a clock or process seed, or state kept between calls."
-                          : "Rounding that depends on how rows are batched: fix the batch size where figures must repeat to the bit.";
+  finding.title = fmt::format("{} of {} rows of {} differ {}, {} with another answer", variant.found.diverging,
+                              variant.found.rows, data, variant.words, variant.found.flips);
+  finding.detail =
+      fmt::format("Outputs move by up to {:.3g}, {:.0f} float32 steps. First at row {}.", variant.found.max_difference,
+                  variant.found.max_ulp, variant.source_rows[static_cast<std::size_t>(*variant.found.first_diverging)]);
+  finding.next_step =
+      variant.found.flips > 0 || variant.name == "again"
+          ? "Look for a random layer left on, a clock or process seed, or state kept between calls."
+          : "Rounding that depends on how rows are batched: fix the batch size where figures must repeat to the bit.";
   finding.data = data;
   const std::ptrdiff_t row = variant.found.first_flip.value_or(*variant.found.first_diverging);
   finding.rows = {variant.source_rows[static_cast<std::size_t>(row)]};
@@ -154,7 +156,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     std::vector<std::size_t> rows(set->rows());
     std::iota(rows.begin(), rows.end(), std::size_t{0});
     variants.push_back({"against", fmt::format("in the run '{}'", against), found, std::move(rows)});
-    output.rows += fmt::format("{}all {} rows of {} compared with '{}'", output.rows.empty() ? "" : "; ", set->rows(), task.data, against);
+    output.rows += fmt::format("{}all {} rows of {} compared with '{}'", output.rows.empty() ? "" : "; ", set->rows(),
+                               task.data, against);
   }
 
   PL_TRY(const decision::PredictorInfo about, context.predictor_info(task.model));
@@ -165,7 +168,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   const auto add = [&](const std::string& variant, double flip_share, double ulp, double n) {
     const std::map<std::string, std::string> where = {{"data", task.data}, {"variant", variant}};
     if (answers) {
-      output.evidence.push_back(check::make_evidence(facts, "flip_share", where, stats::exact(flip_share, n, "runs compared")));
+      output.evidence.push_back(
+          check::make_evidence(facts, "flip_share", where, stats::exact(flip_share, n, "runs compared")));
     }
     output.evidence.push_back(check::make_evidence(facts, "max_ulp", where, stats::exact(ulp, n, "runs compared")));
   };
@@ -219,7 +223,8 @@ check::Entry determinism() {
   entry.run = run;
   entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, true); };
   entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, false); };
-  entry.fixtures.defect_words = "two stored runs over 400 rows; in the second a tenth of the rows was answered at random (about 7.5 % flips)";
+  entry.fixtures.defect_words =
+      "two stored runs over 400 rows; in the second a tenth of the rows was answered at random (about 7.5 % flips)";
   entry.fixtures.control_words = "two stored runs that agree to the bit";
   entry.fixtures.false_alarm_level = 0.05;
   return entry;

@@ -25,20 +25,26 @@ check::CheckInfo info() {
   facts.row = "M1";
   facts.needs = {"a model with gradients in double precision (ONNX, TorchScript, built-in networks)", "a test set"};
   facts.params = {{"rows", std::int64_t{100}, 10.0, 10000.0, {}, "test rows drawn at random, one probe each"},
-                  {"resolution", 1e-5, 1e-9, 1e-2, {}, "a probe counts when its numeric derivative is known this well, relatively"}};
-  facts.yields = {{"relative_gap",
-                   "1",
-                   Direction::kLowerIsBetter,
-                   "median of |gradient - numeric derivative| / the larger of the two, along random directions",
+                  {"resolution",
+                   1e-5,
+                   1e-9,
+                   1e-2,
                    {},
-                   {}},
-                  {"zero_gradient_share", "share", Direction::kLowerIsBetter, "rows whose whole gradient is exactly zero", {}, {}},
-                  {"kink_share",
-                   "share",
-                   Direction::kNone,
-                   "probes discarded: left and right derivative differ, or the numeric derivative does not settle",
-                   {},
-                   {}}};
+                   "a probe counts when its numeric derivative is known this well, relatively"}};
+  facts.yields = {
+      {"relative_gap",
+       "1",
+       Direction::kLowerIsBetter,
+       "median of |gradient - numeric derivative| / the larger of the two, along random directions",
+       {},
+       {}},
+      {"zero_gradient_share", "share", Direction::kLowerIsBetter, "rows whose whole gradient is exactly zero", {}, {}},
+      {"kink_share",
+       "share",
+       Direction::kNone,
+       "probes discarded: left and right derivative differ, or the numeric derivative does not settle",
+       {},
+       {}}};
   facts.assumptions = {"rows are independent", "the model computes in double precision when asked to"};
   facts.sources = {"Ridders 1982", "David and Nagaraja 2003, section 7.1"};
   facts.cost = "17 passes and one gradient a row";
@@ -94,14 +100,18 @@ check::Artifact probe_table(const method::GradientCheck& result, const std::vect
   artifact.id = "probes";
   artifact.kind = "table";
   artifact.title = "Derivatives along random directions";
-  artifact.caption = "Gradient and numeric derivative should agree on every row; kinks and rough places are left out of the median.";
-  artifact.columns = {{"row", "", rows}, {"gradient", "", gradient}, {"numeric", "", numeric}, {"gap", "", gap}, {"kind", "", kinds}};
-  if (result.convergence) artifact.facts["order of convergence (2 where smooth)"] = fmt::format("{:.2f}", *result.convergence);
+  artifact.caption =
+      "Gradient and numeric derivative should agree on every row; kinks and rough places are left out of the median.";
+  artifact.columns = {
+      {"row", "", rows}, {"gradient", "", gradient}, {"numeric", "", numeric}, {"gap", "", gap}, {"kind", "", kinds}};
+  if (result.convergence)
+    artifact.facts["order of convergence (2 where smooth)"] = fmt::format("{:.2f}", *result.convergence);
   return artifact;
 }
 
 /// The probes that disagree most, when the median is no rounding matter.
-check::Finding worst_probes(const method::GradientCheck& result, const std::vector<std::size_t>& source_rows, const std::string& data) {
+check::Finding worst_probes(const method::GradientCheck& result, const std::vector<std::size_t>& source_rows,
+                            const std::string& data) {
   std::vector<const method::GradientProbe*> order;
   for (const auto& probe : result.probes) {
     if (probe.kind == method::ProbeKind::kSmooth) order.push_back(&probe);
@@ -111,13 +121,16 @@ check::Finding worst_probes(const method::GradientCheck& result, const std::vect
   check::Finding finding;
   finding.id = "gradient-gap";
   finding.severity = check::FindingSeverity::kMajor;
-  finding.title = fmt::format("The gradient is not the model's: median gap {:.2g} on {}", result.relative_gap->value, data);
+  finding.title =
+      fmt::format("The gradient is not the model's: median gap {:.2g} on {}", result.relative_gap->value, data);
   finding.detail = fmt::format(
-      "At the worst row the gradient gives {:.6g} along the probed direction, the outputs change by {:.6g}. Attacks, explanations and "
+      "At the worst row the gradient gives {:.6g} along the probed direction, the outputs change by {:.6g}. Attacks, "
+      "explanations and "
       "anything else that follows this gradient look at another function than the one that decides.",
       worst.analytic, worst.numeric);
   finding.next_step =
-      "Look for steps that pass no gradient (casts, rounding, arg max, detached branches) or a backward pass written by hand.";
+      "Look for steps that pass no gradient (casts, rounding, arg max, detached branches) or a backward pass written "
+      "by hand.";
   finding.data = data;
   for (std::size_t i = 0; i < std::min<std::size_t>(order.size(), 100); ++i) {
     finding.rows.push_back(source_rows[static_cast<std::size_t>(order[i]->row)]);
@@ -139,10 +152,11 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   const std::vector<std::size_t> rows = context.rng("rows").sample(set->rows(), std::min(wanted, set->rows()));
   PL_TRY(const MatrixF inputs, context.inputs(model, data, rows));
   const method::GradientOptions options{.resolution = params.real("resolution"), .discarded_limit = 0.2};
-  PL_TRY(const method::GradientCheck result,
-         method::check_gradient(
-             MatrixD(inputs.cast<double>()), [&](MatrixRefD x) { return predictor->predict64(x); },
-             [&](MatrixRefD x, MatrixRefD w) { return predictor->input_gradient(x, w); }, context.rng("probes"), options));
+  PL_TRY(
+      const method::GradientCheck result,
+      method::check_gradient(
+          MatrixD(inputs.cast<double>()), [&](MatrixRefD x) { return predictor->predict64(x); },
+          [&](MatrixRefD x, MatrixRefD w) { return predictor->input_gradient(x, w); }, context.rng("probes"), options));
 
   check::Output output;
   output.rows = fmt::format("{} of {} rows of {} probed", rows.size(), set->rows(), data);
@@ -154,8 +168,9 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   add("kink_share", result.kink_share);
   output.artifacts.push_back(probe_table(result, rows));
   if (result.outcome == method::GradientOutcome::kInconclusive) {
-    output.notes.push_back(fmt::format("cannot say whether the gradient is right: {:.0f} % of the probes were discarded, more than 20 %",
-                                       100 * result.kink_share.value));
+    output.notes.push_back(
+        fmt::format("cannot say whether the gradient is right: {:.0f} % of the probes were discarded, more than 20 %",
+                    100 * result.kink_share.value));
   } else if (result.relative_gap && result.relative_gap->value > 1e-3) {
     output.findings.push_back(worst_probes(result, rows, data));
   }
@@ -170,8 +185,8 @@ graph::Tensor weights(base::Rng& rng, std::int64_t rows, std::int64_t columns) {
   return tensor;
 }
 
-/// x -> tanh layer -> logits, plus a linear path. `blind`: the tanh layer sees x through a cast to integers and back, which
-/// leaves the values as they are (to 15 digits) and passes no gradient.
+/// x -> tanh layer -> logits, plus a linear path. `blind`: the tanh layer sees x through a cast to integers and back,
+/// which leaves the values as they are (to 15 digits) and passes no gradient.
 base::Status write(const std::string& folder, base::Rng& rng, bool blind) {
   constexpr std::ptrdiff_t kRows = 300;
   constexpr std::int64_t kInputs = 8;
@@ -199,10 +214,11 @@ base::Status write(const std::string& folder, base::Rng& rng, bool blind) {
   for (std::ptrdiff_t i = 0; i < rows.size(); ++i) rows.data()[i] = rng.normal();
   PL_CHECK(data::write_npy(folder + "/test.npy", rows));
   std::ofstream manifest(folder + "/system.toml");
-  manifest << "[system]\nname = \"fixture\"\nseed = " << rng.below(1000000000)
-           << "\n\n[model.model]\npath = \"model.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\n\n"
-              "[[claim]]\nid = \"fixture\"\ntext = \"The gradient is the model's own.\"\ncheck = \"methodology.gradient\"\n"
-              "metric = \"relative_gap\"\nat_most = 1e-4\n";
+  manifest
+      << "[system]\nname = \"fixture\"\nseed = " << rng.below(1000000000)
+      << "\n\n[model.model]\npath = \"model.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\n\n"
+         "[[claim]]\nid = \"fixture\"\ntext = \"The gradient is the model's own.\"\ncheck = \"methodology.gradient\"\n"
+         "metric = \"relative_gap\"\nat_most = 1e-4\n";
   manifest.close();
   return manifest ? base::ok() : base::make_error(base::Code::kIo, "cannot be written", folder + "/system.toml");
 }
@@ -216,7 +232,8 @@ check::Entry gradient() {
   entry.run = run;
   entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, true); };
   entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, false); };
-  entry.fixtures.defect_words = "a layer behind a cast to integers and back: values unchanged, no gradient (median gap about 0.5)";
+  entry.fixtures.defect_words =
+      "a layer behind a cast to integers and back: values unchanged, no gradient (median gap about 0.5)";
   entry.fixtures.control_words = "the same network without the cast (gaps near 1e-11)";
   entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 100;

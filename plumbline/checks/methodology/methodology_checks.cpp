@@ -1,7 +1,12 @@
+#include "plumbline/checks/methodology/methodology_checks.hpp"
+
 #include "plumbline/checks/catalog.hpp"
 
 namespace plumbline::checks {
 
-void add_methodology(check::Registry& registry) { (void)registry; }
+void add_methodology(check::Registry& registry) {
+  registry.add(methodology::gradient());
+  registry.add(methodology::determinism());
+}
 
 }  // namespace plumbline::checks

@@ -1,0 +1,11 @@
+#pragma once
+/// The checks of the room methodology.
+
+#include "plumbline/case/interface/check.hpp"
+
+namespace plumbline::checks::methodology {
+
+check::Entry gradient();
+check::Entry determinism();
+
+}  // namespace plumbline::checks::methodology
