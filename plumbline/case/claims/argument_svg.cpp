@@ -69,6 +69,7 @@ std::vector<std::string> wrap(const std::string& text, std::size_t width) {
 struct Box {
   const Node* node = nullptr;
   std::vector<std::string> lines;
+  std::string kind;     // word under the id, where the shape alone does not say it
   std::string verdict;  // word shown, empty for contexts and solutions
   std::string style;    // class suffix
   double width = kWidth;
