@@ -1,7 +1,8 @@
 #include "plumbline/checks/catalog.hpp"
+#include "plumbline/checks/probe/probe_checks.hpp"
 
 namespace plumbline::checks {
 
-void add_probe(check::Registry& registry) { (void)registry; }
+void add_probe(check::Registry& registry) { registry.add(probe::accuracy()); }
 
 }  // namespace plumbline::checks

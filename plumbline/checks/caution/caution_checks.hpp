@@ -1,0 +1,11 @@
+#pragma once
+/// The checks of the room caution.
+
+#include "plumbline/case/interface/check.hpp"
+
+namespace plumbline::checks::caution {
+
+check::Entry calibration();
+check::Entry conformal();
+
+}  // namespace plumbline::checks::caution

@@ -1,0 +1,10 @@
+#pragma once
+/// The checks of the room probe.
+
+#include "plumbline/case/interface/check.hpp"
+
+namespace plumbline::checks::probe {
+
+check::Entry accuracy();
+
+}  // namespace plumbline::checks::probe
