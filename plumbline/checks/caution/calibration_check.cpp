@@ -243,6 +243,7 @@ check::Entry calibration() {
   entry.fixtures.defect_words = "logits reported 2.5 times too large (calibration error about 0.17)";
   entry.fixtures.control_words = "labels drawn from the stated probabilities (calibration error 0)";
   entry.fixtures.false_alarm_level = 0.05;
+  entry.fixtures.cost_ms = 100;
   return entry;
 }
 

@@ -227,6 +227,7 @@ check::Entry conformal() {
   entry.fixtures.defect_words = "labels of 30 % of test rows redrawn at random, calibration rows untouched (coverage about 0.78)";
   entry.fixtures.control_words = "calibration and test rows from one source (coverage about 0.90)";
   entry.fixtures.false_alarm_level = 0.05;
+  entry.fixtures.cost_ms = 100;
   return entry;
 }
 
