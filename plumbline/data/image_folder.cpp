@@ -355,13 +355,14 @@ base::Result<FolderFacts> peek_image_folder(const std::string& path, const Folde
   });
 }
 
-base::Result<std::string> encode_png(std::span<const std::uint8_t> image, int channels, int height, int width) {
+base::Status write_png(const std::string& path, std::span<const std::uint8_t> image, int channels, int height,
+                       int width) {
   const std::size_t area = static_cast<std::size_t>(std::max(height, 0)) * static_cast<std::size_t>(std::max(width, 0));
   if ((channels != 1 && channels != 3) || area == 0 || image.size() != area * static_cast<std::size_t>(channels)) {
     return make_error(Code::kShape,
                       fmt::format("image has {} bytes, expected {} x {} x {} with 1 or 3 channels", image.size(),
                                   channels, height, width),
-                      "encode_png");
+                      "write_png");
   }
   std::vector<std::uint8_t> packed(image.size());
   const auto c = static_cast<std::size_t>(channels);
@@ -376,14 +377,8 @@ base::Result<std::string> encode_png(std::span<const std::uint8_t> image, int ch
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(out);
   std::string bytes(size, '\0');
   if (png_image_write_to_memory(&out, bytes.data(), &size, 0, packed.data(), 0, nullptr) == 0)
-    return make_error(Code::kIo, fmt::format("cannot be encoded: {}", out.message), "encode_png");
+    return make_error(Code::kIo, fmt::format("cannot be encoded: {}", out.message), path);
   bytes.resize(size);
-  return bytes;
-}
-
-base::Status write_png(const std::string& path, std::span<const std::uint8_t> image, int channels, int height,
-                       int width) {
-  PL_TRY(const std::string bytes, encode_png(image, channels, height, width));
   return write_bytes(path, bytes);
 }
 

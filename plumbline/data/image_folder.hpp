@@ -56,8 +56,6 @@ struct DecodedImage {
 base::Result<DecodedImage> parse_image(std::span<const std::uint8_t> bytes, const std::string& name, int channels = 0,
                                        int max_side = 8192);
 
-/// One 8-bit PNG with 1 or 3 channels (channel-first input), as bytes. Errors kShape.
-base::Result<std::string> encode_png(std::span<const std::uint8_t> image, int channels, int height, int width);
 /// Writes one 8-bit PNG with 1 or 3 channels (channel-first input). Errors kIo; kShape.
 base::Status write_png(const std::string& path, std::span<const std::uint8_t> image, int channels, int height,
                        int width);

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "plumbline/checks/classified.hpp"
-#include "plumbline/data/image_folder.hpp"
+#include "plumbline/checks/pictures.hpp"
 #include "plumbline/probe/accuracy.hpp"
 #include "plumbline/probe/slices.hpp"
 #include "plumbline/stats/linalg.hpp"
@@ -74,70 +74,6 @@ std::vector<double> conviction(const Classified& judged, const std::vector<int>&
     if (judged.output == decision::Output::kScores) values[i] -= outputs(row, judged.labels()[i]);
   }
   return values;
-}
-
-// Each 4 x 4 block replaced by its mean: shows position and mass, no detail.
-void blur(std::vector<std::uint8_t>& image, int channels, int height, int width) {
-  for (int c = 0; c < channels; ++c) {
-    std::uint8_t* plane = image.data() + static_cast<std::ptrdiff_t>(c) * height * width;
-    for (int y = 0; y < height; y += 4) {
-      for (int x = 0; x < width; x += 4) {
-        int sum = 0;
-        int count = 0;
-        for (int v = y; v < std::min(height, y + 4); ++v) {
-          for (int u = x; u < std::min(width, x + 4); ++u, ++count) sum += plane[v * width + u];
-        }
-        for (int v = y; v < std::min(height, y + 4); ++v) {
-          for (int u = x; u < std::min(width, x + 4); ++u) plane[v * width + u] = static_cast<std::uint8_t>(sum / count);
-        }
-      }
-    }
-  }
-}
-
-base::Result<Artifact> gallery(const Classified& judged, const std::string& data, const std::vector<int>& predicted,
-                               std::span<const std::size_t> worst, const std::vector<double>& confidence, bool blurred) {
-  const data::Images& images = judged.set->images;
-  const int channels = images.channels == 3 ? 3 : 1;
-  constexpr int kColumns = 8;
-  const int rows = static_cast<int>((worst.size() + kColumns - 1) / kColumns);
-  const int sheet_width = kColumns * images.width;
-  const auto area = static_cast<std::size_t>(sheet_width) * static_cast<std::size_t>(rows * images.height);
-  std::vector<std::uint8_t> sheet(area * static_cast<std::size_t>(channels), 0);
-  Artifact artifact;
-  std::vector<std::string> caption, label, said;
-  std::vector<double> row, sure;
-  for (std::size_t t = 0; t < worst.size(); ++t) {
-    const std::size_t i = worst[t];
-    const auto bytes = images.image(i);
-    std::vector<std::uint8_t> tile(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(channels) * images.height * images.width);
-    if (blurred) blur(tile, channels, images.height, images.width);
-    const std::size_t left = (t % kColumns) * static_cast<std::size_t>(images.width);
-    const std::size_t top = (t / kColumns) * static_cast<std::size_t>(images.height);
-    for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
-      for (std::size_t y = 0; y < static_cast<std::size_t>(images.height); ++y) {
-        for (std::size_t x = 0; x < static_cast<std::size_t>(images.width); ++x) {
-          sheet[c * area + (top + y) * static_cast<std::size_t>(sheet_width) + left + x] =
-              tile[(c * static_cast<std::size_t>(images.height) + y) * static_cast<std::size_t>(images.width) + x];
-        }
-      }
-    }
-    label.push_back(judged.class_name(judged.labels()[i]));
-    said.push_back(judged.class_name(predicted[i]));
-    caption.push_back(fmt::format("{} read as {}", label.back(), said.back()));
-    row.push_back(static_cast<double>(judged.source_row(i)));
-    sure.push_back(confidence[i]);
-  }
-  artifact.id = "worst-errors";
-  artifact.kind = "gallery";
-  artifact.title = fmt::format("The most confident errors, {}", data);
-  artifact.caption = "Errors made with most confidence come first: look for wrong labels, then for what the pictures share.";
-  artifact.media_type = "image/png";
-  PL_TRY(artifact.bytes, data::encode_png(sheet, channels, rows * images.height, sheet_width));
-  artifact.facts = {{"tile_width", fmt::format("{}", images.width)}, {"tile_height", fmt::format("{}", images.height)},
-                    {"columns", fmt::format("{}", kColumns)}};
-  artifact.columns = {{"caption", "", caption}, {"row", "", row}, {"label", "", label}, {"predicted", "", said}, {"confidence", "", sure}};
-  return artifact;
 }
 
 // Metadata columns where declared; else figures of the images and clusters of the features.
@@ -326,8 +262,16 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   worst.resize(std::min<std::size_t>(worst.size(), 32));
   if (worst.empty()) return output;
   if (judged.set->kind == data::Dataset::Kind::kImages) {
-    PL_TRY(auto sheet, gallery(judged, data, predicted, worst, confidence, policy == "blurred"));
-    output.artifacts.push_back(std::move(sheet));
+    const data::Images& images = judged.set->images;
+    std::vector<Tile> tiles;
+    for (const std::size_t i : worst) {
+      tiles.push_back({images.image(i),
+                       fmt::format("{} read as {} ({})", judged.class_name(judged.labels()[i]), judged.class_name(predicted[i]), short_number(confidence[i])),
+                       static_cast<double>(judged.source_row(i)), ""});
+    }
+    output.artifacts.push_back(gallery("worst-errors", fmt::format("The most confident errors, {}", data),
+                                       "Errors made with most confidence come first: look for wrong labels, then for what the pictures share.", tiles,
+                                       images.channels, images.height, images.width, policy));
   }
   return output;
 }
