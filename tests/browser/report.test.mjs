@@ -214,11 +214,39 @@ for (const scheme of ['light', 'dark']) {
   });
 }
 
+for (const scheme of ['light', 'dark']) {
+  await test(`words on coloured cells keep a contrast of 4.5, ${scheme}`, async () => {
+    const { page } = await open(context, file('failing'));
+    await page.emulateMedia({ colorScheme: scheme });
+    const low = await page.evaluate(() => {
+      const ink = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      const luminance = (colour) => {
+        ink.clearRect(0, 0, 1, 1);
+        ink.fillStyle = colour;
+        ink.fillRect(0, 0, 1, 1);
+        const parts = Array.from(ink.getImageData(0, 0, 1, 1).data).slice(0, 3).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+      };
+      return Array.from(document.querySelectorAll('.cells .cell-text, .cells .tile-name')).map((text) => {
+        let cell = text;
+        while (cell.tagName !== 'rect') cell = cell.previousElementSibling;
+        const [a, b] = [luminance(getComputedStyle(text).fill), luminance(getComputedStyle(cell).fill)].sort((x, y) => y - x);
+        return (a + 0.05) / (b + 0.05);
+      }).sort((x, y) => x - y);
+    });
+    assert.ok(low.length > 100 && low[0] >= 4.5, `lowest contrast ${low[0]} of ${low.length}`);
+  });
+}
+
 if (shots) {
   const { page } = await open(context, file('failing'));
   await shot(page, 'failing-full', { fullPage: true });
   await page.emulateMedia({ colorScheme: 'dark' });
   await shot(page, 'failing-full-dark', { fullPage: true });
+  await page.emulateMedia({ media: 'print', colorScheme: 'light' });
+  await page.setViewportSize({ width: 720, height: 1000 });
+  await page.waitForTimeout(300);
+  await shot(page, 'failing-print', { fullPage: true });
 }
 await close();
 console.log(failed === 0 ? 'all passed' : `${failed} failed`);

@@ -39,7 +39,8 @@ stats::Estimate sampled(double value, double half, double n, std::string method)
   return e;
 }
 
-Evidence evidence(const std::string& check, const std::string& metric, std::map<std::string, std::string> where, stats::Estimate estimate, std::string unit = "share") {
+Evidence evidence(const std::string& check, const std::string& metric, std::map<std::string, std::string> where,
+                  stats::Estimate estimate, std::string unit = "share") {
   Evidence e;
   e.check = check;
   e.subject = "reader@" + where["data"];
@@ -53,8 +54,8 @@ Evidence evidence(const std::string& check, const std::string& metric, std::map<
   return e;
 }
 
-Artifact artifact(const std::string& check, std::string id, std::string kind, std::string title, std::string caption, std::vector<ArtifactColumn> columns,
-                  std::map<std::string, std::string> facts) {
+Artifact artifact(const std::string& check, std::string id, std::string kind, std::string title, std::string caption,
+                  std::vector<ArtifactColumn> columns, std::map<std::string, std::string> facts) {
   Artifact a;
   a.id = check + ".reader-test." + std::move(id);
   a.kind = std::move(kind);
@@ -83,11 +84,18 @@ Artifact reliability() {
       series.emplace_back(s == 0 ? "as given" : "after temperature 1.62");
     }
   }
-  return artifact("caution.calibration", "reliability", "reliability", "Confidence against accuracy, test",
-                  "Points below the diagonal are overconfident; the band holds 95 % of the points of a calibrated model.",
-                  {{"confidence", "share", confidence}, {"accuracy", "share", accuracy}, {"low", "share", low}, {"high", "share", high}, {"count", "rows", count},
-                   {"bin_low", "share", from}, {"bin_high", "share", to}, {"series", "", series}},
-                  {{"level", "0.95"}, {"ece", "0.082"}, {"temperature", "1.62"}});
+  return artifact(
+      "caution.calibration", "reliability", "reliability", "Confidence against accuracy, test",
+      "Points below the diagonal are overconfident; the band holds 95 % of the points of a calibrated model.",
+      {{"confidence", "share", confidence},
+       {"accuracy", "share", accuracy},
+       {"low", "share", low},
+       {"high", "share", high},
+       {"count", "rows", count},
+       {"bin_low", "share", from},
+       {"bin_high", "share", to},
+       {"series", "", series}},
+      {{"level", "0.95"}, {"ece", "0.082"}, {"temperature", "1.62"}});
 }
 
 Artifact roc(int points) {
@@ -106,12 +114,20 @@ Artifact roc(int points) {
       series.emplace_back(names[s]);
     }
   }
-  return artifact("robustness.ood", "roc", "roc", "Telling clothes from digits", "Further to the upper left is better; the band is pointwise.",
-                  {{"fpr", "share", fpr}, {"tpr", "share", tpr}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}}, {{"level", "0.95"}});
+  return artifact("robustness.ood", "roc", "roc", "Telling clothes from digits",
+                  "Further to the upper left is better; the band is pointwise.",
+                  {{"fpr", "share", fpr},
+                   {"tpr", "share", tpr},
+                   {"low", "share", low},
+                   {"high", "share", high},
+                   {"series", "", series}},
+                  {{"level", "0.95"}});
 }
 
 Artifact grid() {
-  const Texts names = {"shot noise", "impulse noise", "glass blur", "motion blur", "shear", "scale", "rotate", "brightness", "translate", "stripe", "fog", "spatter", "dotted line", "zigzag", "canny edges"};
+  const Texts names = {"shot noise", "impulse noise", "glass blur",  "motion blur", "shear",
+                       "scale",      "rotate",        "brightness",  "translate",   "stripe",
+                       "fog",        "spatter",       "dotted line", "zigzag",      "canny edges"};
   Texts row, column;
   Numbers value, low, high;
   for (std::size_t r = 0; r < names.size(); ++r) {
@@ -124,21 +140,31 @@ Artifact grid() {
       high.push_back(v * 1.1);
     }
   }
-  return artifact("robustness.corruption", "grid", "grid", "Error under each corruption and severity", "Darker is worse; severity 5 is the strongest.",
-                  {{"row", "", row}, {"column", "", column}, {"value", "share", value}, {"low", "share", low}, {"high", "share", high}},
-                  {{"row_label", "corruption"}, {"column_label", "severity"}, {"value_label", "error"}, {"worse", "high"}});
+  return artifact(
+      "robustness.corruption", "grid", "grid", "Error under each corruption and severity",
+      "The stronger the colour, the worse; severity 5 is the strongest damage.",
+      {{"row", "", row},
+       {"column", "", column},
+       {"value", "share", value},
+       {"low", "share", low},
+       {"high", "share", high}},
+      {{"row_label", "corruption"}, {"column_label", "severity"}, {"value_label", "error"}, {"worse", "high"}});
 }
 
 Artifact treemap() {
   Texts label, parent;
   Numbers size, value;
   for (int i = 0; i < 36; ++i) {
-    label.push_back(fmt::format("digit {}, {}", i % 10, i % 3 == 0 ? "thick stroke" : i % 3 == 1 ? "thin stroke" : "slanted"));
+    label.push_back(fmt::format("digit {}, {}", i % 10,
+                                i % 3 == 0   ? "thick stroke"
+                                : i % 3 == 1 ? "thin stroke"
+                                             : "slanted"));
     parent.emplace_back(i % 3 == 0 ? "stroke: thick" : i % 3 == 1 ? "stroke: thin" : "slant");
     size.push_back(40 + 300 * std::fabs(wave(i + 3)));
     value.push_back(i == 21 ? 0.41 : 0.02 + 0.06 * std::fabs(wave(i)));
   }
-  return artifact("probe.accuracy", "slices", "treemap", "Where the errors are", "Area is how many rows a slice has, colour its error rate on the half that was kept for estimating.",
+  return artifact("probe.accuracy", "slices", "treemap", "Where the errors are",
+                  "Area is how many rows a slice has, colour its error rate on the half that was kept for estimating.",
                   {{"label", "", label}, {"size", "rows", size}, {"value", "share", value}, {"parent", "", parent}},
                   {{"size_label", "rows"}, {"value_label", "error rate"}, {"worse", "high"}});
 }
@@ -153,7 +179,8 @@ std::string png_sheet(int tile, int across, int down) {
       const double dx = x % tile - tile / 2.0 + 0.5;
       const double dy = y % tile - tile / 2.0 + 0.5;
       const double radius = std::hypot(dx * (1 + 0.05 * t), dy);
-      pixels[static_cast<std::size_t>(y * width + x)] = static_cast<std::uint8_t>(std::clamp(255 - 90 * std::fabs(radius - 7 - t % 4), 0.0, 255.0));
+      pixels[static_cast<std::size_t>(y * width + x)] =
+          static_cast<std::uint8_t>(std::clamp(255 - 90 * std::fabs(radius - 7 - t % 4), 0.0, 255.0));
     }
   }
   png_image image{};
@@ -180,8 +207,14 @@ Artifact gallery() {
     row.push_back(1203 + 71 * i);
     confidence.push_back(0.99 - 0.013 * i);
   }
-  Artifact a = artifact("probe.accuracy", "errors", "gallery", "Rows that were read wrongly", "The slice with the highest error, then the most confident errors elsewhere.",
-                        {{"caption", "", caption}, {"row", "", row}, {"label", "", label}, {"predicted", "", predicted}, {"confidence", "share", confidence}, {"group", "", group}},
+  Artifact a = artifact("probe.accuracy", "errors", "gallery", "Rows that were read wrongly",
+                        "The slice with the highest error, then the most confident errors elsewhere.",
+                        {{"caption", "", caption},
+                         {"row", "", row},
+                         {"label", "", label},
+                         {"predicted", "", predicted},
+                         {"confidence", "share", confidence},
+                         {"group", "", group}},
                         {{"tile_width", "28"}, {"tile_height", "28"}, {"columns", "7"}});
   a.media_type = "image/png";
   a.bytes = png_sheet(28, 7, 2);
@@ -200,9 +233,13 @@ Artifact histogram() {
       series.emplace_back(s == 0 ? "digits" : "clothes");
     }
   }
-  return artifact("robustness.ood", "scores", "histogram", "Scores of the default detector", "The further apart, the easier to tell.",
+  return artifact("robustness.ood", "scores", "histogram", "Scores of the default detector",
+                  "The further apart, the easier to tell.",
                   {{"low", "", low}, {"high", "", high}, {"count", "rows", count}, {"series", "", series}},
-                  {{"x_label", "Mahalanobis score"}, {"y_label", "rows"}, {"marker", "1.31"}, {"marker_label", "threshold at 5 % false alarms"}});
+                  {{"x_label", "Mahalanobis score"},
+                   {"y_label", "rows"},
+                   {"marker", "1.31"},
+                   {"marker_label", "threshold at 5 % false alarms"}});
 }
 
 Artifact permutation() {
@@ -212,8 +249,13 @@ Artifact permutation() {
     high.push_back(0.001 * b + 0.001);
     count.push_back(std::round(120 * std::exp(-std::pow((b - 8) / 4.0, 2))));
   }
-  return artifact("robustness.drift", "permutations", "histogram", "The distance under no drift", "The line is the distance that was seen.",
-                  {{"low", "", low}, {"high", "", high}, {"count", "", count}}, {{"x_label", "squared MMD"}, {"y_label", "permutations"}, {"marker", "0.0335"}, {"marker_label", "seen: 0.0335"}});
+  return artifact("robustness.drift", "permutations", "histogram", "The distance under no drift",
+                  "The line is the distance that was seen.",
+                  {{"low", "", low}, {"high", "", high}, {"count", "", count}},
+                  {{"x_label", "squared MMD"},
+                   {"y_label", "permutations"},
+                   {"marker", "0.0335"},
+                   {"marker_label", "seen: 0.0335"}});
 }
 
 Artifact curve(int points) {
@@ -229,9 +271,16 @@ Artifact curve(int points) {
       series.emplace_back(s == 0 ? "reader" : "baseline");
     }
   }
-  return artifact("methodology.adequacy", "learning", "curve", "Accuracy over the number of training rows", "A curve that still rises at its end says that more rows would help.",
-                  {{"x", "rows", x}, {"y", "share", y}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}},
-                  {{"x_label", "training rows"}, {"y_label", "accuracy"}, {"x_scale", "log"}, {"reference", "0.97"}, {"reference_label", "claimed: 0.97"}, {"level", "0.95"}});
+  return artifact(
+      "methodology.adequacy", "learning", "curve", "Accuracy over the number of training rows",
+      "A curve that still rises at its end says that more rows would help.",
+      {{"x", "rows", x}, {"y", "share", y}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}},
+      {{"x_label", "training rows"},
+       {"y_label", "accuracy"},
+       {"x_scale", "log"},
+       {"reference", "0.97"},
+       {"reference_label", "claimed: 0.97"},
+       {"level", "0.95"}});
 }
 
 Artifact bars() {
@@ -248,9 +297,17 @@ Artifact bars() {
       series.emplace_back(s == 0 ? "test" : "elsewhere");
     }
   }
-  return artifact("methodology.shortcut", "inputs", "bars", "Accuracy from a part of the input", "A part that should not be enough and is, is a shortcut.",
-                  {{"label", "", label}, {"value", "share", value}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}},
-                  {{"value_label", "accuracy"}, {"reference", "0.1135"}, {"reference_label", "always the commonest class"}, {"level", "0.95"}});
+  return artifact("methodology.shortcut", "inputs", "bars", "Accuracy from a part of the input",
+                  "A part that should not be enough and is, is a shortcut.",
+                  {{"label", "", label},
+                   {"value", "share", value},
+                   {"low", "share", low},
+                   {"high", "share", high},
+                   {"series", "", series}},
+                  {{"value_label", "accuracy"},
+                   {"reference", "0.1135"},
+                   {"reference_label", "always the commonest class"},
+                   {"level", "0.95"}});
 }
 
 Artifact confusion() {
@@ -265,7 +322,8 @@ Artifact confusion() {
       count.push_back(n);
     }
   }
-  return artifact("probe.accuracy", "confusion", "confusion", "Truth against prediction, test", "Off the diagonal are the errors.",
+  return artifact("probe.accuracy", "confusion", "confusion", "Truth against prediction, test",
+                  "Off the diagonal are the errors.",
                   {{"truth", "", truth}, {"predicted", "", predicted}, {"count", "rows", count}}, {});
 }
 
@@ -279,8 +337,14 @@ Artifact table(int rows) {
     low.push_back(error.back() - 0.01);
     high.push_back(error.back() + 0.01);
   }
-  return artifact("probe.accuracy", "slice-table", "table", "Slices that were found", "Found on one half of the rows, estimated on the other.",
-                  {{"slice", "", slice}, {"rows", "rows", size}, {"error", "share", error}, {"low", "share", low}, {"high", "share", high}}, {{"found_on", "test, first half by unit"}});
+  return artifact("probe.accuracy", "slice-table", "table", "Slices that were found",
+                  "Found on one half of the rows, estimated on the other.",
+                  {{"slice", "", slice},
+                   {"rows", "rows", size},
+                   {"error", "share", error},
+                   {"low", "share", low},
+                   {"high", "share", high}},
+                  {{"found_on", "test, first half by unit"}});
 }
 
 check::CheckInfo info(std::string id, std::string title, std::string question) {
@@ -291,7 +355,8 @@ check::CheckInfo info(std::string id, std::string title, std::string question) {
   return i;
 }
 
-claims::ClaimVerdict claim(const check::RunRecord& run, std::size_t deciding, std::string id, std::string text, Verdict verdict, std::string condition, std::string reason) {
+claims::ClaimVerdict claim(const check::RunRecord& run, std::size_t deciding, std::string id, std::string text,
+                           Verdict verdict, std::string condition, std::string reason) {
   claims::ClaimVerdict c;
   const Evidence& e = run.evidence.at(deciding);
   c.id = std::move(id);
@@ -327,18 +392,27 @@ check::RunRecord base_run() {
   run.build = "0.1.0 (gcc 12.2, abcdef0)";
   run.machine = "x86-64-v3, 2 cores";
   run.root = std::string(64, 'b');
-  run.inputs = {{"data:test", std::string(64, 'c')}, {"data:train", std::string(64, 'd')}, {"model:reader", std::string(64, 'e')}};
+  run.inputs = {{"data:test", std::string(64, 'c')},
+                {"data:train", std::string(64, 'd')},
+                {"model:reader", std::string(64, 'e')}};
   run.evidence = {
       evidence("probe.accuracy", "accuracy", {{"data", "test"}}, sampled(0.9684, 0.0035, 10000, "wilson")),
-      evidence("probe.accuracy", "accuracy", {{"data", "test"}, {"slice", "thick stroke"}}, sampled(0.59, 0.06, 264, "clopper-pearson")),
-      evidence("caution.calibration", "ece", {{"data", "test"}}, sampled(0.082, 0.006, 7000, "debiased, bca bootstrap (2000)")),
+      evidence("probe.accuracy", "accuracy", {{"data", "test"}, {"slice", "thick stroke"}},
+               sampled(0.59, 0.06, 264, "clopper-pearson")),
+      evidence("caution.calibration", "ece", {{"data", "test"}},
+               sampled(0.082, 0.006, 7000, "debiased, bca bootstrap (2000)")),
       evidence("caution.conformal", "coverage", {{"data", "test"}}, sampled(0.9012, 0.007, 7000, "clopper-pearson")),
-      evidence("robustness.ood", "auroc", {{"data", "elsewhere"}, {"detector", "mahalanobis"}}, sampled(0.943, 0.021, 2000, "delong")),
-      evidence("robustness.ood", "fpr95", {{"data", "elsewhere"}, {"detector", "mahalanobis"}}, sampled(0.214, 0.031, 2000, "bca bootstrap (2000)")),
-      evidence("robustness.corruption", "mean_error", {{"data", "test"}}, sampled(0.148, 0.004, 10000, "cluster bootstrap (2000)")),
+      evidence("robustness.ood", "auroc", {{"data", "elsewhere"}, {"detector", "mahalanobis"}},
+               sampled(0.943, 0.021, 2000, "delong")),
+      evidence("robustness.ood", "fpr95", {{"data", "elsewhere"}, {"detector", "mahalanobis"}},
+               sampled(0.214, 0.031, 2000, "bca bootstrap (2000)")),
+      evidence("robustness.corruption", "mean_error", {{"data", "test"}},
+               sampled(0.148, 0.004, 10000, "cluster bootstrap (2000)")),
       evidence("robustness.drift", "mmd", {{"data", "test"}}, sampled(0.0335, 0.004, 4000, "permutation (100)"), "1"),
-      evidence("methodology.adequacy", "half_width", {{"data", "test"}}, stats::exact(0.0035, 10000, "counted"), "share"),
-      evidence("methodology.shortcut", "accuracy", {{"data", "test"}, {"input", "border only"}}, sampled(0.31, 0.02, 10000, "wilson")),
+      evidence("methodology.adequacy", "half_width", {{"data", "test"}}, stats::exact(0.0035, 10000, "counted"),
+               "share"),
+      evidence("methodology.shortcut", "accuracy", {{"data", "test"}, {"input", "border only"}},
+               sampled(0.31, 0.02, 10000, "wilson")),
   };
   run.evidence[1].estimate.warnings = {"the slice was found on the other half of the rows"};
   run.evidence[6].estimate.n_effective = 9120;
@@ -347,18 +421,22 @@ check::RunRecord base_run() {
   for (auto& bound : run.evidence[7].estimate.bounds.upper) bound.reset();
   for (const Evidence& e : run.evidence) {
     if (std::none_of(run.ledger.begin(), run.ledger.end(), [&](const auto& l) { return l.check == e.check; })) {
-      run.ledger.push_back({e.check, e.subject, check::LedgerStatus::kOk, "", "all 10,000 rows of test judged", 0.3 + static_cast<double>(run.ledger.size()), run.ledger.size() == 3});
+      run.ledger.push_back({e.check, e.subject, check::LedgerStatus::kOk, "", "all 10,000 rows of test judged",
+                            0.3 + static_cast<double>(run.ledger.size()), run.ledger.size() == 3});
     }
   }
-  run.artifacts = {treemap(), gallery(), confusion(), table(180), reliability(), roc(120), histogram(), grid(), permutation(), curve(14), bars()};
+  run.artifacts = {treemap(),   gallery(), confusion(),   table(180), reliability(), roc(120),
+                   histogram(), grid(),    permutation(), curve(14),  bars()};
   return run;
 }
 
 std::vector<check::CheckInfo> infos() {
-  return {info("probe.accuracy", "Accuracy and slices", "How often is the model right, and where is it worse than elsewhere?"),
+  return {info("probe.accuracy", "Accuracy and slices",
+               "How often is the model right, and where is it worse than elsewhere?"),
           info("caution.calibration", "Calibration", "Do stated confidences match what happens?"),
           info("caution.conformal", "Conformal sets", "Do prediction sets hold the truth as often as promised?"),
-          info("robustness.ood", "Out-of-distribution detection", "Does the system notice inputs unlike those it was made for?"),
+          info("robustness.ood", "Out-of-distribution detection",
+               "Does the system notice inputs unlike those it was made for?"),
           info("robustness.corruption", "Corruptions", "How does accuracy fall under ordinary damage to the image?"),
           info("robustness.drift", "Drift", "Have the inputs moved since training?"),
           info("methodology.adequacy", "Test set adequacy", "Is the test set large enough for what is claimed?"),
@@ -372,7 +450,8 @@ claims::Argument argument(std::vector<claims::ClaimVerdict>& verdicts, const std
   a.name = system;
   a.brief = system + " is fit to ship";
   using Kind = claims::NodeKind;
-  const auto node = [&](std::string id, Kind kind, std::string text, std::vector<std::string> below = {}) -> claims::Node& {
+  const auto node = [&](std::string id, Kind kind, std::string text,
+                        std::vector<std::string> below = {}) -> claims::Node& {
     claims::Node n;
     n.id = std::move(id);
     n.kind = kind;
@@ -405,31 +484,68 @@ report::Report failing() {
   report::Report r;
   r.run = base_run();
   r.checks = infos();
-  r.run.ledger.push_back({"methodology.gradient", "reader", check::LedgerStatus::kError, "the worker met its memory limit of 2 GiB", "", 3.1, false});
-  r.run.ledger.push_back({"methodology.determinism", "reader", check::LedgerStatus::kSkipped, "not selected on the command line", "", 0, false});
-  r.run.ledger.push_back({"reward.preferences", "", check::LedgerStatus::kNotApplicable, "the manifest has no [preferences.*] section", "", 0, false});
-  r.run.ledger.push_back({"counterfactual.ope", "", check::LedgerStatus::kNotApplicable, "the manifest has no [log.*] section", "", 0, false});
+  r.run.ledger.push_back({"methodology.gradient", "reader", check::LedgerStatus::kError,
+                          "the worker met its memory limit of 2 GiB", "", 3.1, false});
+  r.run.ledger.push_back({"methodology.determinism", "reader", check::LedgerStatus::kSkipped,
+                          "not selected on the command line", "", 0, false});
+  r.run.ledger.push_back({"reward.preferences", "", check::LedgerStatus::kNotApplicable,
+                          "the manifest has no [preferences.*] section", "", 0, false});
+  r.run.ledger.push_back({"counterfactual.ope", "", check::LedgerStatus::kNotApplicable,
+                          "the manifest has no [log.*] section", "", 0, false});
   r.run.findings = {
-      {"f1", "probe.accuracy", "reader@test", check::FindingSeverity::kMajor, "Digit 7 with a thick stroke is read as 1: 31 of 40 rows",
-       "The slice was found on one half of the rows and estimated on the other, so the figure is not the luck of the search.",
-       "add thick sevens to the training rows, or ask a person when the stroke is thick", "test", {1203, 1274, 1345, 1416, 1487, 1558}, {{"slice", "thick stroke"}}},
-      {"f2", "caution.calibration", "reader@test", check::FindingSeverity::kMedium, "Confidence is too high in every bin above 0.4",
-       "One temperature of 1.62 would remove most of it.", "divide the logits by 1.62 before the softmax", "test", {}, {}},
-      {"f3", "robustness.ood", "reader@elsewhere", check::FindingSeverity::kMinor, "Handbags are taken for the digit 0", "", "", "elsewhere", {5}, {}},
+      {"f1",
+       "probe.accuracy",
+       "reader@test",
+       check::FindingSeverity::kMajor,
+       "Digit 7 with a thick stroke is read as 1: 31 of 40 rows",
+       "The slice was found on one half of the rows and estimated on the other, so the figure is not the luck of the "
+       "search.",
+       "add thick sevens to the training rows, or ask a person when the stroke is thick",
+       "test",
+       {1203, 1274, 1345, 1416, 1487, 1558},
+       {{"slice", "thick stroke"}}},
+      {"f2",
+       "caution.calibration",
+       "reader@test",
+       check::FindingSeverity::kMedium,
+       "Confidence is too high in every bin above 0.4",
+       "One temperature of 1.62 would remove most of it.",
+       "divide the logits by 1.62 before the softmax",
+       "test",
+       {},
+       {}},
+      {"f3",
+       "robustness.ood",
+       "reader@elsewhere",
+       check::FindingSeverity::kMinor,
+       "Handbags are taken for the digit 0",
+       "",
+       "",
+       "elsewhere",
+       {5},
+       {}},
   };
   r.claims = {
-      claim(r.run, 0, "accurate", "Digits of the test source are read correctly.", Verdict::kSupported, "at least 0.95", "test: 0.9684, at 0.975 not below 0.9649"),
-      claim(r.run, 1, "fair-to-strokes", "Thick strokes are read as well as others.", Verdict::kRefuted, "at least 0.95", "test, slice thick stroke: 0.59, at 0.995 not above 0.67, and at least 0.95 is claimed"),
-      claim(r.run, 2, "honest", "Confidences can be taken at their word.", Verdict::kRefuted, "at most 0.03", "test: 0.082, at 0.995 not below 0.073, and at most 0.03 is claimed"),
-      claim(r.run, 3, "covers", "Nine in ten prediction sets hold the truth.", Verdict::kSupported, "at least 0.89", "test: 0.9012, at 0.975 not below 0.894"),
-      claim(r.run, 4, "abstains-when-lost", "Inputs unlike the training data are recognised as such.", Verdict::kUndetermined, "at least 0.95", "elsewhere: 0.943 [0.922, 0.964] holds 0.95"),
-      claim(r.run, 6, "survives-damage", "Ordinary damage does not break the reader.", Verdict::kSupported, "at most 0.2", "test: 0.148, at 0.975 not above 0.152"),
-      claim(r.run, 0, "same-gradients", "Attacks see true gradients.", Verdict::kNotEvaluated, "at most 0.001", "methodology.gradient ended in error: the worker met its memory limit of 2 GiB"),
+      claim(r.run, 0, "accurate", "Digits of the test source are read correctly.", Verdict::kSupported, "at least 0.95",
+            "test: 0.9684, at 0.975 not below 0.9649"),
+      claim(r.run, 1, "fair-to-strokes", "Thick strokes are read as well as others.", Verdict::kRefuted,
+            "at least 0.95", "test, slice thick stroke: 0.59, at 0.995 not above 0.67, and at least 0.95 is claimed"),
+      claim(r.run, 2, "honest", "Confidences can be taken at their word.", Verdict::kRefuted, "at most 0.03",
+            "test: 0.082, at 0.995 not below 0.073, and at most 0.03 is claimed"),
+      claim(r.run, 3, "covers", "Nine in ten prediction sets hold the truth.", Verdict::kSupported, "at least 0.89",
+            "test: 0.9012, at 0.975 not below 0.894"),
+      claim(r.run, 4, "abstains-when-lost", "Inputs unlike the training data are recognised as such.",
+            Verdict::kUndetermined, "at least 0.95", "elsewhere: 0.943 [0.922, 0.964] holds 0.95"),
+      claim(r.run, 6, "survives-damage", "Ordinary damage does not break the reader.", Verdict::kSupported,
+            "at most 0.2", "test: 0.148, at 0.975 not above 0.152"),
+      claim(r.run, 0, "same-gradients", "Attacks see true gradients.", Verdict::kNotEvaluated, "at most 0.001",
+            "methodology.gradient ended in error: the worker met its memory limit of 2 GiB"),
   };
   r.claims[0].at_least = 0.95;
   r.claims[1].at_least = 0.95;
   r.claims[2].at_most = 0.03;
-  r.claims[2].waiver = claims::WaiverState{"w1", "A. Tester", "a temperature is applied behind the model until the next release", "2026-06-30", false};
+  r.claims[2].waiver = claims::WaiverState{
+      "w1", "A. Tester", "a temperature is applied behind the model until the next release", "2026-06-30", false};
   r.claims[3].at_least = 0.89;
   r.claims[3].severity = "warn";
   r.claims[4].at_least = 0.95;
@@ -462,7 +578,8 @@ report::Report clean() {
 report::Report hostile() {
   report::Report r = failing();
   const std::string nasty =
-      "</script><script>window.owned=1</script><img src=x onerror=\"window.owned=2\"><!--'\"&\xE2\x80\xAE\xE2\x80\xA8\xFF\xC0\xAF\x01]]>{{}}<svg onload=window.owned=3>"
+      "</script><script>window.owned=1</script><img src=x "
+      "onerror=\"window.owned=2\"><!--'\"&\xE2\x80\xAE\xE2\x80\xA8\xFF\xC0\xAF\x01]]>{{}}<svg onload=window.owned=3>"
       "javascript:window.owned=4</style><style>body{display:none}</style></title><title>owned</title>";
   rename(r.run.system, nasty);
   rename(r.run.id, nasty);
@@ -554,9 +671,21 @@ report::Report huge() {
     r.run.artifacts.push_back(std::move(more));
   }
   for (int i = 0; i < 8000; ++i) {
-    r.run.evidence.push_back(evidence("probe.accuracy", "accuracy", {{"data", "test"}, {"slice", fmt::format("slice {}", i)}}, sampled(0.9, 0.05, 100, "wilson")));
-    r.run.ledger.push_back({"probe.accuracy", fmt::format("reader@part{}", i), check::LedgerStatus::kOk, "", "all rows", 0.1, false});
-    r.run.findings.push_back({fmt::format("g{}", i), "probe.accuracy", "reader@test", check::FindingSeverity::kMinor, fmt::format("Finding {}", i), std::string(5000, 'x'), "", "test", {}, {}});
+    r.run.evidence.push_back(evidence("probe.accuracy", "accuracy",
+                                      {{"data", "test"}, {"slice", fmt::format("slice {}", i)}},
+                                      sampled(0.9, 0.05, 100, "wilson")));
+    r.run.ledger.push_back(
+        {"probe.accuracy", fmt::format("reader@part{}", i), check::LedgerStatus::kOk, "", "all rows", 0.1, false});
+    r.run.findings.push_back({fmt::format("g{}", i),
+                              "probe.accuracy",
+                              "reader@test",
+                              check::FindingSeverity::kMinor,
+                              fmt::format("Finding {}", i),
+                              std::string(5000, 'x'),
+                              "",
+                              "test",
+                              {},
+                              {}});
     claims::ClaimVerdict c = r.claims[1];
     c.id = fmt::format("many-{}", i);
     c.text = std::string(20000, 'y');

@@ -231,8 +231,9 @@ export class ColourScale {
     return `color-mix(in oklab, ${good ? 'var(--scale-good)' : this.end(value)} ${(100 * this.strength(value)).toFixed(1)}%, var(--scale-pale))`;
   }
 
-  /// The class of text that stays readable on `fill(value)`.
+  /// The class of text that stays readable on `fill(value)`; where the colour of text turns differs by theme.
   textClass(value: number): string {
-    return Number.isFinite(value) && this.strength(value) > 0.62 ? 'on-strong' : 'on-pale';
+    const strength = Number.isFinite(value) ? this.strength(value) : 0;
+    return strength > 0.78 ? 'on-strong' : strength > 0.58 ? 'on-middle' : 'on-pale';
   }
 }

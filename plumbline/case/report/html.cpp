@@ -24,18 +24,25 @@ using claims::Standing;
 /// How much of each list the page holds. Halved until the page fits.
 struct Limits {
   std::size_t artifact_bytes = kArtifactBytes;
-  std::size_t figures = 200;     ///< rows of figures of one check
-  std::size_t findings = 50;     ///< of one check
+  std::size_t figures = 200;  ///< rows of figures of one check
+  std::size_t findings = 50;  ///< of one check
   std::size_t ledger = 2000;
   std::size_t claims = 1000;
-  std::size_t artifacts = 60;    ///< of one check
-  std::size_t text = 4000;       ///< bytes of one text
-  std::size_t plain_rows = 20;   ///< of a table behind a picture, before the script takes over
-  std::size_t nodes = 300;       ///< of the argument that is drawn
+  std::size_t artifacts = 60;   ///< of one check
+  std::size_t text = 4000;      ///< bytes of one text
+  std::size_t plain_rows = 20;  ///< of a table behind a picture, before the script takes over
+  std::size_t nodes = 300;      ///< of the argument that is drawn
 
   Limits halved() const {
-    return {artifact_bytes / 2, std::max<std::size_t>(5, figures / 2), std::max<std::size_t>(3, findings / 2), std::max<std::size_t>(20, ledger / 2),
-            std::max<std::size_t>(20, claims / 2), std::max<std::size_t>(2, artifacts / 2), std::max<std::size_t>(80, text / 2), std::max<std::size_t>(2, plain_rows / 2), nodes / 2};
+    return {artifact_bytes / 2,
+            std::max<std::size_t>(5, figures / 2),
+            std::max<std::size_t>(3, findings / 2),
+            std::max<std::size_t>(20, ledger / 2),
+            std::max<std::size_t>(20, claims / 2),
+            std::max<std::size_t>(2, artifacts / 2),
+            std::max<std::size_t>(80, text / 2),
+            std::max<std::size_t>(2, plain_rows / 2),
+            nodes / 2};
   }
 };
 
@@ -68,9 +75,13 @@ Look look_of(check::LedgerStatus status) {
   return {"error", "bad", "error"};
 }
 
-std::string badge(const Look& look) { return fmt::format(R"(<span class="verdict {}">{}{}</span>)", look.css, icon(look.shape, ""), look.word); }
+std::string badge(const Look& look) {
+  return fmt::format(R"(<span class="verdict {}">{}{}</span>)", look.css, icon(look.shape, ""), look.word);
+}
 
-std::string plural(std::size_t count, std::string_view one, std::string_view many) { return fmt::format("{} {}", count, count == 1 ? one : many); }
+std::string plural(std::size_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
 
 /// Everything of one check, gathered from the record.
 struct CheckPart {
@@ -82,14 +93,20 @@ struct CheckPart {
   std::vector<const check::Artifact*> artifacts;
 
   bool ran() const {
-    const auto tried = [](const check::LedgerEntry* e) { return e->status == check::LedgerStatus::kOk || e->status == check::LedgerStatus::kError; };
-    return !evidence.empty() || !findings.empty() || !artifacts.empty() || std::any_of(ledger.begin(), ledger.end(), tried);
+    const auto tried = [](const check::LedgerEntry* e) {
+      return e->status == check::LedgerStatus::kOk || e->status == check::LedgerStatus::kError;
+    };
+    return !evidence.empty() || !findings.empty() || !artifacts.empty() ||
+           std::any_of(ledger.begin(), ledger.end(), tried);
   }
   /// Error before skipped before ok before not applicable.
   check::LedgerStatus worst() const {
     check::LedgerStatus status = ledger.empty() ? check::LedgerStatus::kOk : ledger.front()->status;
     const auto rank = [](check::LedgerStatus s) {
-      return s == check::LedgerStatus::kError ? 3 : s == check::LedgerStatus::kSkipped ? 2 : s == check::LedgerStatus::kOk ? 1 : 0;
+      return s == check::LedgerStatus::kError     ? 3
+             : s == check::LedgerStatus::kSkipped ? 2
+             : s == check::LedgerStatus::kOk      ? 1
+                                                  : 0;
     };
     for (const check::LedgerEntry* entry : ledger) {
       if (rank(entry->status) > rank(status)) status = entry->status;
@@ -101,7 +118,8 @@ struct CheckPart {
 std::string base64_sha256(std::string_view text) {
   const std::string hex = base::sha256_hex(text);
   std::string bytes;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
   return check::base64_encode(bytes);
 }
 
@@ -124,7 +142,8 @@ class Page {
     ledger();
     provenance();
     out_ += "</main></div>";
-    add(R"(<footer>Written by Plumbline {}. This page is complete in itself: it loads nothing and sends nothing.</footer>)", text(run_.build));
+    add(R"(<footer>Written by Plumbline {}. This page is complete in itself: it loads nothing and sends nothing.</footer>)",
+        text(run_.build));
     out_ += "<script>";
     out_ += report_script();
     out_ += "</script></body></html>\n";
@@ -142,7 +161,8 @@ class Page {
     std::map<std::string, std::size_t> index;
     const auto part = [&](const std::string& id) -> CheckPart& {
       const auto [at, fresh] = index.try_emplace(id, parts_.size());
-      if (fresh) parts_.push_back({.id = id, .info = info(id), .ledger = {}, .evidence = {}, .findings = {}, .artifacts = {}});
+      if (fresh)
+        parts_.push_back({.id = id, .info = info(id), .ledger = {}, .evidence = {}, .findings = {}, .artifacts = {}});
       return parts_[at->second];
     };
     for (const check::LedgerEntry& entry : run_.ledger) part(entry.check).ledger.push_back(&entry);
@@ -153,7 +173,8 @@ class Page {
       if (artifact.kind == "row-outcomes") continue;  // for comparing runs, not for looking at
       std::string owner;
       for (const auto& [id, at] : index) {
-        const bool begins = artifact.id.compare(0, id.size(), id) == 0 && artifact.id.size() > id.size() && artifact.id[id.size()] == '.';
+        const bool begins = artifact.id.compare(0, id.size(), id) == 0 && artifact.id.size() > id.size() &&
+                            artifact.id[id.size()] == '.';
         if (begins && id.size() > owner.size()) owner = id;
       }
       if (owner.empty()) {
@@ -167,8 +188,10 @@ class Page {
     }
     // Figures that decide claims first, otherwise in the order of the record.
     for (CheckPart& p : parts_) {
-      std::stable_partition(p.evidence.begin(), p.evidence.end(), [&](const check::Evidence* e) { return by_evidence_.count(e->id) != 0; });
-      std::stable_sort(p.findings.begin(), p.findings.end(), [](const auto* a, const auto* b) { return a->severity < b->severity; });
+      std::stable_partition(p.evidence.begin(), p.evidence.end(),
+                            [&](const check::Evidence* e) { return by_evidence_.count(e->id) != 0; });
+      std::stable_sort(p.findings.begin(), p.findings.end(),
+                       [](const auto* a, const auto* b) { return a->severity < b->severity; });
     }
   }
 
@@ -192,17 +215,20 @@ class Page {
   }
   std::string check_link(const std::string& id) const {
     const CheckPart* part = part_of(id);
-    if (part == nullptr || !part->ran()) return fmt::format(R"(<a href="#ledger"><span class="mono">{}</span></a>)", text(id));
+    if (part == nullptr || !part->ran())
+      return fmt::format(R"(<a href="#ledger"><span class="mono">{}</span></a>)", text(id));
     return fmt::format(R"(<a href="#check-{}">{}</a>)", anchor(id), check_title(id));
   }
 
   void head() {
     const std::string policy = fmt::format(
-        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'",
         base64_sha256(report_script()), base64_sha256(report_style()));
     out_ += R"(<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"/>)";
     add(R"(<meta http-equiv="Content-Security-Policy" content="{}"/>)", policy);
-    out_ += R"(<meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="referrer" content="no-referrer"/>)";
+    out_ +=
+        R"(<meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="referrer" content="no-referrer"/>)";
     out_ += R"(<meta name="color-scheme" content="light dark"/><meta name="generator" content="Plumbline"/>)";
     add("<title>{}: {}</title><style>", verdict().title, text(run_.system));
     out_ += report_style();
@@ -210,23 +236,28 @@ class Page {
   }
 
   void top() {
-    out_ += R"(<header class="top"><span class="brand"><svg viewBox="0 0 16 20" aria-hidden="true" focusable="false">)"
-            R"(<path d="M8 0v11" stroke="currentColor" stroke-width="1.6"/><path d="M4.6 10.5h6.8L8 20z" fill="currentColor"/></svg>Plumbline</span>)";
+    out_ +=
+        R"(<header class="top"><span class="brand"><svg viewBox="0 0 16 20" aria-hidden="true" focusable="false">)"
+        R"(<path d="M8 0v11" stroke="currentColor" stroke-width="1.6"/><path d="M4.6 10.5h6.8L8 20z" fill="currentColor"/></svg>Plumbline</span>)";
     add(R"(<span class="of">{}</span><span class="space"></span>)", text(run_.system));
     out_ += R"(<button class="quiet" id="theme" type="button" hidden="hidden">Dark</button></header>)";
   }
 
   void contents() {
-    out_ += R"(<nav class="contents" aria-label="Contents"><ul>)"
-            R"(<li><a href="#answer">The answer</a></li><li><a href="#argument">The argument</a></li><li><a href="#claims">Claims</a></li></ul>)";
-    out_ += R"(<p class="nav-title">Checks</p><ul>)";
+    out_ +=
+        R"(<nav class="contents" aria-label="Contents"><ul>)"
+        R"(<li><a href="#answer">The answer</a></li><li><a href="#argument">The argument</a></li><li><a href="#claims">Claims</a></li></ul>)";
+    const bool any = std::any_of(parts_.begin(), parts_.end(), [](const CheckPart& part) { return part.ran(); });
+    out_ += any ? R"(<p class="nav-title">Checks</p><ul>)" : "<ul>";
     for (const CheckPart& part : parts_) {
       if (!part.ran()) continue;
       const Look look = part_look(part);
-      add(R"(<li><a href="#check-{}">{}<span>{}<span class="visually-hidden"> ({})</span></span></a></li>)", anchor(part.id), icon(look.shape, look.css), check_title(part.id),
-          look.word);
+      add(R"(<li><a href="#check-{}">{}<span>{}<span class="visually-hidden"> ({})</span></span></a></li>)",
+          anchor(part.id), icon(look.shape, look.css), check_title(part.id), look.word);
     }
-    out_ += R"(</ul><p class="nav-title">Record</p><ul><li><a href="#ledger">Ledger</a></li><li><a href="#provenance">Provenance</a></li></ul></nav>)";
+    if (!any) out_ += R"(<li><a href="#checks">Checks</a></li>)";
+    out_ +=
+        R"(</ul><p class="nav-title">Record</p><ul><li><a href="#ledger">Ledger</a></li><li><a href="#provenance">Provenance</a></li></ul></nav>)";
   }
 
   /// The worst verdict of the claims on a check, or how it ran when no claim is about it.
@@ -260,17 +291,22 @@ class Page {
   }
 
   std::size_t count(Standing standing) const {
-    return static_cast<std::size_t>(std::count_if(report_.claims.begin(), report_.claims.end(), [&](const ClaimVerdict& c) { return claims::standing_of(c) == standing; }));
+    return static_cast<std::size_t>(
+        std::count_if(report_.claims.begin(), report_.claims.end(),
+                      [&](const ClaimVerdict& c) { return claims::standing_of(c) == standing; }));
   }
 
   void answer() {
     const Answer a = verdict();
     add(R"(<section id="answer" aria-labelledby="answer-title"><div class="card answer {}">)", a.css);
-    add(R"(<h1 class="ask" id="answer-title">May I ship {}?</h1><p class="say">{}{}</p>)", run_.system.empty() ? "this" : text(run_.system), icon(a.shape, ""), a.say);
+    add(R"(<h1 class="ask" id="answer-title">May I ship {}?</h1><p class="say">{}{}</p>)",
+        run_.system.empty() ? "this" : text(run_.system), icon(a.shape, ""), a.say);
     if (!report_.exit.reason.empty()) add(R"(<p class="because">{}</p>)", sentence(report_.exit.reason));
-    if (report_.exit.fail_on_refuted) out_ += R"(<p class="because">Judged with --fail-on refuted: undetermined claims do not stop it.</p>)";
-    add(R"(<p class="muted">Run <span class="mono">{}</span>{}, {}.</p></div>)", text(run_.id), run_.name.empty() ? "" : " (" + text(run_.name) + ")",
-        text(run_.finished.empty() ? run_.started : run_.finished));
+    if (report_.exit.fail_on_refuted)
+      out_ += R"(<p class="because">Judged with --fail-on refuted: undetermined claims do not stop it.</p>)";
+    const std::string& time = run_.finished.empty() ? run_.started : run_.finished;
+    add(R"(<p class="muted">Run <span class="mono">{}</span>{}{}.</p></div>)", text(run_.id),
+        run_.name.empty() ? "" : " (" + text(run_.name) + ")", time.empty() ? "" : ", " + text(time));
     tallies();
     next_steps();
     out_ += "</section>";
@@ -289,7 +325,8 @@ class Page {
     return words;
   }
 
-  void tally(std::string_view id, std::string_view title, const std::vector<std::pair<Look, std::size_t>>& parts, std::string_view none) {
+  void tally(std::string_view id, std::string_view title, const std::vector<std::pair<Look, std::size_t>>& parts,
+             std::string_view none) {
     add(R"(<section class="card" aria-labelledby="{0}"><h2 id="{0}">{1}</h2>)", id, title);
     std::vector<TallyPart> bar;
     std::string words;
@@ -302,7 +339,7 @@ class Page {
     std::size_t total = 0;
     for (const auto& [look, n] : parts) {
       total += n;
-      add(R"(<li>{}<b>{}</b> {}</li>)", icon(look.shape, look.css), n, look.word);
+      add(R"(<li>{}<b>{}</b> {}</li>)", icon(look.shape, n == 0 ? "zero" : look.css), n, look.word);
     }
     out_ += "</ul>";
     if (total == 0) add(R"(<p class="muted">{}</p>)", none);
@@ -312,14 +349,18 @@ class Page {
   void tallies() {
     out_ += R"(<div class="tallies">)";
     std::vector<std::pair<Look, std::size_t>> verdicts;
-    for (const Standing s : {Standing::kSupported, Standing::kRefuted, Standing::kUndetermined, Standing::kNotEvaluated}) verdicts.emplace_back(look_of(s), count(s));
+    for (const Standing s :
+         {Standing::kSupported, Standing::kRefuted, Standing::kUndetermined, Standing::kNotEvaluated})
+      verdicts.emplace_back(look_of(s), count(s));
     for (const Standing s : {Standing::kDefeated, Standing::kStale}) {
       if (count(s) > 0) verdicts.emplace_back(look_of(s), count(s));
     }
     tally("tally-claims", "What was claimed", verdicts, "The manifest makes no claims.");
     std::vector<std::pair<Look, std::size_t>> statuses;
-    for (const check::LedgerStatus s : {check::LedgerStatus::kOk, check::LedgerStatus::kError, check::LedgerStatus::kSkipped, check::LedgerStatus::kNotApplicable}) {
-      const auto n = std::count_if(run_.ledger.begin(), run_.ledger.end(), [&](const check::LedgerEntry& e) { return e.status == s; });
+    for (const check::LedgerStatus s : {check::LedgerStatus::kOk, check::LedgerStatus::kError,
+                                        check::LedgerStatus::kSkipped, check::LedgerStatus::kNotApplicable}) {
+      const auto n = std::count_if(run_.ledger.begin(), run_.ledger.end(),
+                                   [&](const check::LedgerEntry& e) { return e.status == s; });
       statuses.emplace_back(look_of(s), static_cast<std::size_t>(n));
     }
     tally("tally-ledger", "What was examined", statuses, "No check was considered.");
@@ -331,16 +372,22 @@ class Page {
     const CheckPart* part = part_of(claim.check);
     switch (claims::standing_of(claim)) {
       case Standing::kUndetermined:
-        if (claim.needs_more) return fmt::format("Judge about {} units in all; that would probably settle it.", number(*claim.needs_more));
+        if (claim.needs_more)
+          return fmt::format("Judge about {} units in all; that would probably settle it.", number(*claim.needs_more));
         return claim.needs_more_reason.empty() ? std::string() : sentence(claim.needs_more_reason);
-      case Standing::kNotEvaluated: return fmt::format(R"(Make {} run on this system; the <a href="#ledger">ledger</a> says why it gave no figure.)", check_link(claim.check));
+      case Standing::kNotEvaluated:
+        return fmt::format(
+            R"(Make {} run on this system; the <a href="#ledger">ledger</a> says why it gave no figure.)",
+            check_link(claim.check));
       case Standing::kStale: return "Run the assessment again: its inputs have changed since.";
       case Standing::kDefeated: return R"(Answer the defeater in <a href="#argument">the argument</a>.)";
       default: break;
     }
     if (part != nullptr) {
       for (const check::Finding* finding : part->findings) {
-        if (!finding->next_step.empty()) return fmt::format(R"({} <a href="#finding-{}">Finding</a>)", sentence(finding->next_step), anchor(finding->id));
+        if (!finding->next_step.empty())
+          return fmt::format(R"({} <a href="#finding-{}">Finding</a>)", sentence(finding->next_step),
+                             anchor(finding->id));
       }
     }
     return fmt::format("Look at {}.", check_link(claim.check));
@@ -359,10 +406,24 @@ class Page {
     for (const check::LedgerEntry& entry : run_.ledger) {
       if (entry.status == check::LedgerStatus::kError) errors.push_back(&entry);
     }
-    out_ += R"(<section class="card" aria-labelledby="todo-title"><h2 id="todo-title">What failed, and the next step</h2>)";
+    out_ +=
+        R"(<section class="card" aria-labelledby="todo-title"><h2 id="todo-title">What failed, and the next step</h2>)";
+    const bool unfinished = run_.status == check::RunStatus::kCancelled || run_.status == check::RunStatus::kStarted ||
+                            report_.exit.code == 130;
+    if (unfinished) {
+      add(R"(<p>{}The run did not finish, so what follows is a part of it.</p>)", icon("unsure", "unsure"));
+      out_ += R"(<p class="next"><b>Next:</b> Run the same command again; what finished is kept.</p>)";
+    }
     if (open.empty() && errors.empty()) {
-      out_ += "<p>Nothing failed. ";
-      add("{} and no check ended in error.</p>", report_.claims.empty() ? "No claim was made" : "Every claim is supported");
+      if (report_.claims.empty()) {
+        out_ += "<p>No claim was made, so nothing could fail or hold. No check ended in error.</p>";
+        if (!unfinished) {
+          out_ +=
+              R"(<p class="next"><b>Next:</b> Say in the manifest what must hold, as <span class="mono">[[claim]]</span>.</p>)";
+        }
+      } else if (!unfinished) {
+        out_ += "<p>Nothing failed. Every claim is supported and no check ended in error.</p>";
+      }
     } else {
       constexpr std::size_t kFirstScreen = 12;
       out_ += R"(<ul class="todo">)";
@@ -370,8 +431,9 @@ class Page {
       for (const ClaimVerdict* claim : open) {
         if (written++ == kFirstScreen) break;
         const Look look = look_of(claims::standing_of(*claim));
-        add(R"(<li>{}<div><p><a href="#claim-{}">{}</a> <span class="{}"><b>{}</b></span>{}</p>)", icon(look.shape, look.css), anchor(claim->id),
-            text(claim->text.empty() ? claim->id : claim->text), look.css, look.word, severity_tag(*claim));
+        add(R"(<li>{}<div><p><a href="#claim-{}">{}</a> <span class="{}"><b>{}</b></span>{}</p>)",
+            icon(look.shape, look.css), anchor(claim->id), escape(claim->text.empty() ? claim->id : claim->text, 400),
+            look.css, look.word, severity_tag(*claim));
         if (!claim->reason.empty()) add("<p>{}</p>", sentence(claim->reason));
         const std::string next = next_step(*claim);
         if (!next.empty()) add(R"(<p class="next"><b>Next:</b> {}</p>)", next);
@@ -380,12 +442,15 @@ class Page {
       for (const check::LedgerEntry* entry : errors) {
         if (written++ >= kFirstScreen) break;
         const Look look = look_of(entry->status);
-        add(R"(<li>{}<div><p>{}{} <span class="bad"><b>ended in error</b></span></p><p>{}</p></div></li>)", icon(look.shape, look.css), check_link(entry->check),
+        add(R"(<li>{}<div><p>{}{} <span class="bad"><b>ended in error</b></span></p><p>{}</p></div></li>)",
+            icon(look.shape, look.css), check_link(entry->check),
             entry->subject.empty() ? "" : " on " + text(entry->subject), sentence(entry->reason));
       }
       out_ += "</ul>";
       const std::size_t all = open.size() + errors.size();
-      if (all > kFirstScreen) add(R"(<p class="kept">{} more in <a href="#claims">the claims</a> and <a href="#ledger">the ledger</a>.</p>)", all - kFirstScreen);
+      if (all > kFirstScreen)
+        add(R"(<p class="kept">{} more in <a href="#claims">the claims</a> and <a href="#ledger">the ledger</a>.</p>)",
+            all - kFirstScreen);
     }
     for (const std::string& note : run_.notes) add(R"(<p class="muted">Note: {}</p>)", sentence(note));
     out_ += "</section>";
@@ -394,17 +459,20 @@ class Page {
   std::string severity_tag(const ClaimVerdict& claim) const {
     std::string tags;
     if (claim.severity == "warn") tags += R"( <span class="tag">warning only</span>)";
-    if (claim.waiver) tags += fmt::format(R"( <span class="tag">{}</span>)", claim.waiver->expired ? "waiver expired" : "waived");
+    if (claim.waiver)
+      tags += fmt::format(R"( <span class="tag">{}</span>)", claim.waiver->expired ? "waiver expired" : "waived");
     return tags;
   }
 
   void argument() {
-    out_ += R"(<section id="argument" aria-labelledby="argument-title"><h2 id="argument-title">The argument</h2><div class="card argument-card">)";
+    out_ +=
+        R"(<section id="argument" aria-labelledby="argument-title"><h2 id="argument-title">The argument</h2><div class="card argument-card">)";
     if (report_.argument.nodes.empty()) {
       out_ += "<p>There is nothing to argue: the manifest makes no claims.</p>";
     } else {
       if (report_.argument.nodes.size() <= limits_.nodes) {
-        add(R"(<div class="argument-scroll" tabindex="0" role="region" aria-label="The argument as a drawing">{}</div>)", unstyled(claims::to_svg(report_.argument)));
+        add(R"(<div class="argument-scroll" tabindex="0" role="region" aria-label="The argument as a drawing">{}</div>)",
+            unstyled(claims::to_svg(report_.argument)));
       }
       out_ += "<details><summary>The argument as a list</summary>";
       argument_list();
@@ -427,17 +495,22 @@ class Page {
     out_ += R"(<ul class="argument">)";
     for (const claims::Node* root : report_.argument.roots()) argument_node(*root, open, written);
     out_ += "</ul>";
-    if (written > limits_.claims) out_ += R"(<p class="kept">The list is cut here; the whole argument is in <span class="mono">case.gsn.yaml</span>.</p>)";
+    if (written > limits_.claims)
+      out_ +=
+          R"(<p class="kept">The list is cut here; the whole argument is in <span class="mono">case.gsn.yaml</span>.</p>)";
   }
 
-  /// One element with what supports it and what it stands in the context of. `open` holds the way from the root, so that circles end.
+  /// One element with what supports it and what it stands in the context of. `open` holds the way from the root, so
+  /// that circles end.
   void argument_node(const claims::Node& node, std::set<std::string>& open, std::size_t& written) {
     if (++written > limits_.claims || open.size() > 30 || !open.insert(node.id).second) return;
     std::string words = text(node.text);
     if (!node.claim.empty()) words = fmt::format(R"(<a href="#claim-{}">{}</a>)", anchor(node.claim), words);
-    add(R"(<li><span class="node-kind">{} {}</span>{}{}{})", claims::node_kind_name(node.kind), text(node.id), node.standing ? badge(look_of(*node.standing)) + " " : "", words,
+    add(R"(<li><span class="node-kind">{} {}</span>{}{}{})", claims::node_kind_name(node.kind), text(node.id),
+        node.standing ? badge(look_of(*node.standing)) + " " : "", words,
         node.defeated ? R"( <span class="tag">defeated</span>)" : "");
-    if (node.doubt != claims::Doubt::kNone) add(R"( <span class="tag">doubt {}</span>)", claims::doubt_name(node.doubt));
+    if (node.doubt != claims::Doubt::kNone)
+      add(R"( <span class="tag">doubt {}</span>)", claims::doubt_name(node.doubt));
     std::vector<const claims::Node*> below;
     for (const auto* links : {&node.in_context_of, &node.supported_by}) {
       for (const std::string& id : *links) {
@@ -445,7 +518,8 @@ class Page {
       }
     }
     for (const claims::Node& other : report_.argument.nodes) {
-      if (std::find(other.challenges.begin(), other.challenges.end(), node.id) != other.challenges.end()) below.push_back(&other);
+      if (std::find(other.challenges.begin(), other.challenges.end(), node.id) != other.challenges.end())
+        below.push_back(&other);
     }
     if (!below.empty()) {
       out_ += "<ul>";
@@ -466,11 +540,13 @@ class Page {
   void claims_table() {
     out_ += R"(<section id="claims" aria-labelledby="claims-title"><h2 id="claims-title">Claims</h2>)";
     if (report_.claims.empty()) {
-      out_ += "<p>The manifest makes no claims, so nothing was judged. The figures below stand on their own.</p></section>";
+      out_ +=
+          "<p>The manifest makes no claims, so nothing was judged. The figures below stand on their own.</p></section>";
       return;
     }
-    out_ += R"(<div class="table-scroll" tabindex="0" role="region" aria-labelledby="claims-title"><table data-sort="yes"><thead><tr><th scope="col">Verdict</th><th scope="col">Claim</th>)"
-            R"(<th scope="col">Figure</th><th scope="col">Interval and what is claimed</th><th scope="col">Judged at</th></tr></thead><tbody>)";
+    out_ +=
+        R"(<div class="table-scroll" tabindex="0" role="region" aria-labelledby="claims-title"><table data-sort="yes"><thead><tr><th scope="col">Verdict</th><th scope="col">Claim</th>)"
+        R"(<th scope="col">Figure</th><th scope="col">Interval and what is claimed</th><th scope="col">Judged at</th></tr></thead><tbody>)";
     std::size_t written = 0;
     for (const ClaimVerdict& claim : report_.claims) {
       if (written++ == limits_.claims) break;
@@ -483,23 +559,27 @@ class Page {
 
   void claim_row(const ClaimVerdict& claim) {
     const Standing standing = claims::standing_of(claim);
-    add(R"(<tr id="claim-{}"><td data-v="{}">{}{}</td><td><b>{}</b>)", anchor(claim.id), static_cast<int>(standing), badge(look_of(standing)), severity_tag(claim),
-        text(claim.text.empty() ? claim.id : claim.text));
-    add(R"(<span class="sub">{} of {}{}: {}</span>)", text(claim.metric), check_link(claim.check), where_words(claim.where), text(claim.condition));
+    add(R"(<tr id="claim-{}"><td data-v="{}">{}{}</td><td><b>{}</b>)", anchor(claim.id), static_cast<int>(standing),
+        badge(look_of(standing)), severity_tag(claim), text(claim.text.empty() ? claim.id : claim.text));
+    add(R"(<span class="sub">{} {}, by {}{}</span>)", text(claim.metric), text(claim.condition),
+        check_link(claim.check), where_words(claim.where));
     if (!claim.reason.empty()) add(R"(<span class="sub">{}</span>)", sentence(claim.reason));
     if (claim.waiver) {
-      add(R"(<span class="sub">Waiver by {}, {} {}: {}</span>)", text(claim.waiver->owner), claim.waiver->expired ? "expired" : "until", text(claim.waiver->expires),
-          sentence(claim.waiver->reason));
+      add(R"(<span class="sub">Waiver by {}, {} {}: {}</span>)", text(claim.waiver->owner),
+          claim.waiver->expired ? "expired" : "until", text(claim.waiver->expires), sentence(claim.waiver->reason));
     }
     if (claim.selected) {
       add(R"(<span class="sub"><span class="tag">selected</span> {} and {} saw this test set, more than the declared budget.</span>)",
-          plural(static_cast<std::size_t>(claim.models), "model", "models"), plural(static_cast<std::size_t>(claim.seeds), "seed", "seeds"));
+          plural(static_cast<std::size_t>(claim.models), "model", "models"),
+          plural(static_cast<std::size_t>(claim.seeds), "seed", "seeds"));
     }
     out_ += "</td>";
     const check::Evidence* e = evidence(claim.deciding);
     if (claim.value) {
-      add(R"(<td class="number" data-v="{}"><b>{}</b><span class="sub">{}</span></td>)", *claim.value, number(*claim.value), bounds_words(claim.low, claim.high));
-      add("<td>{}</td>", interval_svg({*claim.value, claim.low, claim.high, claim.at_least, claim.at_most, e != nullptr && e->unit == "share" && *claim.value >= 0}));
+      add(R"(<td class="number" data-v="{}"><b>{}</b><span class="sub">{}</span></td>)", *claim.value,
+          number(*claim.value), bounds_words(claim.low, claim.high));
+      add("<td>{}</td>", interval_svg({*claim.value, claim.low, claim.high, claim.at_least, claim.at_most,
+                                       e != nullptr && e->unit == "share" && *claim.value >= 0}));
     } else {
       out_ += R"(<td class="number" data-v="">none</td><td></td>)";
     }
@@ -507,11 +587,16 @@ class Page {
     if (claim.judged_level) {
       add("{}", number(*claim.judged_level));
     } else {
-      out_ += e != nullptr && e->estimate.exactness != stats::Exactness::kSampled ? stats::exactness_name(e->estimate.exactness) : "not judged";
+      out_ += e != nullptr && e->estimate.exactness != stats::Exactness::kSampled
+                  ? stats::exactness_name(e->estimate.exactness)
+                  : "not judged";
     }
-    if (claim.simultaneous_level) add(R"(<span class="sub">all claims together {}</span>)", number(*claim.simultaneous_level));
+    if (claim.simultaneous_level)
+      add(R"(<span class="sub">all claims together {}</span>)", number(*claim.simultaneous_level));
     if (claim.looks > 1) add(R"(<span class="sub">look {}</span>)", claim.looks);
-    if (claim.models > 1) add(R"(<span class="sub">{} on this test set</span>)", plural(static_cast<std::size_t>(claim.models), "model", "models"));
+    if (claim.models > 1)
+      add(R"(<span class="sub">{} on this test set</span>)",
+          plural(static_cast<std::size_t>(claim.models), "model", "models"));
     out_ += "</td></tr>";
   }
 
@@ -522,12 +607,14 @@ class Page {
 
   std::string where_words(const std::map<std::string, std::string>& where) const {
     std::string words;
-    for (const auto& [key, value] : where) words += fmt::format(R"( <span class="tag">{} {}</span>)", text(key), text(value));
+    for (const auto& [key, value] : where)
+      words += fmt::format(R"( <span class="tag">{} {}</span>)", text(key), text(value));
     return words;
   }
 
   void kept(std::size_t shown, std::size_t all, std::string_view what, std::string_view place) {
-    add(R"(<p class="kept">{} of {} {} are shown; all of them are in <span class="mono">{}</span>.</p>)", number(static_cast<double>(shown)), number(static_cast<double>(all)), what, place);
+    add(R"(<p class="kept">{} of {} {} are shown; all of them are in <span class="mono">{}</span>.</p>)",
+        number(static_cast<double>(shown)), number(static_cast<double>(all)), what, place);
   }
 
   void checks() {
@@ -556,7 +643,8 @@ class Page {
     for (const check::LedgerEntry* entry : part.ledger) {
       if (entry->status != check::LedgerStatus::kError && entry->status != check::LedgerStatus::kSkipped) continue;
       const Look state = look_of(entry->status);
-      add(R"(<p>{} {}: {}</p>)", badge(state), text(entry->subject.empty() ? "this check" : entry->subject), sentence(entry->reason));
+      add(R"(<p>{} {}: {}</p>)", badge(state), text(entry->subject.empty() ? "this check" : entry->subject),
+          sentence(entry->reason));
     }
     findings(part);
     figures(part);
@@ -564,7 +652,8 @@ class Page {
       out_ += R"(<h4>Pictures</h4><div class="figures">)";
       for (std::size_t i = 0; i < std::min(part.artifacts.size(), limits_.artifacts); ++i) picture(*part.artifacts[i]);
       out_ += "</div>";
-      if (part.artifacts.size() > limits_.artifacts) kept(limits_.artifacts, part.artifacts.size(), "pictures", "artifacts/");
+      if (part.artifacts.size() > limits_.artifacts)
+        kept(limits_.artifacts, part.artifacts.size(), "pictures", "artifacts/");
     }
     out_ += "</article>";
   }
@@ -575,20 +664,23 @@ class Page {
     for (std::size_t i = 0; i < std::min(part.findings.size(), limits_.findings); ++i) {
       const check::Finding& f = *part.findings[i];
       const std::string_view severity = check::severity_name(f.severity);
-      add(R"(<li id="finding-{}"><div class="head"><span class="severity {}">{}</span><span>{}</span></div>)", anchor(f.id), severity, severity, text(f.title));
+      add(R"(<li id="finding-{}"><div class="head"><span class="severity {}">{}</span><span>{}</span></div>)",
+          anchor(f.id), severity, severity, text(f.title));
       if (!f.detail.empty()) add("<p>{}</p>", text(f.detail));
       if (!f.next_step.empty()) add("<p><b>Next:</b> {}</p>", sentence(f.next_step));
       if (!f.rows.empty()) {
         constexpr std::size_t kRows = 30;
         std::string rows;
-        for (std::size_t r = 0; r < std::min(f.rows.size(), kRows); ++r) rows += fmt::format("{}{}", r == 0 ? "" : ", ", f.rows[r]);
-        add(R"(<p class="muted">{} of {}: <span class="mono">{}{}</span></p>)", f.rows.size() == 1 ? "Row" : "Rows", f.data.empty() ? "the data" : text(f.data), rows,
-            f.rows.size() > kRows ? " \u2026" : "");
+        for (std::size_t r = 0; r < std::min(f.rows.size(), kRows); ++r)
+          rows += fmt::format("{}{}", r == 0 ? "" : ", ", f.rows[r]);
+        add(R"(<p class="muted">{} of {}: <span class="mono">{}{}</span></p>)", f.rows.size() == 1 ? "Row" : "Rows",
+            f.data.empty() ? "the data" : text(f.data), rows, f.rows.size() > kRows ? " \u2026" : "");
       }
       out_ += "</li>";
     }
     out_ += "</ul>";
-    if (part.findings.size() > limits_.findings) kept(limits_.findings, part.findings.size(), "findings", "evidence.json");
+    if (part.findings.size() > limits_.findings)
+      kept(limits_.findings, part.findings.size(), "findings", "evidence.json");
   }
 
   void figures(const CheckPart& part) {
@@ -608,18 +700,25 @@ class Page {
   void figure_row(const check::Evidence& e) {
     const auto [first, last] = by_evidence_.equal_range(e.id);
     add(R"(<tr id="evidence-{}"><td><b>{}</b>)", anchor(e.id), text(e.metric));
-    IntervalPicture drawn{e.estimate.value, e.estimate.low(e.level), e.estimate.high(e.level), {}, {}, e.unit == "share" && e.estimate.value >= 0};
+    IntervalPicture drawn{e.estimate.value,
+                          e.estimate.low(e.level),
+                          e.estimate.high(e.level),
+                          {},
+                          {},
+                          e.unit == "share" && e.estimate.value >= 0};
     for (auto claim = first; claim != last; ++claim) {
       const ClaimVerdict& c = *claim->second;
       const Look look = look_of(claims::standing_of(c));
-      add(R"(<span class="sub {}">{} <a href="#claim-{}">{}</a></span>)", look.css, look.word, anchor(c.id), text(c.condition));
+      add(R"(<span class="sub {}">{} <a href="#claim-{}">{}</a></span>)", look.css, look.word, anchor(c.id),
+          text(c.condition));
       if (!drawn.at_least && !drawn.at_most) {
         drawn.at_least = c.at_least;
         drawn.at_most = c.at_most;
       }
     }
     const stats::Estimate& s = e.estimate;
-    add(R"(</td><td>{}{}</td><td class="number" data-v="{}"><b>{}</b>)", text(e.subject), where_words(e.where), s.value, number(s.value));
+    add(R"(</td><td>{}{}</td><td class="number" data-v="{}"><b>{}</b>)", text(e.subject), where_words(e.where), s.value,
+        number(s.value));
     if (s.exactness == stats::Exactness::kExact) {
       out_ += R"(<span class="sub">exact</span></td>)";
     } else {
@@ -627,11 +726,16 @@ class Page {
     }
     if (s.exactness == stats::Exactness::kExact) drawn.low = drawn.high = std::nullopt;
     add(R"(<td>{}<span class="sub">{}{}</span></td>)", interval_svg(drawn),
-        s.exactness == stats::Exactness::kSampled ? fmt::format("level {}", number(e.level)) : std::string(stats::exactness_name(s.exactness)), e.unit.empty() || e.unit == "1" ? "" : ", " + text(e.unit));
-    add(R"(<td class="number" data-v="{}">{}<span class="sub">{}</span></td>)", s.n, number(s.n), text(s.unit_of_sampling));
+        s.exactness == stats::Exactness::kSampled ? fmt::format("level {}", number(e.level))
+                                                  : std::string(stats::exactness_name(s.exactness)),
+        e.unit.empty() || e.unit == "1" ? "" : ", " + text(e.unit));
+    add(R"(<td class="number" data-v="{}">{}<span class="sub">{}</span></td>)", s.n, number(s.n),
+        text(s.unit_of_sampling));
     add("<td>{}", text(s.method));
-    if (s.n_effective > 0 && s.n_effective != s.n) add(R"(<span class="sub">effective n {}</span>)", number(s.n_effective));
-    for (const std::string& warning : s.warnings) add(R"(<span class="sub unsure">Careful: {}</span>)", sentence(warning));
+    if (s.n_effective > 0 && s.n_effective != s.n)
+      add(R"(<span class="sub">effective n {}</span>)", number(s.n_effective));
+    for (const std::string& warning : s.warnings)
+      add(R"(<span class="sub unsure">Careful: {}</span>)", sentence(warning));
     if (!s.assumptions.empty()) {
       std::string words;
       for (const std::string& one : s.assumptions) words += (words.empty() ? "" : "; ") + text(one);
@@ -643,11 +747,12 @@ class Page {
   void picture(const check::Artifact& a) {
     const EmbeddedJson json = embed_json(a, limits_.artifact_bytes);
     const bool image = a.media_type == "image/png" && !a.bytes.empty();
-    const bool wide = a.kind == "gallery" || a.kind == "treemap" || a.kind == "table" || (a.kind == "grid" && json.rows > 60) || (a.kind == "confusion" && json.rows > 144);
+    const bool wide = a.kind == "gallery" || a.kind == "treemap" || a.kind == "table" ||
+                      (a.kind == "grid" && json.rows > 60) || (a.kind == "confusion" && json.rows > 144);
     const bool drawn = a.kind != "table";
     const std::string id = anchor(a.id);
-    add(R"(<figure id="artifact-{0}" data-artifact="{0}" data-kind="{1}"{2} aria-labelledby="caption-{0}"><p class="title" id="caption-{0}">{3}</p>)", id, text(a.kind),
-        wide ? R"( class="wide")" : "", text(a.title));
+    add(R"(<figure id="artifact-{0}" data-artifact="{0}" data-kind="{1}"{2} aria-labelledby="caption-{0}"><p class="title" id="caption-{0}">{3}</p>)",
+        id, text(a.kind), wide ? R"( class="wide")" : "", text(a.title));
     if (!a.caption.empty()) add("<figcaption>{}</figcaption>", text(a.caption));
     if (drawn) out_ += R"(<div class="picture"></div>)";
     if (image) {
@@ -655,7 +760,8 @@ class Page {
       if (data.size() <= std::max<std::size_t>(limits_.artifact_bytes, 1)) {
         add(R"(<img class="sheet" alt="{}" src="data:image/png;base64,{}"/>)", text(a.title), data);
       } else {
-        add(R"(<p class="kept">The image is too large for this page; it is in <a class="mono" href="{0}">{0}</a>.</p>)", text(artifact_path(a)));
+        add(R"(<p class="kept">The image is too large for this page; it is in <a class="mono" href="{0}">{0}</a>.</p>)",
+            text(artifact_path(a)));
       }
     }
     facts(a);
@@ -666,7 +772,8 @@ class Page {
     }
     if (json.kept.size() < json.rows) {
       add(R"(<p class="kept">{0} of {1} rows are in this page ({2}); the whole table is in <a class="mono" href="{3}">{3}</a>.</p>)",
-          number(static_cast<double>(json.kept.size())), number(static_cast<double>(json.rows)), json.thinned ? "thinned evenly" : "the first ones", text(artifact_path(a)));
+          number(static_cast<double>(json.kept.size())), number(static_cast<double>(json.rows)),
+          json.thinned ? "thinned evenly" : "the first ones", text(artifact_path(a)));
     }
     out_ += R"(<script type="application/json">)";
     out_ += json.text;
@@ -676,8 +783,9 @@ class Page {
   /// Facts that no picture uses: the scalars that a reader may want.
   void facts(const check::Artifact& a) {
     static const std::set<std::string, std::less<>> kUsed = {
-        "x_label",      "y_label",    "x_scale",    "y_scale",     "reference",   "reference_label", "marker",       "marker_label", "level",  "step",  "row_label",
-        "column_label", "worse",      "domain_low", "domain_high", "midpoint",    "value_label",     "size_label",   "tile_width",   "tile_height", "columns"};
+        "x_label",      "y_label",  "x_scale",     "y_scale",    "reference",    "reference_label", "marker",
+        "marker_label", "level",    "step",        "row_label",  "column_label", "worse",           "domain_low",
+        "domain_high",  "midpoint", "value_label", "size_label", "tile_width",   "tile_height",     "columns"};
     std::string words;
     std::size_t written = 0;
     for (const auto& [name, value] : a.facts) {
@@ -688,10 +796,13 @@ class Page {
   }
 
   void plain_table(const check::Artifact& a, const EmbeddedJson& json) {
-    add(R"(<div class="table-scroll" tabindex="0" role="region" aria-label="Table: {0}"><table class="artifact" aria-label="{0}"><thead><tr>)", text(a.title));
+    add(R"(<div class="table-scroll" tabindex="0" role="region" aria-label="Table: {0}"><table class="artifact" aria-label="{0}"><thead><tr>)",
+        text(a.title));
     for (const check::ArtifactColumn& column : a.columns) {
       const bool numbers = std::holds_alternative<std::vector<double>>(column.values);
-      add(R"(<th scope="col"{}>{}{}</th>)", numbers ? R"( class="number")" : "", text(column.name), column.unit.empty() || column.unit == "1" || column.unit == column.name ? "" : " (" + text(column.unit) + ")");
+      add(R"(<th scope="col"{}>{}{}</th>)", numbers ? R"( class="number")" : "", text(column.name),
+          column.unit.empty() || column.unit == "1" || column.unit == column.name ? ""
+                                                                                  : " (" + text(column.unit) + ")");
     }
     out_ += "</tr></thead><tbody>";
     const std::size_t rows = std::min(json.kept.size(), limits_.plain_rows);
@@ -705,19 +816,24 @@ class Page {
     }
     out_ += "</tbody></table></div>";
     if (rows < json.rows) {
-      add(R"(<noscript><p class="kept">The first {} rows; the script of this page shows the others.</p></noscript>)", rows);
+      add(R"(<noscript><p class="kept">The first {} rows; the script of this page shows the others.</p></noscript>)",
+          rows);
     }
   }
 
   void ledger() {
-    out_ += R"(<section id="ledger" aria-labelledby="ledger-title"><h2 id="ledger-title">Ledger</h2><p class="muted">Every check that was considered, and what became of it.</p>)";
-    out_ += R"(<div class="table-scroll" tabindex="0" role="region" aria-labelledby="ledger-title"><table data-sort="yes"><thead><tr><th scope="col">Status</th><th scope="col">Check</th>)"
-            R"(<th scope="col">Subject</th><th scope="col">Why, and on which rows</th><th scope="col" class="number">Seconds</th></tr></thead><tbody>)";
+    out_ +=
+        R"(<section id="ledger" aria-labelledby="ledger-title"><h2 id="ledger-title">Ledger</h2><p class="muted">Every check that was considered, and what became of it.</p>)";
+    out_ +=
+        R"(<div class="table-scroll" tabindex="0" role="region" aria-labelledby="ledger-title"><table data-sort="yes"><thead><tr><th scope="col">Status</th><th scope="col">Check</th>)"
+        R"(<th scope="col">Subject</th><th scope="col">Why, and on which rows</th><th scope="col" class="number">Seconds</th></tr></thead><tbody>)";
     std::size_t written = 0;
     for (const check::LedgerEntry& entry : run_.ledger) {
       if (written++ == limits_.ledger) break;
-      add(R"(<tr><td data-v="{}">{}</td><td>{}</td><td>{}</td><td>{}{}</td>)", static_cast<int>(entry.status), badge(look_of(entry.status)), check_link(entry.check), text(entry.subject),
-          entry.reason.empty() ? "" : sentence(entry.reason), entry.rows.empty() ? "" : fmt::format(R"(<span class="sub">{}</span>)", sentence(entry.rows)));
+      add(R"(<tr><td data-v="{}">{}</td><td>{}</td><td>{}</td><td>{}{}</td>)", static_cast<int>(entry.status),
+          badge(look_of(entry.status)), check_link(entry.check), text(entry.subject),
+          entry.reason.empty() ? "" : sentence(entry.reason),
+          entry.rows.empty() ? "" : fmt::format(R"(<span class="sub">{}</span>)", sentence(entry.rows)));
       if (entry.cached) {
         out_ += R"(<td class="number" data-v="0">cached</td></tr>)";
       } else if (entry.status == check::LedgerStatus::kNotApplicable || entry.status == check::LedgerStatus::kSkipped) {
@@ -732,7 +848,8 @@ class Page {
   }
 
   void provenance() {
-    out_ += R"(<section id="provenance" aria-labelledby="provenance-title"><h2 id="provenance-title">Provenance</h2><div class="card"><dl class="provenance">)";
+    out_ +=
+        R"(<section id="provenance" aria-labelledby="provenance-title"><h2 id="provenance-title">Provenance</h2><div class="card"><dl class="provenance">)";
     const auto row = [&](std::string_view name, const std::string& value, bool mono = false) {
       if (value.empty()) return;
       add("<dt>{}</dt><dd{}>{}</dd>", name, mono ? R"( class="mono")" : "", text(value));

@@ -17,7 +17,8 @@ inline constexpr std::size_t kArtifactBytes = 256 * 1024;
 /// next; then every check with question, figures, pictures and findings; then ledger and provenance.
 ///
 /// Returns   UTF-8, well-formed also as XML but for the script and style elements, at most kHtmlBytes.
-/// Assumes   nothing about any string in the report: names may hold markup, broken UTF-8 or bidirectional overrides. The
+/// Assumes   nothing about any string in the report: names may hold markup, broken UTF-8 or bidirectional overrides.
+/// The
 ///           page's content policy names its own script and style by hash and allows nothing from the network.
 /// Cost      linear in the record; where the page would pass kHtmlBytes it is written again with halved limits.
 ///           Deterministic.

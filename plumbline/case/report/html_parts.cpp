@@ -35,7 +35,9 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
 /// U+202A..U+202E and U+2066..U+2069, U+200E, U+200F, and the noncharacters that XML forbids.
 bool is_misleading(std::string_view sequence) {
   if (sequence.size() != 3) return false;
-  if (sequence == "\xE2\x80\x8E" || sequence == "\xE2\x80\x8F" || sequence == "\xEF\xBF\xBE" || sequence == "\xEF\xBF\xBF") return true;
+  if (sequence == "\xE2\x80\x8E" || sequence == "\xE2\x80\x8F" || sequence == "\xEF\xBF\xBE" ||
+      sequence == "\xEF\xBF\xBF")
+    return true;
   const auto last = static_cast<unsigned char>(sequence[2]);
   if (sequence.substr(0, 2) == "\xE2\x80") return last >= 0xAA && last <= 0xAE;
   if (sequence.substr(0, 2) == "\xE2\x81") return last >= 0xA6 && last <= 0xA9;
@@ -67,7 +69,8 @@ std::size_t column_length(const check::ArtifactColumn& column) {
 }
 
 /// Rows that stay when only `wanted` may: evenly within each series with both ends, or the first ones.
-std::vector<std::size_t> choose_rows(const check::Artifact& artifact, std::size_t rows, std::size_t wanted, bool evenly) {
+std::vector<std::size_t> choose_rows(const check::Artifact& artifact, std::size_t rows, std::size_t wanted,
+                                     bool evenly) {
   std::vector<std::size_t> kept;
   if (!evenly || wanted >= rows) {
     kept.resize(std::min(rows, wanted));
@@ -79,7 +82,8 @@ std::vector<std::size_t> choose_rows(const check::Artifact& artifact, std::size_
   for (const check::ArtifactColumn& column : artifact.columns) {
     if (column.name == "series") names = std::get_if<std::vector<std::string>>(&column.values);
   }
-  for (std::size_t i = 0; i < rows; ++i) series[names != nullptr && i < names->size() ? (*names)[i] : std::string()].push_back(i);
+  for (std::size_t i = 0; i < rows; ++i)
+    series[names != nullptr && i < names->size() ? (*names)[i] : std::string()].push_back(i);
   for (const auto& [name, members] : series) {
     const std::size_t share = std::min(members.size(), std::max<std::size_t>(2, wanted * members.size() / rows));
     for (std::size_t i = 0; i < share; ++i) {
@@ -108,7 +112,9 @@ std::string script_safe(const nlohmann::json& json) {
 
 std::string encode(const check::Artifact& artifact, const std::vector<std::size_t>& kept) {
   constexpr std::size_t kText = 1000;
-  nlohmann::json json = {{"id", clean(artifact.id, kText)}, {"kind", clean(artifact.kind, kText)}, {"title", clean(artifact.title, kText)}};
+  nlohmann::json json = {{"id", clean(artifact.id, kText)},
+                         {"kind", clean(artifact.kind, kText)},
+                         {"title", clean(artifact.title, kText)}};
   json["facts"] = nlohmann::json::object();
   std::size_t facts = 0;
   for (const auto& [name, value] : artifact.facts) {
@@ -129,9 +135,11 @@ std::string encode(const check::Artifact& artifact, const std::vector<std::size_
       }
     } else {
       const auto& texts = std::get<std::vector<std::string>>(column.values);
-      for (const std::size_t row : kept) values.push_back(row < texts.size() ? clean(texts[row], kText) : std::string());
+      for (const std::size_t row : kept)
+        values.push_back(row < texts.size() ? clean(texts[row], kText) : std::string());
     }
-    json["columns"].push_back({{"name", clean(column.name, kText)}, {"unit", clean(column.unit, kText)}, {"values", std::move(values)}});
+    json["columns"].push_back(
+        {{"name", clean(column.name, kText)}, {"unit", clean(column.unit, kText)}, {"values", std::move(values)}});
   }
   return script_safe(json);
 }
@@ -158,7 +166,8 @@ std::string escape(std::string_view text, std::size_t most) {
 std::string anchor(std::string_view text) {
   std::string out(text.substr(0, 200));
   for (char& c : out) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
     if (!plain) c = '-';
   }
   return out;
@@ -189,7 +198,8 @@ std::string number(double value) {
 
 std::string figure_words(double value, std::optional<double> low, std::optional<double> high) {
   if (!low && !high) return number(value);
-  return fmt::format("{} [{}, {}]", number(value), low ? number(*low) : "\u2212\u221E", high ? number(*high) : "\u221E");
+  return fmt::format("{} [{}, {}]", number(value), low ? number(*low) : "\u2212\u221E",
+                     high ? number(*high) : "\u221E");
 }
 
 std::string_view icon_definitions() {
@@ -207,7 +217,8 @@ std::string_view icon_definitions() {
 }
 
 std::string icon(std::string_view name, std::string_view css_class) {
-  return fmt::format(R"(<svg class="mark {}" aria-hidden="true" focusable="false"><use href="#i-{}"/></svg>)", css_class, name);
+  return fmt::format(R"(<svg class="mark {}" aria-hidden="true" focusable="false"><use href="#i-{}"/></svg>)",
+                     css_class, name);
 }
 
 std::string interval_svg(const IntervalPicture& p) {
@@ -233,13 +244,15 @@ std::string interval_svg(const IntervalPicture& p) {
 
   // The ends of the range are furniture: three digits do.
   const auto ends = [&](double value) { return number(std::stod(fmt::format("{:.3g}", value))); };
-  std::string svg = fmt::format(R"(<svg class="interval" width="{0}" height="30" viewBox="0 0 {0} 30" role="img" aria-label="{1}{2}{3}">)", kWidth,
-                                figure_words(p.value, p.low, p.high), p.at_least ? ", claimed at least " + number(*p.at_least) : "",
-                                p.at_most ? ", claimed at most " + number(*p.at_most) : "");
+  std::string svg = fmt::format(
+      R"(<svg class="interval" width="{0}" height="30" viewBox="0 0 {0} 30" role="img" aria-label="{1}{2}{3}">)",
+      kWidth, figure_words(p.value, p.low, p.high), p.at_least ? ", claimed at least " + number(*p.at_least) : "",
+      p.at_most ? ", claimed at most " + number(*p.at_most) : "");
   if (p.at_least || p.at_most) {
     const double left = p.at_least ? x(*p.at_least) : 0;
     const double right = p.at_most ? x(*p.at_most) : kWidth;
-    svg += fmt::format(R"(<rect class="allowed" x="{:.1f}" y="1" width="{:.1f}" height="16"/>)", left, std::max(0.0, right - left));
+    svg += fmt::format(R"(<rect class="allowed" x="{:.1f}" y="1" width="{:.1f}" height="16"/>)", left,
+                       std::max(0.0, right - left));
   }
   svg += fmt::format(R"(<path class="track" d="M0 {0}H{1}"/>)", kLine, kWidth);
   const double left = p.low ? x(*p.low) : 0;
@@ -255,20 +268,23 @@ std::string interval_svg(const IntervalPicture& p) {
   for (const auto& edge : {p.at_least, p.at_most}) {
     if (edge) svg += fmt::format(R"(<path class="threshold" d="M{0:.1f} 0V18"/>)", x(*edge));
   }
-  svg += fmt::format(R"(<text x="0" y="28">{}</text><text x="{}" y="28" text-anchor="end">{}</text></svg>)", ends(from), kWidth, ends(to));
+  svg += fmt::format(R"(<text x="0" y="28">{}</text><text x="{}" y="28" text-anchor="end">{}</text></svg>)", ends(from),
+                     kWidth, ends(to));
   return svg;
 }
 
 std::string tally_svg(const std::vector<TallyPart>& parts, std::string_view label) {
   std::size_t total = 0;
   for (const TallyPart& part : parts) total += part.count;
-  std::string svg = fmt::format(R"(<svg class="tally-bar" viewBox="0 0 400 12" preserveAspectRatio="none" role="img" aria-label="{}">)", escape(label));
+  std::string svg = fmt::format(
+      R"(<svg class="tally-bar" viewBox="0 0 400 12" preserveAspectRatio="none" role="img" aria-label="{}">)",
+      escape(label));
   double at = 0;
   for (const TallyPart& part : parts) {
     if (part.count == 0) continue;
     const double wide = 400.0 * static_cast<double>(part.count) / static_cast<double>(total);
-    svg += fmt::format(R"(<rect class="{}" x="{:.2f}" width="{:.2f}" height="12"><title>{}</title></rect>)", part.css_class, at,
-                       std::max(1.0, wide - 2), escape(part.words));
+    svg += fmt::format(R"(<rect class="{}" x="{:.2f}" width="{:.2f}" height="12"><title>{}</title></rect>)",
+                       part.css_class, at, std::max(1.0, wide - 2), escape(part.words));
     at += wide;
   }
   if (total == 0) svg += R"(<rect class="fill-none" width="400" height="12" opacity="0.3"/>)";
@@ -300,7 +316,8 @@ EmbeddedJson embed_json(const check::Artifact& artifact, std::size_t most_bytes)
 }
 
 std::string cell_text(const check::ArtifactColumn& column, std::size_t row) {
-  if (const auto* numbers = std::get_if<std::vector<double>>(&column.values)) return row < numbers->size() ? number((*numbers)[row]) : "";
+  if (const auto* numbers = std::get_if<std::vector<double>>(&column.values))
+    return row < numbers->size() ? number((*numbers)[row]) : "";
   const auto& texts = std::get<std::vector<std::string>>(column.values);
   return row < texts.size() ? escape(texts[row], 300) : "";
 }

@@ -12,7 +12,8 @@
 namespace plumbline::report {
 
 /// Text for element content and quoted attributes. Markup characters become entities; bytes that are not UTF-8, control
-/// characters and bidirectional overrides (which make text read as another) become U+FFFD; text over `most` bytes is cut, with an ellipsis.
+/// characters and bidirectional overrides (which make text read as another) become U+FFFD; text over `most` bytes is
+/// cut, with an ellipsis.
 std::string escape(std::string_view text, std::size_t most = 4000);
 
 /// A value for an id or a fragment: letters, digits, '.', '-' and '_' kept, other bytes as '-'.
@@ -50,9 +51,9 @@ std::string tally_svg(const std::vector<TallyPart>& parts, std::string_view labe
 /// An artifact's columns and facts as JSON that may stand inside <script>, at most `most_bytes` long.
 struct EmbeddedJson {
   std::string text;
-  std::size_t rows = 0;        ///< of the artifact
+  std::size_t rows = 0;           ///< of the artifact
   std::vector<std::size_t> kept;  ///< rows that are in `text`
-  bool thinned = false;        ///< kept evenly rather than from the front
+  bool thinned = false;           ///< kept evenly rather than from the front
 };
 EmbeddedJson embed_json(const check::Artifact& artifact, std::size_t most_bytes);
 

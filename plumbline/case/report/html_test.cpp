@@ -32,8 +32,10 @@ std::string without_assets(std::string page) {
 pugi::xml_document parsed(const std::string& page) {
   pugi::xml_document document;
   const std::string xml = without_assets(page);
-  const pugi::xml_parse_result result = document.load_buffer(xml.data(), xml.size(), pugi::parse_default | pugi::parse_doctype);
-  EXPECT_TRUE(result) << result.description() << " near: " << xml.substr(static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, result.offset - 80)), 200);
+  const pugi::xml_parse_result result =
+      document.load_buffer(xml.data(), xml.size(), pugi::parse_default | pugi::parse_doctype);
+  EXPECT_TRUE(result) << result.description() << " near: "
+                      << xml.substr(static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, result.offset - 80)), 200);
   return document;
 }
 
@@ -53,7 +55,8 @@ TEST(Html, IsWellFormedAndHasOneOfEachLandmark) {
 TEST(Html, EveryIdIsUniqueAndEveryFragmentHasATarget) {
   const pugi::xml_document page = parsed(render_html(sample::failing()));
   std::set<std::string> ids;
-  for (const auto& node : page.select_nodes("//@id")) EXPECT_TRUE(ids.insert(node.attribute().value()).second) << node.attribute().value();
+  for (const auto& node : page.select_nodes("//@id"))
+    EXPECT_TRUE(ids.insert(node.attribute().value()).second) << node.attribute().value();
   for (const auto& node : page.select_nodes("//a/@href")) {
     const std::string target = node.attribute().value();
     if (target.front() != '#') continue;
@@ -74,10 +77,23 @@ TEST(Html, TheFirstScreenSaysWhatTheExitStatusSays) {
   EXPECT_THAT(render_html(report), HasSubstr("Nothing was judged"));
 }
 
+TEST(Html, NothingRanAndNothingFailedReadDifferently) {
+  EXPECT_THAT(render_html(sample::clean()), HasSubstr("Nothing failed."));
+  const std::string interrupted = render_html(sample::empty());
+  EXPECT_THAT(interrupted, HasSubstr("The run did not finish"));
+  EXPECT_THAT(interrupted, Not(HasSubstr("Nothing failed")));
+  Report unclaimed = sample::clean();
+  unclaimed.claims.clear();
+  unclaimed.exit = {2, "no claim", false};
+  EXPECT_THAT(render_html(unclaimed), HasSubstr("No claim was made, so nothing could fail or hold"));
+  EXPECT_THAT(render_html(unclaimed), Not(HasSubstr("Nothing failed")));
+}
+
 TEST(Html, LedgerCountsKeepTheFourStatusesApart) {
   const pugi::xml_document page = parsed(render_html(sample::failing()));
   std::string words;
-  for (const auto& node : page.select_nodes("//section[@aria-labelledby='tally-ledger']//li")) words += std::string(node.node().child("b").text().get()) + node.node().last_child().value() + ";";
+  for (const auto& node : page.select_nodes("//section[@aria-labelledby='tally-ledger']//li"))
+    words += std::string(node.node().child("b").text().get()) + node.node().last_child().value() + ";";
   EXPECT_EQ(words, "8 ran;1 error;1 skipped;2 not applicable;");
 }
 
@@ -144,11 +160,13 @@ TEST(Escape, KeepsTextAndDropsWhatMisleads) {
   EXPECT_EQ(escape("Grüße, 数字"), "Grüße, 数字");
   const std::string bad = "\xEF\xBF\xBD";
   EXPECT_EQ(escape("\xFF"), bad);
-  EXPECT_EQ(escape("\xC0\xAF"), bad + bad);          // overlong
-  EXPECT_EQ(escape("\xED\xA0\x80"), bad + bad + bad);  // a surrogate
+  EXPECT_EQ(escape("\xC0\xAF"), bad + bad);                      // overlong
+  EXPECT_EQ(escape("\xED\xA0\x80"), bad + bad + bad);            // a surrogate
   EXPECT_EQ(escape("\xF4\x90\x80\x80"), bad + bad + bad + bad);  // past U+10FFFF
-  EXPECT_EQ(escape("\xE2\x82"), bad + bad);          // cut off
-  EXPECT_EQ(escape("a\xE2\x80\xAE" "b"), "a" + bad + "b");
+  EXPECT_EQ(escape("\xE2\x82"), bad + bad);                      // cut off
+  EXPECT_EQ(escape("a\xE2\x80\xAE"
+                   "b"),
+            "a" + bad + "b");
   EXPECT_EQ(escape(std::string("a\0b", 3)), "a" + bad + "b");
   EXPECT_EQ(escape("abcdef", 3), "abc…");
 }

@@ -51,7 +51,7 @@ export function treemap(host: HTMLElement, artifact: Artifact, width: number): v
       const fits = Math.floor((wide - 10) / 6.3);
       const colour = colours.textClass(value[row]);
       body.append('text').attr('class', `tile-name ${colour}`).attr('x', leaf.x0 + 6).attr('y', leaf.y0 + 15).text(clip(label[row], fits));
-      if (tall > 34) body.append('text').attr('class', `cell-text ${colour}`).attr('x', leaf.x0 + 6).attr('y', leaf.y0 + 30).text(formatNumber(value[row]));
+      if (tall > 34 && formatNumber(value[row]).length * 6.6 < wide - 8) body.append('text').attr('class', `cell-text ${colour}`).attr('x', leaf.x0 + 6).attr('y', leaf.y0 + 30).text(formatNumber(value[row]));
     }
     marks.push({ x: (leaf.x0 + leaf.x1) / 2, y: (leaf.y0 + leaf.y1) / 2, lines });
   }
