@@ -61,16 +61,22 @@ bool agrees() {
 void BM_TemperatureLoss(benchmark::State& state) {
   const Sample sample = simulate(state.range(0), state.range(1));
   for (auto _ : state) benchmark::DoNotOptimize(temperature_loss(sample.logits, sample.labels, 0.8));
-  state.counters["rows/s"] = benchmark::Counter(static_cast<double>(state.range(0)), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["rows/s"] =
+      benchmark::Counter(static_cast<double>(state.range(0)), benchmark::Counter::kIsIterationInvariantRate);
 }
-BENCHMARK(BM_TemperatureLoss)->ArgsProduct({{1000, 100000}, {2, 10}})->Args({1000000, 10})->Args({10000, 1000})->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_TemperatureLoss)
+    ->ArgsProduct({{1000, 100000}, {2, 10}})
+    ->Args({1000000, 10})
+    ->Args({10000, 1000})
+    ->Unit(benchmark::kMillisecond);
 
 void BM_FitTemperature(benchmark::State& state) {
   const Sample sample = simulate(state.range(0), 10);
   int steps = 0;
   for (auto _ : state) steps = fit_temperature(sample.logits, sample.labels)->steps;
   state.counters["steps"] = steps;
-  state.counters["rows/s"] = benchmark::Counter(static_cast<double>(state.range(0)), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["rows/s"] =
+      benchmark::Counter(static_cast<double>(state.range(0)), benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK(BM_FitTemperature)->Arg(1000)->Arg(10000)->Arg(100000)->Unit(benchmark::kMillisecond);
 

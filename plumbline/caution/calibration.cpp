@@ -8,10 +8,10 @@
 #include <numeric>
 #include <string>
 
+#include <fmt/format.h>
 #include <boost/math/distributions/chi_squared.hpp>
 #include <boost/math/distributions/gamma.hpp>
 #include <boost/math/distributions/non_central_chi_squared.hpp>
-#include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
@@ -47,8 +47,10 @@ std::vector<std::size_t> cut(std::span<const double> ascending, std::size_t bins
     const std::size_t target = b * n / bins;
     // The nearer of the two ends of the run of equal values around the target.
     const double value = ascending[target];
-    const auto begin = static_cast<std::size_t>(std::lower_bound(ascending.begin(), ascending.end(), value) - ascending.begin());
-    const auto end = static_cast<std::size_t>(std::upper_bound(ascending.begin(), ascending.end(), value) - ascending.begin());
+    const auto begin =
+        static_cast<std::size_t>(std::lower_bound(ascending.begin(), ascending.end(), value) - ascending.begin());
+    const auto end =
+        static_cast<std::size_t>(std::upper_bound(ascending.begin(), ascending.end(), value) - ascending.begin());
     const std::size_t start = target - begin <= end - target ? begin : end;
     if (start > starts.back() && start < n && start - starts.back() >= 2 && n - start >= 2) starts.push_back(start);
   }
@@ -96,7 +98,8 @@ Binning make_bins(MatrixRefD confidences, MatrixRefD outcomes, std::size_t bins,
       entry.cautious = smoothed * (1.0 - smoothed) / count;
       result.entries.push_back(entry);
       const MeanBand band = consistency_band(own, band_level);
-      table.push_back({own.front(), own.back(), base::ordered_mean(own), right / count, own.size(), band.low, band.high});
+      table.push_back(
+          {own.front(), own.back(), base::ordered_mean(own), right / count, own.size(), band.low, band.high});
     }
     result.tables.push_back(std::move(table));
     result.entry_of_row.push_back(std::move(entry_of_row));
@@ -105,7 +108,8 @@ Binning make_bins(MatrixRefD confidences, MatrixRefD outcomes, std::size_t bins,
 }
 
 // Covariance of z_e = sqrt(share_e) gap_e over units: sum of outer products of the units' contributions.
-MatrixD covariance_over_units(const Binning& binning, MatrixRefD confidences, MatrixRefD outcomes, const stats::UnitIndex& units) {
+MatrixD covariance_over_units(const Binning& binning, MatrixRefD confidences, MatrixRefD outcomes,
+                              const stats::UnitIndex& units) {
   const auto size = static_cast<std::ptrdiff_t>(binning.entries.size());
   std::vector<double> rows(binning.entries.size(), 0.0);
   std::vector<double> touching(binning.entries.size(), 0.0);
@@ -140,7 +144,8 @@ MatrixD covariance_over_units(const Binning& binning, MatrixRefD confidences, Ma
       }
     }
     for (const std::size_t a : touched) {
-      for (const std::size_t b : touched) sum(static_cast<std::ptrdiff_t>(a), static_cast<std::ptrdiff_t>(b)) += own[a] * own[b];
+      for (const std::size_t b : touched)
+        sum(static_cast<std::ptrdiff_t>(a), static_cast<std::ptrdiff_t>(b)) += own[a] * own[b];
     }
     for (const std::size_t e : touched) own[e] = 0;
   }
@@ -218,7 +223,8 @@ class SquaredLaw {
 // third moment. Covariances enter to second order in the correlations (Hermite expansion of |x|).
 class AbsoluteLaw {
  public:
-  AbsoluteLaw(const MatrixD& covariance, std::vector<double> direction) : covariance_(covariance), direction_(std::move(direction)) {}
+  AbsoluteLaw(const MatrixD& covariance, std::vector<double> direction)
+      : covariance_(covariance), direction_(std::move(direction)) {}
 
   struct Moments {
     double mean = 0;
@@ -278,8 +284,8 @@ class AbsoluteLaw {
   std::vector<double> direction_;
 };
 
-// Where a falling function crosses the target, for an argument in [0, 1]; 0 when it starts below. Doubles from `scale` to
-// a bracket, then the Illinois variant of false position.
+// Where a falling function crosses the target, for an argument in [0, 1]; 0 when it starts below. Doubles from `scale`
+// to a bracket, then the Illinois variant of false position.
 double falling_root(const std::function<double(double)>& f, double target, double scale) {
   double low = 0;
   double at_low = f(0) - target;
@@ -364,8 +370,8 @@ MeanBand consistency_band(std::span<const double> probabilities, double level) {
   return band;
 }
 
-base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixRefD outcomes, std::span<const int> units,
-                                                 const CalibrationOptions& options) {
+base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixRefD outcomes,
+                                                 std::span<const int> units, const CalibrationOptions& options) {
   constexpr auto kName = "calibration_error";
   PL_CHECK(base::check_at_least(kName, "confidences.rows()", confidences.rows(), 2));
   PL_CHECK(base::check_at_least(kName, "confidences.cols()", confidences.cols(), 1));
@@ -390,9 +396,10 @@ base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixR
   const std::size_t most = std::max<std::size_t>(1, groups.count() / static_cast<std::size_t>(options.least_per_bin));
   const std::size_t bins = std::min(most, static_cast<std::size_t>(options.bins));
   if (bins * static_cast<std::size_t>(confidences.cols()) > kMostEntries) {
-    return base::make_error(base::Code::kLimit,
-                            fmt::format("{} bins for each of {} events exceed {} in all", bins, confidences.cols(), kMostEntries), kName,
-                            "lower options.bins");
+    return base::make_error(
+        base::Code::kLimit,
+        fmt::format("{} bins for each of {} events exceed {} in all", bins, confidences.cols(), kMostEntries), kName,
+        "lower options.bins");
   }
   Binning binning = make_bins(confidences, outcomes, bins, options.band_level);
   const std::size_t size = binning.entries.size();
@@ -447,7 +454,8 @@ base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixR
   stats::Estimate base;
   base.n = static_cast<double>(confidences.rows());
   base.n_effective = units.empty() ? base.n : stats::kish_size(groups);
-  base.assumptions = {"independent units", fmt::format("gaps averaged within {} bins an event: at most the unbinned error", bins)};
+  base.assumptions = {"independent units",
+                      fmt::format("gaps averaged within {} bins an event: at most the unbinned error", bins)};
   if (groups.count() < 50) {
     base.warnings = {fmt::format("only {} units: the normal law of the gaps is rough", groups.count())};
   }
@@ -472,8 +480,8 @@ base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixR
   }
   const std::vector<double> uniform(size, 1.0 / static_cast<double>(size));
   const std::vector<double> toward = result.plug_in_ece > 0 ? direction_of(absolute, result.plug_in_ece) : uniform;
-  // Noise adds least to the plug-in figure when every bin misses by the same number of deviations: upper bounds take the
-  // larger of what that direction and the observed one give; the observed one serves lower bounds and the value.
+  // Noise adds least to the plug-in figure when every bin misses by the same number of deviations: upper bounds take
+  // the larger of what that direction and the observed one give; the observed one serves lower bounds and the value.
   std::vector<double> level_gaps(size);
   double total_deviation = 0;
   for (std::size_t e = 0; e < size; ++e) {
@@ -488,15 +496,18 @@ base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixR
   const AbsoluteLaw flat_noise_law(absolute_noise, flat);
   const double ece_scale = result.plug_in_ece + total_deviation;
   const auto ece_lower = [&](double c) -> std::optional<double> {
-    return falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - implied_law.moments(t).mean, t); }, c, ece_scale);
+    return falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - implied_law.moments(t).mean, t); },
+                        c, ece_scale);
   };
   const double ece_at_zero = absolute_law.cdf(result.plug_in_ece - noise_law.moments(0).mean, 0.0);
   const auto ece_upper = [&](double c) -> std::optional<double> {
     const double target = (1.0 - c) * ece_at_zero;
     if (target <= 0) return 1.0;
     return std::max(
-        falling_root([&](double t) { return flat_law.cdf(result.plug_in_ece - flat_noise_law.moments(t).mean, t); }, target, ece_scale),
-        falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - noise_law.moments(t).mean, t); }, target, ece_scale));
+        falling_root([&](double t) { return flat_law.cdf(result.plug_in_ece - flat_noise_law.moments(t).mean, t); },
+                     target, ece_scale),
+        falling_root([&](double t) { return absolute_law.cdf(result.plug_in_ece - noise_law.moments(t).mean, t); },
+                     target, ece_scale));
   };
   result.ece = base;
   result.ece.value = falling_root([&](double t) { return -noise_law.moments(t).mean; }, -result.plug_in_ece, ece_scale);
@@ -511,8 +522,8 @@ base::Result<CalibrationError> calibration_error(MatrixRefD confidences, MatrixR
   return result;
 }
 
-base::Result<CalibrationError> top_label_calibration(MatrixRefD probabilities, std::span<const int> labels, std::span<const int> units,
-                                                     const CalibrationOptions& options) {
+base::Result<CalibrationError> top_label_calibration(MatrixRefD probabilities, std::span<const int> labels,
+                                                     std::span<const int> units, const CalibrationOptions& options) {
   constexpr auto kName = "top_label_calibration";
   PL_CHECK(check_probabilities(kName, probabilities));
   PL_CHECK(base::check_size(kName, "labels", std::ssize(labels), probabilities.rows()));
@@ -521,15 +532,16 @@ base::Result<CalibrationError> top_label_calibration(MatrixRefD probabilities, s
   MatrixD outcomes(probabilities.rows(), 1);
   for (std::ptrdiff_t i = 0; i < probabilities.rows(); ++i) {
     std::ptrdiff_t top = 0;
-    for (std::ptrdiff_t c = 1; c < probabilities.cols(); ++c) top = probabilities(i, c) > probabilities(i, top) ? c : top;
+    for (std::ptrdiff_t c = 1; c < probabilities.cols(); ++c)
+      top = probabilities(i, c) > probabilities(i, top) ? c : top;
     confidences(i, 0) = std::min(1.0, probabilities(i, top));
     outcomes(i, 0) = top == labels[static_cast<std::size_t>(i)] ? 1.0 : 0.0;
   }
   return calibration_error(confidences, outcomes, units, options);
 }
 
-base::Result<CalibrationError> class_wise_calibration(MatrixRefD probabilities, std::span<const int> labels, std::span<const int> units,
-                                                      const CalibrationOptions& options) {
+base::Result<CalibrationError> class_wise_calibration(MatrixRefD probabilities, std::span<const int> labels,
+                                                      std::span<const int> units, const CalibrationOptions& options) {
   constexpr auto kName = "class_wise_calibration";
   PL_CHECK(check_probabilities(kName, probabilities));
   PL_CHECK(base::check_size(kName, "labels", std::ssize(labels), probabilities.rows()));

@@ -30,7 +30,8 @@ Events simulate(base::Rng& rng, int n, int events, int copies, const Draw& confi
       const bool fresh = i % copies == 0;
       sample.confidences(i, e) = fresh ? confidence(rng) : sample.confidences(i - 1, e);
       sample.truth(i, e) = truth(sample.confidences(i, e));
-      sample.outcomes(i, e) = fresh ? static_cast<double>(rng.bernoulli(sample.truth(i, e))) : sample.outcomes(i - 1, e);
+      sample.outcomes(i, e) =
+          fresh ? static_cast<double>(rng.bernoulli(sample.truth(i, e))) : sample.outcomes(i - 1, e);
     }
   }
   return sample;
@@ -76,10 +77,13 @@ TEST(CalibrationError, PlainFormulaOnRandomRows) {
     const int end = (b + 1) * 400 / 15;
     const double m = end - begin;
     double gap = 0;
-    for (int i = begin; i < end; ++i) gap += (rows[static_cast<std::size_t>(i)].second - rows[static_cast<std::size_t>(i)].first) / m;
+    for (int i = begin; i < end; ++i)
+      gap += (rows[static_cast<std::size_t>(i)].second - rows[static_cast<std::size_t>(i)].first) / m;
     double variance = 0;
     for (int i = begin; i < end; ++i) {
-      variance += std::pow(rows[static_cast<std::size_t>(i)].second - rows[static_cast<std::size_t>(i)].first - gap, 2) / (m - 1);
+      variance +=
+          std::pow(rows[static_cast<std::size_t>(i)].second - rows[static_cast<std::size_t>(i)].first - gap, 2) /
+          (m - 1);
     }
     ece += m / 400 * std::abs(gap);
     squared += m / 400 * (gap * gap - variance / m);
@@ -151,17 +155,21 @@ TEST(CalibrationError, PerfectAndHopelessForecasts) {
 TEST(CalibrationError, NamesWhatIsWrong) {
   const MatrixD c = MatrixD::Constant(4, 1, 0.5);
   const MatrixD y = MatrixD::Zero(4, 1);
-  EXPECT_EQ(calibration_error(c.topRows(1), y.topRows(1)).error().message, "confidences.rows() is 1, expected at least 2");
+  EXPECT_EQ(calibration_error(c.topRows(1), y.topRows(1)).error().message,
+            "confidences.rows() is 1, expected at least 2");
   EXPECT_EQ(calibration_error(c, y.topRows(3)).error().message, "outcomes.rows() has size 3, expected 4");
-  EXPECT_EQ(calibration_error(2 * c.array() + 0.5, y).error().message, "confidences(0, 0) is 1.5, expected a number in [0, 1]");
+  EXPECT_EQ(calibration_error(2 * c.array() + 0.5, y).error().message,
+            "confidences(0, 0) is 1.5, expected a number in [0, 1]");
   EXPECT_EQ(calibration_error(c, y.array() - 1).error().message, "outcomes(0, 0) is -1, expected a number in [0, 1]");
   EXPECT_EQ(calibration_error(c, y, {}, {.bins = 0}).error().message, "options.bins is 0, expected at least 1");
-  EXPECT_EQ(calibration_error(c, y, std::vector<int>{1, 1, 1, 1}).error().message, "number of units is 1, expected at least 2");
+  EXPECT_EQ(calibration_error(c, y, std::vector<int>{1, 1, 1, 1}).error().message,
+            "number of units is 1, expected at least 2");
   EXPECT_EQ(calibration_error(MatrixD::Constant(2000, 50, 0.5), MatrixD::Zero(2000, 50)).error().message,
             "15 bins for each of 50 events exceed 600 in all");
   EXPECT_EQ(top_label_calibration(MatrixD::Constant(2, 2, 0.5), std::vector<int>{0, 2}).error().message,
             "labels[1] is 2, expected an integer in [0, 2)");
-  EXPECT_EQ(class_wise_calibration(MatrixD::Constant(2, 2, 0.5), std::vector<int>{0}).error().message, "labels has size 1, expected 2");
+  EXPECT_EQ(class_wise_calibration(MatrixD::Constant(2, 2, 0.5), std::vector<int>{0}).error().message,
+            "labels has size 1, expected 2");
   EXPECT_EQ(log_loss_rows(MatrixD::Constant(2, 2, 0.5), std::vector<int>{0, 1}, 0).error().message,
             "floor is 0, expected a number in (0, 1)");
 }
@@ -223,10 +231,10 @@ TEST(ConsistencyBand, MatchesEnumeration) {
   EXPECT_NEAR(consistency_band(many, 0.95).low, consistency_band(more, 0.95).low, 1e-4);
 }
 
-// One-sided bounds at 0.95 must cover, from calibrated models (error exactly 0) to badly wrong ones, with dense and with
-// nearly errorless bins, and over units of five identical rows. 300 runs; floor 269 at false alarm 1e-4 a bound of a cell
-// (bounds that cover exactly 0.95; most are cautious). A bound that covers 0.90 slips through one cell 62 times in 100,
-// one that covers 0.85 once in 85, one that covers 0.80 5 times in a million.
+// One-sided bounds at 0.95 must cover, from calibrated models (error exactly 0) to badly wrong ones, with dense and
+// with nearly errorless bins, and over units of five identical rows. 300 runs; floor 269 at false alarm 1e-4 a bound of
+// a cell (bounds that cover exactly 0.95; most are cautious). A bound that covers 0.90 slips through one cell 62 times
+// in 100, one that covers 0.85 once in 85, one that covers 0.80 5 times in a million.
 struct Cell {
   const char* name;
   int rows;
@@ -240,11 +248,16 @@ TEST(CalibrationStatistical, BoundsCoverDownToZero) {
   const auto less = [](double d) { return Truth([d](double p) { return std::max(0.0, p - d); }); };
   const auto softer = [](double p) { return 1.0 / (1.0 + std::pow((1.0 - p) / p, 0.6)); };
   const std::vector<Cell> cells = {
-      {"calibrated", 600, 1, 1, medium, honest},          {"calibrated and sure", 600, 1, 1, sure, honest},
-      {"slightly over", 600, 1, 1, medium, less(0.02)},   {"over", 600, 1, 1, medium, less(0.1)},
-      {"sure and over", 600, 1, 1, sure, less(0.01)},     {"overconfident in log odds", 600, 1, 1, medium, softer},
-      {"units, calibrated", 1000, 1, 5, medium, honest},  {"units, over", 1000, 1, 5, medium, less(0.1)},
-      {"three events, calibrated", 300, 3, 1, medium, honest}, {"three events, over", 300, 3, 1, medium, less(0.05)},
+      {"calibrated", 600, 1, 1, medium, honest},
+      {"calibrated and sure", 600, 1, 1, sure, honest},
+      {"slightly over", 600, 1, 1, medium, less(0.02)},
+      {"over", 600, 1, 1, medium, less(0.1)},
+      {"sure and over", 600, 1, 1, sure, less(0.01)},
+      {"overconfident in log odds", 600, 1, 1, medium, softer},
+      {"units, calibrated", 1000, 1, 5, medium, honest},
+      {"units, over", 1000, 1, 5, medium, less(0.1)},
+      {"three events, calibrated", 300, 3, 1, medium, honest},
+      {"three events, over", 300, 3, 1, medium, less(0.05)},
   };
   const int floor = testing::binomial_floor(300, 0.95);
   for (const Cell& cell : cells) {
@@ -268,8 +281,8 @@ TEST(CalibrationStatistical, BoundsCoverDownToZero) {
   }
 }
 
-// The debiased squared error is unbiased: its mean over 800 runs lies within four standard errors of the truth, where the
-// plug-in figure is off by more than ten.
+// The debiased squared error is unbiased: its mean over 800 runs lies within four standard errors of the truth, where
+// the plug-in figure is off by more than ten.
 TEST(CalibrationStatistical, SquaredErrorIsUnbiased) {
   constexpr int kRuns = 800;
   std::vector<double> debiased;

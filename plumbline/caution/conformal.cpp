@@ -6,9 +6,9 @@
 #include <numeric>
 #include <string>
 
+#include <fmt/format.h>
 #include <boost/math/distributions/beta.hpp>
 #include <boost/math/special_functions/gamma.hpp>
-#include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/caution/probabilities.hpp"
@@ -60,9 +60,11 @@ base::Result<double> conformal_p_value(std::span<const double> calibration, doub
   return values.front();
 }
 
-base::Result<std::vector<double>> conformal_p_values(std::span<const double> calibration, std::span<const double> scores) {
+base::Result<std::vector<double>> conformal_p_values(std::span<const double> calibration,
+                                                     std::span<const double> scores) {
   constexpr auto kName = "conformal_p_values";
-  if (calibration.empty()) return base::make_error(Code::kShape, "calibration is empty, expected at least 1 score", kName);
+  if (calibration.empty())
+    return base::make_error(Code::kShape, "calibration is empty, expected at least 1 score", kName);
   PL_CHECK(base::check_all_finite(kName, "calibration", calibration));
   PL_CHECK(base::check_all_finite(kName, "scores", scores));
   std::vector<double> sorted(calibration.begin(), calibration.end());
@@ -79,7 +81,8 @@ base::Result<std::vector<double>> conformal_p_values(std::span<const double> cal
 
 base::Result<double> conformal_p_value_randomised(std::span<const double> calibration, double score, double u) {
   constexpr auto kName = "conformal_p_value_randomised";
-  if (calibration.empty()) return base::make_error(Code::kShape, "calibration is empty, expected at least 1 score", kName);
+  if (calibration.empty())
+    return base::make_error(Code::kShape, "calibration is empty, expected at least 1 score", kName);
   PL_CHECK(base::check_all_finite(kName, "calibration", calibration));
   PL_CHECK(base::check_finite(kName, "score", score));
   PL_CHECK(base::check_in(kName, "u", u, 0.0, 1.0));
@@ -118,7 +121,8 @@ double CoverageLaw::count_cdf(std::size_t covered, std::size_t m) const {
   const double b = static_cast<double>(n) + 1.0 - a;
   const auto total = static_cast<double>(m);
   // P(X = x) = C(m, x) B(a + x, b + m - x) / B(a, b), by the ratio of neighbours from x = 0.
-  double log_term = boost::math::lgamma(b + total) - boost::math::lgamma(b) - boost::math::lgamma(a + b + total) + boost::math::lgamma(a + b);
+  double log_term = boost::math::lgamma(b + total) - boost::math::lgamma(b) - boost::math::lgamma(a + b + total) +
+                    boost::math::lgamma(a + b);
   double sum = std::exp(log_term);
   for (std::size_t x = 0; x < covered; ++x) {
     const auto t = static_cast<double>(x);
@@ -165,7 +169,8 @@ std::string_view conformal_method_name(ConformalMethod method) {
 }
 
 base::Result<ConformalMethod> parse_conformal_method(std::string_view word) {
-  for (const auto method : {ConformalMethod::kLac, ConformalMethod::kMondrian, ConformalMethod::kAps, ConformalMethod::kRaps}) {
+  for (const auto method :
+       {ConformalMethod::kLac, ConformalMethod::kMondrian, ConformalMethod::kAps, ConformalMethod::kRaps}) {
     if (word == conformal_method_name(method)) return method;
   }
   return base::make_error(Code::kValue, fmt::format("method is '{}', expected lac, mondrian, aps or raps", word),
@@ -230,8 +235,9 @@ std::size_t PredictionSets::size(std::size_t row) const {
 base::Result<PredictionSets> predict_sets(const ConformalModel& model, MatrixRefD probabilities, const base::Rng& rng) {
   constexpr auto kName = "predict_sets";
   if (model.outcome != ConformalModel::Outcome::kReady) {
-    return base::make_error(Code::kValue,
-                            fmt::format("model has no threshold: {} calibration rows, {} needed", model.n, model.rows_needed), kName);
+    return base::make_error(
+        Code::kValue, fmt::format("model has no threshold: {} calibration rows, {} needed", model.n, model.rows_needed),
+        kName);
   }
   PL_CHECK(check_probabilities(kName, probabilities));
   PL_CHECK(base::check_size(kName, "probabilities.cols()", probabilities.cols(), model.classes));
@@ -244,7 +250,8 @@ base::Result<PredictionSets> predict_sets(const ConformalModel& model, MatrixRef
   std::vector<double> row_scores;
   for (std::size_t i = 0; i < sets.rows; ++i) {
     const double u = randomised(model.options.method) ? draws.uniform() : 0.0;
-    class_scores(probabilities.row(static_cast<std::ptrdiff_t>(i)).data(), model.classes, model.options, u, order, row_scores);
+    class_scores(probabilities.row(static_cast<std::ptrdiff_t>(i)).data(), model.classes, model.options, u, order,
+                 row_scores);
     for (std::size_t c = 0; c < row_scores.size(); ++c) {
       const double threshold = model.thresholds.size() == 1 ? model.thresholds.front() : model.thresholds[c];
       sets.member[i * row_scores.size() + c] = row_scores[c] <= threshold ? 1 : 0;
@@ -253,7 +260,8 @@ base::Result<PredictionSets> predict_sets(const ConformalModel& model, MatrixRef
   return sets;
 }
 
-base::Result<SetQuality> judge_sets(const PredictionSets& sets, std::span<const int> labels, std::span<const int> units) {
+base::Result<SetQuality> judge_sets(const PredictionSets& sets, std::span<const int> labels,
+                                    std::span<const int> units) {
   constexpr auto kName = "judge_sets";
   PL_CHECK(base::check_size(kName, "labels", std::ssize(labels), static_cast<std::ptrdiff_t>(sets.rows)));
   PL_CHECK(base::check_at_least(kName, "labels.size()", std::ssize(labels), 2));
@@ -301,7 +309,8 @@ base::Result<SetQuality> judge_sets(const PredictionSets& sets, std::span<const 
       worst.warnings.push_back(fmt::format("class {} has no row here", c));
       continue;
     }
-    const double coverage = static_cast<double>(std::count(own.begin(), own.end(), 1)) / static_cast<double>(own.size());
+    const double coverage =
+        static_cast<double>(std::count(own.begin(), own.end(), 1)) / static_cast<double>(own.size());
     quality.class_coverage.push_back(coverage);
     if (coverage < worst.value) {
       worst.value = coverage;

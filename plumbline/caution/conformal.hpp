@@ -25,7 +25,8 @@ namespace plumbline::caution {
 /// Source    Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005, sec. 2.2; Bates et al. 2023.
 base::Result<double> conformal_p_value(std::span<const double> calibration, double score);
 /// The same for many scores: one sort, O((n + m) log n).
-base::Result<std::vector<double>> conformal_p_values(std::span<const double> calibration, std::span<const double> scores);
+base::Result<std::vector<double>> conformal_p_values(std::span<const double> calibration,
+                                                     std::span<const double> scores);
 /// Ties broken by u in [0, 1]: p = (#{c_i > score} + u (1 + #{c_i = score})) / (n + 1), exactly uniform when u is.
 /// Errors also kValue: u outside [0, 1].
 base::Result<double> conformal_p_value_randomised(std::span<const double> calibration, double score, double u);
@@ -38,7 +39,8 @@ std::size_t conformal_rows_needed(double level);
 
 /// The exact law of coverage when scores have no ties and rows are independent: given n calibration rows and rank k,
 /// coverage of the source is Beta(k, n + 1 - k), and covered rows among m fresh ones are beta-binomial.
-/// With ties coverage is stochastically larger. Source: Vovk 2012, "Conditional validity of inductive conformal predictors".
+/// With ties coverage is stochastically larger. Source: Vovk 2012, "Conditional validity of inductive conformal
+/// predictors".
 struct CoverageLaw {
   std::size_t n = 0;
   std::size_t rank = 0;
@@ -79,11 +81,11 @@ struct ConformalModel {
   Outcome outcome = Outcome::kReady;
   ConformalOptions options;
   int classes = 0;
-  std::size_t n = 0;                     ///< calibration rows
-  std::size_t rows_needed = 0;           ///< for this level
-  std::vector<double> thresholds;        ///< one, or one per class (Mondrian); infinite = class always included
-  std::vector<std::size_t> class_rows;   ///< Mondrian: calibration rows of each class
-  std::vector<int> always_included;      ///< Mondrian: classes with too few calibration rows
+  std::size_t n = 0;                    ///< calibration rows
+  std::size_t rows_needed = 0;          ///< for this level
+  std::vector<double> thresholds;       ///< one, or one per class (Mondrian); infinite = class always included
+  std::vector<std::size_t> class_rows;  ///< Mondrian: calibration rows of each class
+  std::vector<int> always_included;     ///< Mondrian: classes with too few calibration rows
 };
 
 /// Question  which labels cannot be ruled out at a stated error rate?
@@ -95,8 +97,8 @@ struct ConformalModel {
 /// Outcome   kReady, or kTooFewRows with the number needed. Mondrian with some short classes is kReady: those classes
 ///           are in every set, which keeps their coverage, and are listed.
 /// Cost      O(n k log k). Random only for APS and RAPS (one uniform a row from rng.fork("conformal")).
-base::Result<ConformalModel> fit_conformal(MatrixRefD probabilities, std::span<const int> labels, const ConformalOptions& options,
-                                           const base::Rng& rng);
+base::Result<ConformalModel> fit_conformal(MatrixRefD probabilities, std::span<const int> labels,
+                                           const ConformalOptions& options, const base::Rng& rng);
 
 /// Membership n x k, row-major: 1 = the class is in the row's set. Sets may be empty, which is part of exact coverage.
 struct PredictionSets {
@@ -104,7 +106,9 @@ struct PredictionSets {
   int classes = 0;
   std::vector<std::uint8_t> member;
 
-  bool contains(std::size_t row, int label) const { return member[row * static_cast<std::size_t>(classes) + static_cast<std::size_t>(label)] != 0; }
+  bool contains(std::size_t row, int label) const {
+    return member[row * static_cast<std::size_t>(classes) + static_cast<std::size_t>(label)] != 0;
+  }
   std::size_t size(std::size_t row) const;
 };
 
@@ -119,19 +123,21 @@ struct SetQuality {
   stats::Estimate worst_class;  ///< smallest coverage within a class
   int worst = -1;               ///< that class
   double empty_share = 0;
-  std::vector<std::size_t> class_rows;      ///< k
-  std::vector<double> class_coverage;       ///< k, NaN for a class without rows
-  std::vector<std::size_t> size_counts;     ///< k + 1: rows by set size
-  std::vector<std::size_t> missed;          ///< rows whose set lacks the label
+  std::vector<std::size_t> class_rows;   ///< k
+  std::vector<double> class_coverage;    ///< k, NaN for a class without rows
+  std::vector<std::size_t> size_counts;  ///< k + 1: rows by set size
+  std::vector<std::size_t> missed;       ///< rows whose set lacks the label
 };
 
 /// Question  do the sets cover, how large are they, and does any class pay for the others?
-/// Bounds    coverage: exact (Clopper–Pearson), with units by effective size. Size: Student's t over units, or the empirical
+/// Bounds    coverage: exact (Clopper–Pearson), with units by effective size. Size: Student's t over units, or the
+/// empirical
 ///           Bernstein bound on [0, k] where all sets are of one size. Worst class: the smallest of the classes' exact
 ///           bounds, each at 1 - (1 - c) / k rounded up to a rung, so that choosing the worst is accounted for.
 /// Shapes    labels as many as sets.rows; units n or empty.
 /// Errors    kShape: sizes differ, fewer than 2 rows, fewer than 2 units. kValue: label out of range.
 /// Cost      O(n k). Deterministic.
-base::Result<SetQuality> judge_sets(const PredictionSets& sets, std::span<const int> labels, std::span<const int> units = {});
+base::Result<SetQuality> judge_sets(const PredictionSets& sets, std::span<const int> labels,
+                                    std::span<const int> units = {});
 
 }  // namespace plumbline::caution

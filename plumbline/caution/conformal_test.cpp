@@ -106,7 +106,9 @@ TEST(CoverageLaw, MatchesPlainFormulas) {
   EXPECT_DOUBLE_EQ(law.mean(), 19.0 / 21);
   // Fresh rows fall among 20 calibration scores uniformly over all interleavings: P(covered = x) by counting them,
   // C(x + k - 1, x) C(m - x + n - k, m - x) / C(n + m, m).
-  const auto choose = [](double a, double b) { return std::exp(std::lgamma(a + 1) - std::lgamma(b + 1) - std::lgamma(a - b + 1)); };
+  const auto choose = [](double a, double b) {
+    return std::exp(std::lgamma(a + 1) - std::lgamma(b + 1) - std::lgamma(a - b + 1));
+  };
   const int m = 30;
   double sum = 0;
   for (int x = 0; x <= m; ++x) {
@@ -146,7 +148,8 @@ TEST(FitConformal, TooFewRowsIsAnOutcome) {
   const auto model = *fit_conformal(sample.probabilities, sample.labels, {.level = 0.9}, rng);
   EXPECT_EQ(model.outcome, ConformalModel::Outcome::kTooFewRows);
   EXPECT_EQ(model.rows_needed, 9U);
-  EXPECT_EQ(predict_sets(model, sample.probabilities, rng).error().message, "model has no threshold: 8 calibration rows, 9 needed");
+  EXPECT_EQ(predict_sets(model, sample.probabilities, rng).error().message,
+            "model has no threshold: 8 calibration rows, 9 needed");
 }
 
 TEST(FitConformal, MondrianKeepsShortClassesInEverySet) {
@@ -154,7 +157,8 @@ TEST(FitConformal, MondrianKeepsShortClassesInEverySet) {
   Sample sample = simulate(rng, 60, 3);
   for (int& label : sample.labels) label = label == 2 ? 0 : label;
   sample.labels[5] = 2;
-  const auto model = *fit_conformal(sample.probabilities, sample.labels, {.method = ConformalMethod::kMondrian, .level = 0.9}, rng);
+  const auto model =
+      *fit_conformal(sample.probabilities, sample.labels, {.method = ConformalMethod::kMondrian, .level = 0.9}, rng);
   EXPECT_EQ(model.outcome, ConformalModel::Outcome::kReady);
   EXPECT_EQ(model.always_included, std::vector<int>{2});
   const auto sets = *predict_sets(model, sample.probabilities, rng);
@@ -166,16 +170,20 @@ TEST(FitConformal, NamesWhatIsWrong) {
   const std::vector<int> labels = {0, 1};
   const base::Rng rng(1);
   EXPECT_EQ(fit_conformal(p, std::vector<int>{0}, {}, rng).error().message, "labels has size 1, expected 2");
-  EXPECT_EQ(fit_conformal(p, std::vector<int>{0, 2}, {}, rng).error().message, "labels[1] is 2, expected an integer in [0, 2)");
+  EXPECT_EQ(fit_conformal(p, std::vector<int>{0, 2}, {}, rng).error().message,
+            "labels[1] is 2, expected an integer in [0, 2)");
   EXPECT_EQ(fit_conformal(p, labels, {.level = 1}, rng).error().message, "level is 1, expected a number in (0, 1)");
-  EXPECT_EQ(fit_conformal(p, labels, {.raps_penalty = -1}, rng).error().message, "raps_penalty is -1, expected a number in [0, 1000000]");
-  EXPECT_EQ(fit_conformal(MatrixD(0, 2), {}, {}, rng).error().message, "probabilities.rows() is 0, expected at least 1");
+  EXPECT_EQ(fit_conformal(p, labels, {.raps_penalty = -1}, rng).error().message,
+            "raps_penalty is -1, expected a number in [0, 1000000]");
+  EXPECT_EQ(fit_conformal(MatrixD(0, 2), {}, {}, rng).error().message,
+            "probabilities.rows() is 0, expected at least 1");
   EXPECT_EQ(fit_conformal(MatrixD::Ones(1, 1), std::vector<int>{0}, {}, rng).error().message,
             "probabilities.cols() is 1, expected at least 2");
   p(1, 0) = 0.7;
   EXPECT_EQ(fit_conformal(p, labels, {}, rng).error().message, "probabilities row 1 sums to 1.2, expected 1");
   p(1, 0) = std::nan("");
-  EXPECT_EQ(fit_conformal(p, labels, {}, rng).error().message, "probabilities(1, 0) is nan, expected a number in [0, 1]");
+  EXPECT_EQ(fit_conformal(p, labels, {}, rng).error().message,
+            "probabilities(1, 0) is nan, expected a number in [0, 1]");
   EXPECT_EQ(parse_conformal_method("apps").error().message, "method is 'apps', expected lac, mondrian, aps or raps");
   EXPECT_EQ(*parse_conformal_method("raps"), ConformalMethod::kRaps);
 }
@@ -184,10 +192,12 @@ TEST(FitConformal, SetsGrowWithTheLevelAndDoNotDependOnRowOrder) {
   base::Rng rng(5);
   const Sample fit = simulate(rng, 200, 5);
   const Sample judged = simulate(rng, 100, 5);
-  for (const auto method : {ConformalMethod::kLac, ConformalMethod::kMondrian, ConformalMethod::kAps, ConformalMethod::kRaps}) {
+  for (const auto method :
+       {ConformalMethod::kLac, ConformalMethod::kMondrian, ConformalMethod::kAps, ConformalMethod::kRaps}) {
     std::size_t before = 0;
     for (const double level : {0.5, 0.8, 0.9, 0.95}) {
-      const auto model = *fit_conformal(fit.probabilities, fit.labels, {.method = method, .level = level}, base::Rng(6));
+      const auto model =
+          *fit_conformal(fit.probabilities, fit.labels, {.method = method, .level = level}, base::Rng(6));
       const auto sets = *predict_sets(model, judged.probabilities, base::Rng(7));
       std::size_t total = 0;
       for (std::size_t i = 0; i < sets.rows; ++i) total += sets.size(i);
@@ -205,14 +215,14 @@ TEST(FitConformal, RapsWithoutPenaltyIsAps) {
   base::Rng rng(8);
   const Sample sample = simulate(rng, 100, 4);
   const auto aps = *fit_conformal(sample.probabilities, sample.labels, {.method = ConformalMethod::kAps}, base::Rng(1));
-  const auto raps =
-      *fit_conformal(sample.probabilities, sample.labels, {.method = ConformalMethod::kRaps, .raps_penalty = 0}, base::Rng(1));
+  const auto raps = *fit_conformal(sample.probabilities, sample.labels,
+                                   {.method = ConformalMethod::kRaps, .raps_penalty = 0}, base::Rng(1));
   EXPECT_EQ(aps.thresholds, raps.thresholds);
 }
 
 // Over 4000 draws of 50 calibration and 40 fresh rows the count of covered rows must follow the beta-binomial law: its
-// lower and upper 5 % tails are hit at the law's own rates. False alarm 1e-4 for each comparison; a tail twice as likely
-// as stated, or a coverage one row in 40 too low, slips through less than once in a million.
+// lower and upper 5 % tails are hit at the law's own rates. False alarm 1e-4 for each comparison; a tail twice as
+// likely as stated, or a coverage one row in 40 too low, slips through less than once in a million.
 TEST(ConformalStatistical, CoverageFollowsTheExactLaw) {
   constexpr std::size_t kFresh = 40;
   const CoverageLaw law = *coverage_law(50, 0.9);
@@ -224,14 +234,16 @@ TEST(ConformalStatistical, CoverageFollowsTheExactLaw) {
     testing::count_seeds(4000, [&](base::Rng& rng) {
       const Sample fit = simulate(rng, 50, 4);
       const Sample fresh = simulate(rng, kFresh, 4);
-      const auto model = *fit_conformal(fit.probabilities, fit.labels, {.method = method, .level = 0.9}, rng.fork("fit"));
+      const auto model =
+          *fit_conformal(fit.probabilities, fit.labels, {.method = method, .level = 0.9}, rng.fork("fit"));
       const auto sets = *predict_sets(model, fresh.probabilities, rng.fork("judge"));
       const auto covered = static_cast<std::size_t>(std::lround(covered_share(sets, fresh.labels) * kFresh));
       below += covered <= low ? 1 : 0;
       at_most_high += covered <= high ? 1 : 0;
       return true;
     });
-    EXPECT_TRUE(testing::binomial_band(4000, law.count_cdf(low, kFresh)).contains(below)) << conformal_method_name(method) << ' ' << below;
+    EXPECT_TRUE(testing::binomial_band(4000, law.count_cdf(low, kFresh)).contains(below))
+        << conformal_method_name(method) << ' ' << below;
     EXPECT_TRUE(testing::binomial_band(4000, law.count_cdf(high, kFresh)).contains(at_most_high))
         << conformal_method_name(method) << ' ' << at_most_high;
   }
@@ -258,7 +270,8 @@ TEST(ConformalStatistical, MondrianCoversEveryClass) {
     const Sample fit = draw(500);
     const Sample fresh = draw(500);
     for (const auto method : {ConformalMethod::kLac, ConformalMethod::kMondrian}) {
-      const auto model = *fit_conformal(fit.probabilities, fit.labels, {.method = method, .level = 0.9}, rng.fork("fit"));
+      const auto model =
+          *fit_conformal(fit.probabilities, fit.labels, {.method = method, .level = 0.9}, rng.fork("fit"));
       const auto sets = *predict_sets(model, fresh.probabilities, rng.fork("judge"));
       double covered = 0;
       for (std::size_t i = 0; i < 500; i += 5) covered += sets.contains(i, 1) ? 0.01 : 0;
@@ -294,7 +307,8 @@ TEST(JudgeSets, HandCase) {
   EXPECT_NEAR(*quality.worst_class.bounds.lower[2], 1 - std::sqrt(0.99), 1e-9);
   EXPECT_FALSE(quality.worst_class.bounds.lower.back());  // no rung above the top
   EXPECT_EQ(judge_sets(sets, std::vector<int>{0}).error().message, "labels has size 1, expected 6");
-  EXPECT_EQ(judge_sets(sets, std::vector<int>{0, 0, 0, 0, 0, 3}).error().message, "labels[5] is 3, expected an integer in [0, 3)");
+  EXPECT_EQ(judge_sets(sets, std::vector<int>{0, 0, 0, 0, 0, 3}).error().message,
+            "labels[5] is 3, expected an integer in [0, 3)");
 }
 
 TEST(JudgeSets, SizeOfEqualSetsIsStillBounded) {
@@ -307,7 +321,8 @@ TEST(JudgeSets, SizeOfEqualSetsIsStillBounded) {
 }
 
 // Ten classes covered at 0.9 each: the lower bound for the worst must hold although the worst is chosen after seeing.
-// 500 runs, floor 0.95 at false alarm 1e-4; the upper bound of the worst class taken alone fails in more than one run of five.
+// 500 runs, floor 0.95 at false alarm 1e-4; the upper bound of the worst class taken alone fails in more than one run
+// of five.
 TEST(JudgeSetsStatistical, WorstClassBoundHolds) {
   int alone = 0;
   const int hits = testing::count_seeds(500, [&](base::Rng& rng) {

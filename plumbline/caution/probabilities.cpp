@@ -17,7 +17,8 @@ base::Status check_probabilities(std::string_view function, MatrixRefD probabili
     for (std::ptrdiff_t j = 0; j < probabilities.cols(); ++j) {
       const double p = probabilities(i, j);
       if (!(p >= 0 && p <= 1 + kRowSumTolerance)) {
-        return base::make_error(base::Code::kValue, fmt::format("probabilities({}, {}) is {}, expected a number in [0, 1]", i, j, p),
+        return base::make_error(base::Code::kValue,
+                                fmt::format("probabilities({}, {}) is {}, expected a number in [0, 1]", i, j, p),
                                 std::string(function));
       }
       sum += p;

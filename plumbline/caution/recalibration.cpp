@@ -217,7 +217,8 @@ base::Result<MatrixD> log_probabilities(MatrixRefD probabilities, double floor) 
   return logs;
 }
 
-base::Result<Recalibrator> fit_recalibrator(RecalibratorKind kind, MatrixRefD logits, std::span<const int> labels, int histogram_bins) {
+base::Result<Recalibrator> fit_recalibrator(RecalibratorKind kind, MatrixRefD logits, std::span<const int> labels,
+                                            int histogram_bins) {
   Recalibrator map;
   map.kind = kind;
   map.classes = static_cast<int>(logits.cols());
@@ -226,7 +227,8 @@ base::Result<Recalibrator> fit_recalibrator(RecalibratorKind kind, MatrixRefD lo
   PL_TRY(const auto temperature, fit_temperature(logits, labels));
   if (kind == RecalibratorKind::kTemperature) {
     map.temperature = temperature.temperature;
-    if (temperature.outcome == TemperatureFit::Outcome::kNoInformation) map.outcome = Recalibrator::Outcome::kNoInformation;
+    if (temperature.outcome == TemperatureFit::Outcome::kNoInformation)
+      map.outcome = Recalibrator::Outcome::kNoInformation;
     if (temperature.outcome == TemperatureFit::Outcome::kSeparable) map.outcome = Recalibrator::Outcome::kSeparable;
     return map;
   }
@@ -262,7 +264,8 @@ base::Result<MatrixD> Recalibrator::apply(MatrixRefD logits) const {
   constexpr auto kName = "Recalibrator::apply";
   PL_CHECK(base::check_size(kName, "logits.cols()", logits.cols(), classes));
   if (outcome == Outcome::kSeparable) {
-    return base::make_error(base::Code::kValue, "every calibration label is already the largest logit: no finite temperature", kName);
+    return base::make_error(base::Code::kValue,
+                            "every calibration label is already the largest logit: no finite temperature", kName);
   }
   if (outcome == Outcome::kNoInformation) {
     return MatrixD(MatrixD::Constant(logits.rows(), logits.cols(), 1.0 / static_cast<double>(classes)));
@@ -292,8 +295,9 @@ base::Result<MatrixD> Recalibrator::apply(MatrixRefD logits) const {
   return p;
 }
 
-base::Result<RecalibrationGain> judge_recalibrator(const Recalibrator& map, MatrixRefD logits, std::span<const int> labels,
-                                                   std::span<const int> units, const CalibrationOptions& options) {
+base::Result<RecalibrationGain> judge_recalibrator(const Recalibrator& map, MatrixRefD logits,
+                                                   std::span<const int> labels, std::span<const int> units,
+                                                   const CalibrationOptions& options) {
   PL_TRY(const MatrixD mapped, map.apply(logits));
   PL_TRY(const MatrixD given, apply_temperature(logits, 1.0));
   PL_TRY(const auto before, log_loss_rows(given, labels));

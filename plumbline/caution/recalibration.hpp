@@ -56,8 +56,8 @@ base::Result<HistogramFit> fit_histogram(std::span<const double> x, std::span<co
 enum class RecalibratorKind { kTemperature, kPlatt, kIsotonic, kHistogram };
 std::string_view recalibrator_name(RecalibratorKind kind);  ///< "temperature", "platt", "isotonic", "histogram"
 
-/// A fitted map for k classes. Two classes: one map for class 1. More: one map a class on its own probability (Platt: log
-/// odds), then rows are normalised. Isotonic and histogram values are kept inside [1 / (n + 2), 1 - 1 / (n + 2)].
+/// A fitted map for k classes. Two classes: one map for class 1. More: one map a class on its own probability (Platt:
+/// log odds), then rows are normalised. Isotonic and histogram values are kept inside [1 / (n + 2), 1 - 1 / (n + 2)].
 struct Recalibrator {
   enum class Outcome {
     kReady,
@@ -82,18 +82,20 @@ struct Recalibrator {
 /// Shapes    logits n x k (log-probabilities serve as well), labels n.
 /// Assumes   rows not used to train the model, nor to judge the map.
 /// Errors    as fit_temperature; kValue: bins < 1 (histogram).
-base::Result<Recalibrator> fit_recalibrator(RecalibratorKind kind, MatrixRefD logits, std::span<const int> labels, int histogram_bins = 15);
+base::Result<Recalibrator> fit_recalibrator(RecalibratorKind kind, MatrixRefD logits, std::span<const int> labels,
+                                            int histogram_bins = 15);
 
 /// ln max(p, floor): logits of stored probabilities. Errors: check_probabilities.
 base::Result<MatrixD> log_probabilities(MatrixRefD probabilities, double floor = 1e-12);
 
 /// What a map does on rows that it has not seen.
 struct RecalibrationGain {
-  stats::Estimate gain;      ///< mean drop of log loss, nats, paired by row; positive = better
-  CalibrationError after;    ///< top-label error of the mapped probabilities
+  stats::Estimate gain;    ///< mean drop of log loss, nats, paired by row; positive = better
+  CalibrationError after;  ///< top-label error of the mapped probabilities
 };
 /// Errors as Recalibrator::apply, calibration_error and stats::mean.
-base::Result<RecalibrationGain> judge_recalibrator(const Recalibrator& map, MatrixRefD logits, std::span<const int> labels,
-                                                   std::span<const int> units = {}, const CalibrationOptions& options = {});
+base::Result<RecalibrationGain> judge_recalibrator(const Recalibrator& map, MatrixRefD logits,
+                                                   std::span<const int> labels, std::span<const int> units = {},
+                                                   const CalibrationOptions& options = {});
 
 }  // namespace plumbline::caution

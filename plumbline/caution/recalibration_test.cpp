@@ -73,7 +73,8 @@ TEST(Platt, FiniteWhenSeparableOrOneSided) {
   EXPECT_NEAR(one_sided.apply(0), 5.0 / 6, 1e-9);
   const auto constant = *fit_platt(std::vector<double>{3, 3, 3, 3}, std::vector<int>{1, 0, 1, 0});
   EXPECT_NEAR(constant.apply(3), 0.5, 1e-9);
-  EXPECT_EQ(fit_platt(scores, std::vector<int>{0, 0, 1, 2}).error().message, "outcomes[3] is 2, expected an integer in [0, 2)");
+  EXPECT_EQ(fit_platt(scores, std::vector<int>{0, 0, 1, 2}).error().message,
+            "outcomes[3] is 2, expected an integer in [0, 2)");
   EXPECT_EQ(fit_platt({}, {}).error().message, "scores.size() is 0, expected at least 1");
 }
 
@@ -112,8 +113,10 @@ TEST(Isotonic, PoolsTiesInterpolatesAndNamesWhatIsWrong) {
   EXPECT_DOUBLE_EQ(fit.apply(-9), 0.5);
   EXPECT_DOUBLE_EQ(fit.apply(9), 0.9);
   EXPECT_EQ(fit_isotonic({}, {}).error().message, "x.size() is 0, expected at least 1");
-  EXPECT_EQ(fit_isotonic(std::vector<double>{1}, std::vector<double>{1, 2}).error().message, "y has size 2, expected 1");
-  EXPECT_EQ(fit_isotonic(std::vector<double>{NAN}, std::vector<double>{1}).error().message, "x[0] is nan, expected a finite number");
+  EXPECT_EQ(fit_isotonic(std::vector<double>{1}, std::vector<double>{1, 2}).error().message,
+            "y has size 2, expected 1");
+  EXPECT_EQ(fit_isotonic(std::vector<double>{NAN}, std::vector<double>{1}).error().message,
+            "x[0] is nan, expected a finite number");
 }
 
 TEST(Histogram, HandCase) {
@@ -124,14 +127,16 @@ TEST(Histogram, HandCase) {
   EXPECT_DOUBLE_EQ(fit.apply(0.26), 1.0);
   const auto tied = *fit_histogram(std::vector<double>{1, 1, 1, 1}, std::vector<double>{1, 0, 1, 1}, 3);
   EXPECT_EQ(tied.values, std::vector<double>{0.75});
-  EXPECT_EQ(fit_histogram(std::vector<double>{1}, std::vector<double>{1}, 0).error().message, "bins is 0, expected at least 1");
+  EXPECT_EQ(fit_histogram(std::vector<double>{1}, std::vector<double>{1}, 0).error().message,
+            "bins is 0, expected at least 1");
 }
 
 TEST(Recalibrator, RowsAreDistributionsForEveryKind) {
   base::Rng rng(3);
   for (const int classes : {2, 4}) {
     const Sample sample = simulate(rng, 300, classes, 3);
-    for (const auto kind : {RecalibratorKind::kTemperature, RecalibratorKind::kPlatt, RecalibratorKind::kIsotonic, RecalibratorKind::kHistogram}) {
+    for (const auto kind : {RecalibratorKind::kTemperature, RecalibratorKind::kPlatt, RecalibratorKind::kIsotonic,
+                            RecalibratorKind::kHistogram}) {
       const auto map = *fit_recalibrator(kind, sample.logits, sample.labels);
       const MatrixD p = *map.apply(sample.logits);
       for (std::ptrdiff_t i = 0; i < p.rows(); ++i) {
@@ -161,22 +166,27 @@ TEST(Recalibrator, OutcomesAndErrors) {
   EXPECT_EQ((*useless.apply(logits))(0, 0), 0.5);
   const auto separable = *fit_recalibrator(RecalibratorKind::kTemperature, logits, std::vector<int>{0, 0});
   EXPECT_EQ(separable.outcome, Recalibrator::Outcome::kSeparable);
-  EXPECT_EQ(separable.apply(logits).error().message, "every calibration label is already the largest logit: no finite temperature");
+  EXPECT_EQ(separable.apply(logits).error().message,
+            "every calibration label is already the largest logit: no finite temperature");
   EXPECT_EQ(useless.apply(MatrixD::Zero(1, 3)).error().message, "logits.cols() has size 3, expected 2");
-  EXPECT_EQ(fit_recalibrator(RecalibratorKind::kPlatt, logits, std::vector<int>{0}).error().message, "labels has size 1, expected 2");
+  EXPECT_EQ(fit_recalibrator(RecalibratorKind::kPlatt, logits, std::vector<int>{0}).error().message,
+            "labels has size 1, expected 2");
 }
 
-// Logits twice too large: every map gains, and the error that is left is small against the error before. The paired gain's
-// 95 % interval lies above zero in each of 20 runs of 600 rows (expected gain 0.1 nats, standard error about 0.02).
+// Logits twice too large: every map gains, and the error that is left is small against the error before. The paired
+// gain's 95 % interval lies above zero in each of 20 runs of 600 rows (expected gain 0.1 nats, standard error about
+// 0.02).
 TEST(RecalibratorStatistical, UndoesOverconfidence) {
-  for (const auto kind : {RecalibratorKind::kTemperature, RecalibratorKind::kPlatt, RecalibratorKind::kIsotonic, RecalibratorKind::kHistogram}) {
+  for (const auto kind : {RecalibratorKind::kTemperature, RecalibratorKind::kPlatt, RecalibratorKind::kIsotonic,
+                          RecalibratorKind::kHistogram}) {
     int gained = 0;
     double before = 0;
     double after = 0;
     testing::count_seeds(20, [&](base::Rng& rng) {
       const Sample fit = simulate(rng, 1500, 3, 2.5);
       const Sample fresh = simulate(rng, 600, 3, 2.5);
-      const auto judged = *judge_recalibrator(*fit_recalibrator(kind, fit.logits, fit.labels), fresh.logits, fresh.labels);
+      const auto judged =
+          *judge_recalibrator(*fit_recalibrator(kind, fit.logits, fit.labels), fresh.logits, fresh.labels);
       gained += *judged.gain.low() > 0 ? 1 : 0;
       before += top_label_calibration(*apply_temperature(fresh.logits, 1.0), fresh.labels)->rms.value / 20;
       after += judged.after.rms.value / 20;

@@ -132,15 +132,21 @@ base::Result<TemperatureFit> fit_temperature(MatrixRefD logits, std::span<const 
   for (fit.steps = 1; fit.steps <= options.max_steps; ++fit.steps) {
     shape = temperature_loss(logits, labels, beta);
     (shape.slope < 0 ? low : high) = beta;
-    double next = shape.curvature > 0 ? beta - shape.slope / shape.curvature : 0.5 * (low + high);
-    if (!(next > low && next < high)) next = 0.5 * (low + high);
-    const double step = std::abs(next - beta);
+    double next = 0.5 * (low + high);
+    if (shape.curvature > 0) {
+      const double newton = beta - shape.slope / shape.curvature;
+      if (std::abs(newton - beta) <= options.tolerance * beta) {
+        beta = newton;
+        break;
+      }
+      if (newton > low && newton < high) next = newton;
+    }
+    if (high - low <= options.tolerance * beta) break;
     beta = next;
-    if (step <= options.tolerance * beta || shape.slope == 0) break;
   }
   if (fit.steps > options.max_steps) {
-    return base::make_error(base::Code::kLimit, fmt::format("beta did not settle in {} steps", options.max_steps), kName,
-                            "raise options.max_steps or options.tolerance");
+    return base::make_error(base::Code::kLimit, fmt::format("beta did not settle in {} steps", options.max_steps),
+                            kName, "raise options.max_steps or options.tolerance");
   }
   shape = temperature_loss(logits, labels, beta);
   fit.beta = beta;
@@ -170,10 +176,13 @@ stats::Estimate TemperatureFit::estimate() const {
   result.value = temperature;
   result.n = static_cast<double>(n);
   result.n_effective = static_cast<double>(units);
-  result.method = units == n ? "wald interval of 1/T (observed information)" : "wald interval of 1/T (sandwich over units)";
+  result.method =
+      units == n ? "wald interval of 1/T (observed information)" : "wald interval of 1/T (sandwich over units)";
   result.assumptions = {"independent units", "calibration rows were not used to train the model"};
-  if (outcome == Outcome::kNoInformation) result.warnings = {"the logits carry no information about the labels: T is unbounded"};
-  if (outcome == Outcome::kSeparable) result.warnings = {"every label is already the largest logit of its row: T tends to 0"};
+  if (outcome == Outcome::kNoInformation)
+    result.warnings = {"the logits carry no information about the labels: T is unbounded"};
+  if (outcome == Outcome::kSeparable)
+    result.warnings = {"every label is already the largest logit of its row: T tends to 0"};
   if (!beta_standard_error) return result;
   const auto at = [&](double sign, double confidence) {
     return beta_to_temperature(beta + sign * stats::normal_quantile(confidence) * *beta_standard_error);
@@ -187,7 +196,8 @@ base::Result<MatrixD> apply_temperature(MatrixRefD logits, double temperature) {
   MatrixD p(logits.rows(), logits.cols());
   for (std::ptrdiff_t i = 0; i < logits.rows(); ++i) {
     const double* z = logits.row(i).data();
-    PL_CHECK(base::check_all_finite("apply_temperature", "logits", std::span(z, static_cast<std::size_t>(logits.cols()))));
+    PL_CHECK(
+        base::check_all_finite("apply_temperature", "logits", std::span(z, static_cast<std::size_t>(logits.cols()))));
     double top = -kInfinity;
     for (std::ptrdiff_t c = 0; c < logits.cols(); ++c) top = std::max(top, z[c]);
     double mass = 0;

@@ -38,18 +38,18 @@ struct TemperatureFit {
 };
 
 /// Fits one temperature T > 0 that minimises mean negative log likelihood of softmax(z / T).
-/// Formula   with beta = 1 / T the loss is convex: slope mean(E_p[z] - z_y), curvature mean(Var_p[z]), p = softmax(beta z).
-/// Shapes    logits n x k, row = example, natural-log units; labels n, values in [0, k); units n or empty.
-/// Returns   T and its reciprocal beta (both dimensionless), standard error of beta, loss before/after (nats).
-/// Assumes   independent units; the fit rows were not used to train the model.
-/// Errors    kShape: n = 0, k < 2, labels.size() != n, units neither empty nor of size n.
+/// Formula   with beta = 1 / T the loss is convex: slope mean(E_p[z] - z_y), curvature mean(Var_p[z]), p = softmax(beta
+/// z). Shapes    logits n x k, row = example, natural-log units; labels n, values in [0, k); units n or empty. Returns
+/// T and its reciprocal beta (both dimensionless), standard error of beta, loss before/after (nats). Assumes
+/// independent units; the fit rows were not used to train the model. Errors    kShape: n = 0, k < 2, labels.size() !=
+/// n, units neither empty nor of size n.
 ///           kValue: non-finite logit, label out of range, tolerance not positive. kLimit: no convergence in max_steps.
 /// Outcome   kInterior, or kNoInformation (beta -> 0), kSeparable (beta -> infinity): then no standard error.
 /// Cost      O(n k) per step, about 6 steps. Deterministic; no random numbers. Thread-safe.
 /// Source    Guo, Pleiss, Sun, Weinberger 2017, sec. 4.2; standard error from the observed information at the optimum,
 ///           with units from the sandwich over units.
-base::Result<TemperatureFit> fit_temperature(MatrixRefD logits, std::span<const int> labels, std::span<const int> units = {},
-                                             const NewtonOptions& options = {});
+base::Result<TemperatureFit> fit_temperature(MatrixRefD logits, std::span<const int> labels,
+                                             std::span<const int> units = {}, const NewtonOptions& options = {});
 
 /// softmax(z / T), row-wise. Errors kValue: T not positive and finite, non-finite logit.
 base::Result<MatrixD> apply_temperature(MatrixRefD logits, double temperature);

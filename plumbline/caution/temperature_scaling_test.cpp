@@ -84,6 +84,7 @@ TEST(TemperatureScaling, NoPointOfAFineGridIsLower) {
     EXPECT_LE(fit.loss_after, plain_loss(sample, fit.beta * (1 + 1e-3 * step)) + 1e-14);
   }
   EXPECT_LE(fit.loss_after, fit.loss_before);
+  EXPECT_LE(fit.steps, 12);  // Newton's own pace, not bisection's
 }
 
 TEST(TemperatureScaling, Invariances) {
@@ -120,10 +121,13 @@ TEST(TemperatureScaling, NamesWhatIsWrong) {
   const MatrixD logits = MatrixD::Zero(2, 2);
   const std::vector<int> labels = {0, 1};
   EXPECT_EQ(fit_temperature(MatrixD(0, 2), {}).error().message, "logits.rows() is 0, expected at least 1");
-  EXPECT_EQ(fit_temperature(MatrixD::Zero(1, 1), std::vector<int>{0}).error().message, "logits.cols() is 1, expected at least 2");
+  EXPECT_EQ(fit_temperature(MatrixD::Zero(1, 1), std::vector<int>{0}).error().message,
+            "logits.cols() is 1, expected at least 2");
   EXPECT_EQ(fit_temperature(logits, std::vector<int>{0}).error().message, "labels has size 1, expected 2");
-  EXPECT_EQ(fit_temperature(logits, std::vector<int>{0, 3}).error().message, "labels[1] is 3, expected an integer in [0, 2)");
-  EXPECT_EQ(fit_temperature(logits, labels, {}, {.tolerance = 0}).error().message, "options.tolerance is 0, expected a positive number");
+  EXPECT_EQ(fit_temperature(logits, std::vector<int>{0, 3}).error().message,
+            "labels[1] is 3, expected an integer in [0, 2)");
+  EXPECT_EQ(fit_temperature(logits, labels, {}, {.tolerance = 0}).error().message,
+            "options.tolerance is 0, expected a positive number");
   EXPECT_FALSE(fit_temperature(logits, labels, std::vector<int>{0}).ok());
   MatrixD bad = logits;
   bad(1, 0) = NAN;
@@ -144,8 +148,8 @@ TEST(TemperatureScalingStatistical, IntervalForBetaCovers) {
 }
 
 // Every row five times over: the interval that takes rows for independent is 2.2 times too short and covers about 0.62;
-// with units declared it must cover. 100 units of 5 copies; floor at false alarm 1e-4 below a coverage of 0.93, which is
-// what a sandwich over 100 units reaches.
+// with units declared it must cover. 100 units of 5 copies; floor at false alarm 1e-4 below a coverage of 0.93, which
+// is what a sandwich over 100 units reaches.
 TEST(TemperatureScalingStatistical, IntervalOverUnitsCovers) {
   int with_units = 0;
   int without = 0;

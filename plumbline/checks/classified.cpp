@@ -24,7 +24,8 @@ base::Status write_text(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-std::vector<std::string> judged_sets(const check::Blueprint& blueprint, const check::ModelFacts& model, data::Role role) {
+std::vector<std::string> judged_sets(const check::Blueprint& blueprint, const check::ModelFacts& model,
+                                     data::Role role) {
   std::vector<std::string> names;
   for (const std::string& name : blueprint.sets_with_role(role)) {
     if (blueprint.data.at(name).labelled && predicts(model, name)) names.push_back(name);
@@ -32,8 +33,8 @@ std::vector<std::string> judged_sets(const check::Blueprint& blueprint, const ch
   return names;
 }
 
-check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const data::Role> roles, bool wants_probabilities,
-                             bool with_calibration) {
+check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const data::Role> roles,
+                             bool wants_probabilities, bool with_calibration) {
   check::Plan plan;
   std::string reason = blueprint.models.empty() ? "the manifest names no model and no predictions" : "";
   const auto because = [&](const std::string& text) {
@@ -46,7 +47,9 @@ check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const 
       continue;
     }
     if (wants_probabilities && model.output == "scores") {
-      because(fmt::format("'{}' gives scores, which state no probability; declare logits or probabilities where that is what they are", name));
+      because(fmt::format(
+          "'{}' gives scores, which state no probability; declare logits or probabilities where that is what they are",
+          name));
       continue;
     }
     bool any = false;
@@ -58,7 +61,8 @@ check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const 
         task.data = set;
         task.predictions = {{name, set}};
         if (with_calibration) {
-          for (const std::string& rows : judged_sets(blueprint, model, data::Role::kCalibration)) task.predictions.emplace_back(name, rows);
+          for (const std::string& rows : judged_sets(blueprint, model, data::Role::kCalibration))
+            task.predictions.emplace_back(name, rows);
         }
         task.cost_seconds = 0.05 + 2e-5 * static_cast<double>(blueprint.data.at(set).rows);
         plan.tasks.push_back(std::move(task));
@@ -95,11 +99,14 @@ base::Result<Classified> classified(check::Context& context, const std::string& 
   result.output = info.output;
   if (!result.set->labelled()) return base::make_error(base::Code::kShape, "has no labels", data);
   const auto outputs = result.prediction->outputs.cols();
-  if (outputs < 2) return base::make_error(base::Code::kShape, fmt::format("'{}' has {} outputs, a classifier needs two", model, outputs), data);
-  if (result.set->classes() > outputs) {
+  if (outputs < 2)
     return base::make_error(base::Code::kShape,
-                            fmt::format("labels reach {}, but '{}' has outputs for {} classes", result.set->classes() - 1, model, outputs), data,
-                            "check that labels count from 0 and that the set belongs to this model");
+                            fmt::format("'{}' has {} outputs, a classifier needs two", model, outputs), data);
+  if (result.set->classes() > outputs) {
+    return base::make_error(
+        base::Code::kShape,
+        fmt::format("labels reach {}, but '{}' has outputs for {} classes", result.set->classes() - 1, model, outputs),
+        data, "check that labels count from 0 and that the set belongs to this model");
   }
   return result;
 }
@@ -111,8 +118,8 @@ stats::Estimate over_units(stats::Estimate estimate, const data::Dataset& set) {
 
 std::string short_number(double value) { return fmt::format("{:.3g}", value); }
 
-base::Status write_stored_system(const std::string& folder, std::uint64_t seed, std::string_view output, std::span<const StoredSet> sets,
-                                 std::string_view claim) {
+base::Status write_stored_system(const std::string& folder, std::uint64_t seed, std::string_view output,
+                                 std::span<const StoredSet> sets, std::string_view claim) {
   std::string manifest = fmt::format("[system]\nname = \"fixture\"\nseed = {}\n", seed % 1000000000);
   for (const StoredSet& set : sets) {
     manifest += fmt::format("\n[data.{}]\n", set.name);
@@ -127,7 +134,9 @@ base::Status write_stored_system(const std::string& folder, std::uint64_t seed, 
       manifest += fmt::format("table = \"{}.csv\"\nlabel = \"label\"\n", set.name);
     }
     PL_CHECK(data::write_npy(fmt::format("{}/{}-outputs.npy", folder, set.name), set.outputs));
-    manifest += fmt::format("\n[predictions.{0}]\nmodel = \"model\"\ndata = \"{0}\"\npath = \"{0}-outputs.npy\"\noutput = \"{1}\"\n", set.name, output);
+    manifest += fmt::format(
+        "\n[predictions.{0}]\nmodel = \"model\"\ndata = \"{0}\"\npath = \"{0}-outputs.npy\"\noutput = \"{1}\"\n",
+        set.name, output);
   }
   manifest += fmt::format("\n[[claim]]\nid = \"fixture\"\n{}\n", claim);
   return write_text(folder + "/system.toml", manifest);

@@ -1,5 +1,6 @@
 #pragma once
-/// What adapters over classifiers share: which sets can be judged, outputs that fit the labels, names, tables of figures.
+/// What adapters over classifiers share: which sets can be judged, outputs that fit the labels, names, tables of
+/// figures.
 
 #include <map>
 #include <memory>
@@ -15,12 +16,13 @@
 namespace plumbline::checks {
 
 /// Labelled sets of the role on which the model has predictions, by name.
-std::vector<std::string> judged_sets(const check::Blueprint& blueprint, const check::ModelFacts& model, data::Role role);
+std::vector<std::string> judged_sets(const check::Blueprint& blueprint, const check::ModelFacts& model,
+                                     data::Role role);
 
-/// One task a classifier and set: "reader@test". `wants_probabilities` leaves out models whose outputs are scores. The plan
-/// says why where there is none.
-check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const data::Role> roles, bool wants_probabilities,
-                             bool with_calibration);
+/// One task a classifier and set: "reader@test". `wants_probabilities` leaves out models whose outputs are scores. The
+/// plan says why where there is none.
+check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const data::Role> roles,
+                             bool wants_probabilities, bool with_calibration);
 
 /// A labelled set with a classifier's outputs on it.
 struct Classified {
@@ -49,13 +51,13 @@ std::string short_number(double value);
 
 /// A system on disk with stored predictions: for fixtures. Sets: a name and its files' content.
 struct StoredSet {
-  std::string name;     ///< test, calibration …
-  std::string table;    ///< CSV with the columns of the set and "label"; empty = a matrix of row numbers and a label file
+  std::string name;   ///< test, calibration …
+  std::string table;  ///< CSV with the columns of the set and "label"; empty = a matrix of row numbers and a label file
   std::vector<int> labels;  ///< used when `table` is empty
   MatrixD outputs;
 };
 /// `claim`: the lines of the one claim after its id. `seed`: of the manifest.
-base::Status write_stored_system(const std::string& folder, std::uint64_t seed, std::string_view output, std::span<const StoredSet> sets,
-                                 std::string_view claim);
+base::Status write_stored_system(const std::string& folder, std::uint64_t seed, std::string_view output,
+                                 std::span<const StoredSet> sets, std::string_view claim);
 
 }  // namespace plumbline::checks

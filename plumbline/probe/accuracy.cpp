@@ -30,7 +30,8 @@ stats::Estimate share_of(const std::vector<std::uint8_t>& hits, const std::vecto
   return bare;
 }
 
-stats::Estimate balanced_accuracy(std::span<const int> labels, std::span<const int> predicted, const std::vector<std::size_t>& class_rows,
+stats::Estimate balanced_accuracy(std::span<const int> labels, std::span<const int> predicted,
+                                  const std::vector<std::size_t>& class_rows,
                                   const std::vector<stats::Estimate>& recall, const stats::UnitIndex& units) {
   double present = 0;
   for (const std::size_t rows : class_rows) present += rows > 0 ? 1 : 0;
@@ -63,7 +64,8 @@ stats::Estimate balanced_accuracy(std::span<const int> labels, std::span<const i
   }
   const auto groups = static_cast<double>(units.count());
   const double between = base::ordered_sum(squares) * groups / (groups - 1.0);
-  const double design = groups < static_cast<double>(labels.size()) && independent > 0 ? std::max(1.0, between / independent) : 1.0;
+  const double design =
+      groups < static_cast<double>(labels.size()) && independent > 0 ? std::max(1.0, between / independent) : 1.0;
   const double variance = std::max(between, floor * design);
   balanced.n = static_cast<double>(labels.size());
   balanced.n_effective = std::min(balanced.n, smoothed * (1.0 - smoothed) / variance);
@@ -85,7 +87,8 @@ base::Result<std::vector<int>> predicted_labels(MatrixRefD outputs) {
     std::ptrdiff_t top = 0;
     for (std::ptrdiff_t c = 0; c < outputs.cols(); ++c) {
       if (std::isnan(outputs(i, c))) {
-        return base::make_error(base::Code::kValue, fmt::format("outputs({}, {}) is nan, expected a number", i, c), "predicted_labels");
+        return base::make_error(base::Code::kValue, fmt::format("outputs({}, {}) is nan, expected a number", i, c),
+                                "predicted_labels");
       }
       if (outputs(i, c) > outputs(i, top)) top = c;
     }

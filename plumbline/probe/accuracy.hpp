@@ -17,16 +17,17 @@ base::Result<std::vector<int>> predicted_labels(MatrixRefD outputs);
 
 struct AccuracyReport {
   stats::Estimate accuracy;
-  stats::Estimate balanced;              ///< mean of the recalls of the classes that have rows
-  std::vector<stats::Estimate> recall;   ///< by class; n = 0 where the class has no row
-  std::vector<stats::Estimate> precision;  ///< by class; n = 0 where the class is never predicted
+  stats::Estimate balanced;                         ///< mean of the recalls of the classes that have rows
+  std::vector<stats::Estimate> recall;              ///< by class; n = 0 where the class has no row
+  std::vector<stats::Estimate> precision;           ///< by class; n = 0 where the class is never predicted
   std::vector<std::vector<std::size_t>> confusion;  ///< [truth][predicted]
   std::vector<std::size_t> class_rows;
 };
 
 /// Question  how often are predictions right, and for which classes are they not?
 /// Shapes    labels n, predicted n, values in [0, classes); units n or empty.
-/// Bounds    accuracy, recall, precision: exact (Clopper–Pearson), with units by effective size (stats::proportion). Balanced
+/// Bounds    accuracy, recall, precision: exact (Clopper–Pearson), with units by effective size (stats::proportion).
+/// Balanced
 ///           accuracy: variance of the mean of recalls over units, not below that of recalls with one hit and one miss
 ///           added, and Clopper–Pearson at the effective size that this variance means.
 /// Assumes   independent units.

@@ -41,9 +41,11 @@ TEST(Accuracy, PredictedLabelIsTheFirstLargest) {
 
 TEST(Accuracy, NamesWhatIsWrong) {
   const std::vector<int> two = {0, 1};
-  EXPECT_EQ(accuracy_report(std::vector<int>{0}, std::vector<int>{0}, 2).error().message, "labels.size() is 1, expected at least 2");
+  EXPECT_EQ(accuracy_report(std::vector<int>{0}, std::vector<int>{0}, 2).error().message,
+            "labels.size() is 1, expected at least 2");
   EXPECT_EQ(accuracy_report(two, std::vector<int>{0}, 2).error().message, "predicted has size 1, expected 2");
-  EXPECT_EQ(accuracy_report(two, std::vector<int>{0, 2}, 2).error().message, "predicted[1] is 2, expected an integer in [0, 2)");
+  EXPECT_EQ(accuracy_report(two, std::vector<int>{0, 2}, 2).error().message,
+            "predicted[1] is 2, expected an integer in [0, 2)");
   EXPECT_EQ(accuracy_report(two, two, 1).error().message, "classes is 1, expected at least 2");
   EXPECT_FALSE(accuracy_report(two, two, 2, std::vector<int>{0}).ok());
 }

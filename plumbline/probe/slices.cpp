@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include <boost/math/special_functions/gamma.hpp>
 #include <fmt/format.h>
+#include <boost/math/special_functions/gamma.hpp>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/stats/descriptive.hpp"
@@ -63,7 +63,9 @@ struct Candidate {
   bool pair() const { return first != second; }
 };
 
-std::size_t scaled(std::size_t n, double factor) { return static_cast<std::size_t>(std::floor(static_cast<double>(n) * factor + 0.5)); }
+std::size_t scaled(std::size_t n, double factor) {
+  return static_cast<std::size_t>(std::floor(static_cast<double>(n) * factor + 0.5));
+}
 
 // The test's p-value with all four counts scaled to the number of units.
 double tail(std::size_t errors, std::size_t rows, std::size_t bad, std::size_t all, double factor) {
@@ -132,7 +134,8 @@ std::vector<SliceColumn> slice_columns(const data::Table& table, int few, int mo
         for (const double v : distinct) column.values.push_back(fmt::format("{}={}", source.name, number(v)));
         for (std::size_t i = 0; i < source.numbers.size(); ++i) {
           if (!std::isfinite(source.numbers[i])) continue;
-          column.codes[i] = static_cast<int>(std::lower_bound(distinct.begin(), distinct.end(), source.numbers[i]) - distinct.begin());
+          column.codes[i] = static_cast<int>(std::lower_bound(distinct.begin(), distinct.end(), source.numbers[i]) -
+                                             distinct.begin());
         }
       } else {
         std::vector<double> cuts;
@@ -148,7 +151,8 @@ std::vector<SliceColumn> slice_columns(const data::Table& table, int few, int mo
         column.values.push_back(fmt::format("{} >= {}", source.name, number(cuts.back())));
         for (std::size_t i = 0; i < source.numbers.size(); ++i) {
           if (!std::isfinite(source.numbers[i])) continue;
-          column.codes[i] = static_cast<int>(std::upper_bound(cuts.begin(), cuts.end(), source.numbers[i]) - cuts.begin());
+          column.codes[i] =
+              static_cast<int>(std::upper_bound(cuts.begin(), cuts.end(), source.numbers[i]) - cuts.begin());
         }
       }
     } else {
@@ -308,7 +312,9 @@ base::Result<SliceEstimate> estimate_slice(std::span<const std::uint8_t> member,
     if (!units.empty()) (member[i] != 0 ? inside_units : outside_units).push_back(units[i]);
   }
   if (inside.empty() || outside.empty()) {
-    return base::make_error(base::Code::kValue, fmt::format("{} of {} rows are members: nothing to compare", inside.size(), member.size()), kName);
+    return base::make_error(base::Code::kValue,
+                            fmt::format("{} of {} rows are members: nothing to compare", inside.size(), member.size()),
+                            kName);
   }
   SliceEstimate result;
   PL_TRY(result.error, stats::proportion(inside, inside_units));
@@ -321,21 +327,26 @@ base::Result<SliceEstimate> estimate_slice(std::span<const std::uint8_t> member,
     const auto half = stats::rung_at_or_above(1.0 - 0.5 * (1.0 - stats::kLadder[r]));
     if (!half) continue;
     const auto& in = result.error.bounds;
-    if (in.lower[*half] && rest.bounds.upper[*half]) result.lift.bounds.lower[r] = *in.lower[*half] - *rest.bounds.upper[*half];
-    if (in.upper[*half] && rest.bounds.lower[*half]) result.lift.bounds.upper[r] = *in.upper[*half] - *rest.bounds.lower[*half];
+    if (in.lower[*half] && rest.bounds.upper[*half])
+      result.lift.bounds.lower[r] = *in.lower[*half] - *rest.bounds.upper[*half];
+    if (in.upper[*half] && rest.bounds.lower[*half])
+      result.lift.bounds.upper[r] = *in.upper[*half] - *rest.bounds.lower[*half];
   }
   return result;
 }
 
 base::Result<SliceReport> discover_slices(std::span<const SliceColumn> columns, std::span<const std::uint8_t> wrong,
-                                          std::span<const int> units, const SliceOptions& options, const base::Rng& rng) {
+                                          std::span<const int> units, const SliceOptions& options,
+                                          const base::Rng& rng) {
   constexpr auto kName = "discover_slices";
   PL_CHECK(base::check_at_least(kName, "wrong.size()", std::ssize(wrong), 1));
   for (const SliceColumn& column : columns) {
-    PL_CHECK(base::check_size(kName, fmt::format("codes of column '{}'", column.name), std::ssize(column.codes), std::ssize(wrong)));
+    PL_CHECK(base::check_size(kName, fmt::format("codes of column '{}'", column.name), std::ssize(column.codes),
+                              std::ssize(wrong)));
   }
   for (std::size_t i = 0; i < wrong.size(); ++i) {
-    if (wrong[i] > 1) return base::make_error(base::Code::kValue, fmt::format("wrong[{}] is {}, expected 0 or 1", i, wrong[i]), kName);
+    if (wrong[i] > 1)
+      return base::make_error(base::Code::kValue, fmt::format("wrong[{}] is {}, expected 0 or 1", i, wrong[i]), kName);
   }
   PL_CHECK(base::check_in_open(kName, "options.level", options.level, 0.0, 1.0));
   PL_TRY(const auto groups, stats::group_units(units, wrong.size()));
@@ -364,7 +375,8 @@ base::Result<SliceReport> discover_slices(std::span<const SliceColumn> columns, 
   for (std::size_t c = 0; c < columns.size(); ++c) {
     for (std::size_t v = 0; v < columns[c].values.size(); ++v) {
       Predicate predicate{c, columns[c].values[v], columns[c].declared, {}, std::vector<std::uint8_t>(wrong.size(), 0)};
-      for (std::size_t i = 0; i < wrong.size(); ++i) predicate.member[i] = columns[c].codes[i] == static_cast<int>(v) ? 1 : 0;
+      for (std::size_t i = 0; i < wrong.size(); ++i)
+        predicate.member[i] = columns[c].codes[i] == static_cast<int>(v) ? 1 : 0;
       for (std::size_t i = 0; i < search_rows.size(); ++i) flags[i] = predicate.member[search_rows[i]];
       predicate.searched = bits_of(flags);
       if (count(predicate.searched) >= options.least_rows) predicates.push_back(std::move(predicate));
@@ -408,7 +420,8 @@ base::Result<SliceReport> discover_slices(std::span<const SliceColumn> columns, 
       bool sharper = true;
       for (const std::size_t parent : {candidate.first, candidate.second}) {
         const Candidate& single = candidates[single_of[parent]];
-        sharper = sharper && tail(candidate.errors, candidate.rows, single.errors, single.rows, factor) <= 0.1 * options.level;
+        sharper = sharper &&
+                  tail(candidate.errors, candidate.rows, single.errors, single.rows, factor) <= 0.1 * options.level;
       }
       if (!sharper) continue;
     }

@@ -1,6 +1,7 @@
 #pragma once
-/// Where does a classifier fail more often than elsewhere? Slices are conjunctions of at most two predicates on metadata,
-/// found on one half of the sampling units and estimated on the other, so that finding them does not flatter them.
+/// Where does a classifier fail more often than elsewhere? Slices are conjunctions of at most two predicates on
+/// metadata, found on one half of the sampling units and estimated on the other, so that finding them does not flatter
+/// them.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,10 +30,10 @@ struct SliceColumn {
 /// Cost O(n log n) a column. Deterministic.
 std::vector<SliceColumn> slice_columns(const data::Table& table, int few = 8, int most_levels = 50);
 
-/// Plain figures of each image, as a table of numbers that slice_columns cuts into quartiles: "brightness" (mean byte / 255),
-/// "contrast" (deviation), "ink" (share of pixels nearer to the image's brightest than to its darkest value, or the
-/// reverse, whichever is rarer), "extent" (side of the ink's bounding box over the image's), "offset" (distance of the
-/// ink's centre from the middle over half the diagonal). Channels are averaged.
+/// Plain figures of each image, as a table of numbers that slice_columns cuts into quartiles: "brightness" (mean byte /
+/// 255), "contrast" (deviation), "ink" (share of pixels nearer to the image's brightest than to its darkest value, or
+/// the reverse, whichever is rarer), "extent" (side of the ink's bounding box over the image's), "offset" (distance of
+/// the ink's centre from the middle over half the diagonal). Channels are averaged.
 data::Table image_features(const data::Images& images);
 
 /// k-means on rows (k-means++ start, Lloyd, at most 50 rounds): the cluster of each row as a column "cluster".
@@ -41,17 +42,17 @@ data::Table image_features(const data::Images& images);
 base::Result<SliceColumn> cluster_column(MatrixRefD rows, int clusters, const base::Rng& rng);
 
 struct Slice {
-  std::string name;           ///< predicates joined by " & "
+  std::string name;  ///< predicates joined by " & "
   std::vector<std::string> predicates;
-  bool declared = false;      ///< one predicate of a declared column
-  double p_found = 1;         ///< hypergeometric, on the half that was searched
-  double q_found = 1;         ///< Benjamini–Hochberg over every candidate tested
-  double p_confirmed = 1;     ///< hypergeometric, on the other half
-  bool confirmed = false;     ///< Benjamini–Hochberg over the slices found, at options.level
-  std::vector<std::size_t> rows;  ///< all rows of the slice, both halves
+  bool declared = false;                 ///< one predicate of a declared column
+  double p_found = 1;                    ///< hypergeometric, on the half that was searched
+  double q_found = 1;                    ///< Benjamini–Hochberg over every candidate tested
+  double p_confirmed = 1;                ///< hypergeometric, on the other half
+  bool confirmed = false;                ///< Benjamini–Hochberg over the slices found, at options.level
+  std::vector<std::size_t> rows;         ///< all rows of the slice, both halves
   std::vector<std::size_t> judged_rows;  ///< those in the half that estimates
-  stats::Estimate error;      ///< share of errors in the slice, estimating half only
-  stats::Estimate lift;       ///< error in the slice less error outside of it, estimating half only
+  stats::Estimate error;                 ///< share of errors in the slice, estimating half only
+  stats::Estimate lift;                  ///< error in the slice less error outside of it, estimating half only
 };
 
 struct SliceOptions {
@@ -62,20 +63,19 @@ struct SliceOptions {
 };
 
 struct SliceReport {
-  std::vector<Slice> found;        ///< strongest first
-  std::size_t candidates = 0;      ///< tested
-  std::size_t searched_rows = 0;   ///< size of each half
+  std::vector<Slice> found;       ///< strongest first
+  std::size_t candidates = 0;     ///< tested
+  std::size_t searched_rows = 0;  ///< size of each half
   std::size_t judged_rows = 0;
-  std::size_t left_out = 0;        ///< pairs of predicates not tested because of most_candidates
+  std::size_t left_out = 0;  ///< pairs of predicates not tested because of most_candidates
 };
 
 /// Question  which describable rows are predicted worse than the rest?
 /// Formula   units are cut into two halves at random. On the first: every predicate and pair of predicates of different
-///           columns with least_rows rows; P(at least that many errors) by the hypergeometric law given the half's errors;
-///           Benjamini–Hochberg. A pair is kept only if it is worse, at level / 10, than each of its two predicates
-///           alone; strongest first, a slice is dropped unless the rows that stronger ones leave it are still worse than the
-///           rest, at level / 10. On the second half: error rate, lift
-///           and the same test again.
+///           columns with least_rows rows; P(at least that many errors) by the hypergeometric law given the half's
+///           errors; Benjamini–Hochberg. A pair is kept only if it is worse, at level / 10, than each of its two
+///           predicates alone; strongest first, a slice is dropped unless the rows that stronger ones leave it are
+///           still worse than the rest, at level / 10. On the second half: error rate, lift and the same test again.
 /// Bounds    error: exact; lift: difference of the exact bounds inside and outside, each at half the error.
 /// Shapes    columns of n codes, wrong n (1 = error), units n or empty.
 /// Assumes   independent units. With units the counts of the tests are scaled down to the number of units.
@@ -84,7 +84,8 @@ struct SliceReport {
 /// Cost      O(candidates n / 64). Random only through rng (the halves); same seed, same bits.
 /// Source    Benjamini and Hochberg 1995; sample splitting: Cox 1975.
 base::Result<SliceReport> discover_slices(std::span<const SliceColumn> columns, std::span<const std::uint8_t> wrong,
-                                          std::span<const int> units, const SliceOptions& options, const base::Rng& rng);
+                                          std::span<const int> units, const SliceOptions& options,
+                                          const base::Rng& rng);
 
 /// Error rate and lift of rows named in advance, over all rows. `member` n of 0 or 1.
 struct SliceEstimate {
@@ -92,7 +93,8 @@ struct SliceEstimate {
   stats::Estimate lift;
 };
 /// Errors kShape: sizes differ; kValue: no member row, or every row a member.
-base::Result<SliceEstimate> estimate_slice(std::span<const std::uint8_t> member, std::span<const std::uint8_t> wrong, std::span<const int> units);
+base::Result<SliceEstimate> estimate_slice(std::span<const std::uint8_t> member, std::span<const std::uint8_t> wrong,
+                                           std::span<const int> units);
 
 /// P(X >= hits) for X hypergeometric: `drawn` rows from `rows`, of which `bad` are errors.
 double hypergeometric_tail(std::size_t hits, std::size_t drawn, std::size_t bad, std::size_t rows);

@@ -47,8 +47,8 @@ TEST(HypergeometricTail, MatchesEnumeration) {
       for (int x = std::max(hits, drawn + bad - all); x <= std::min(drawn, bad); ++x) {
         sum += choose(bad, x) * choose(all - bad, drawn - x) / choose(all, drawn);
       }
-      EXPECT_NEAR(hypergeometric_tail(static_cast<std::size_t>(hits), static_cast<std::size_t>(drawn), static_cast<std::size_t>(bad),
-                                      static_cast<std::size_t>(all)),
+      EXPECT_NEAR(hypergeometric_tail(static_cast<std::size_t>(hits), static_cast<std::size_t>(drawn),
+                                      static_cast<std::size_t>(bad), static_cast<std::size_t>(all)),
                   sum, 1e-12);
     }
   }
@@ -56,7 +56,8 @@ TEST(HypergeometricTail, MatchesEnumeration) {
 
 TEST(SliceColumns, CategoriesValuesAndQuartiles) {
   data::Table table;
-  data::Column sex{"sex", data::Column::Kind::kCategory, {}, {0, 1, -1, 1, 0, 0, 1, 0, 1, 1}, {"Male", "Female"}, {}, {}};
+  data::Column sex{"sex", data::Column::Kind::kCategory, {}, {0, 1, -1, 1, 0, 0, 1, 0, 1, 1}, {"Male", "Female"}, {},
+                   {}};
   data::Column age{"age", data::Column::Kind::kNumber, {10, 20, 30, 40, 50, 60, 70, 80, NAN, 90}, {}, {}, {}, {}};
   data::Column shift{"shift", data::Column::Kind::kNumber, {1, 2, 3, 1, 2, 3, 1, 2, 3, 1}, {}, {}, {}, {}};
   data::Column same{"same", data::Column::Kind::kNumber, std::vector<double>(10, 4.0), {}, {}, {}, {}};
@@ -67,7 +68,8 @@ TEST(SliceColumns, CategoriesValuesAndQuartiles) {
   EXPECT_EQ(columns[0].values, (std::vector<std::string>{"sex=Male", "sex=Female"}));
   EXPECT_TRUE(columns[0].declared);
   EXPECT_EQ(columns[0].codes[2], -1);
-  EXPECT_EQ(columns[1].values, (std::vector<std::string>{"age < 30", "age in [30, 50)", "age in [50, 70)", "age >= 70"}));
+  EXPECT_EQ(columns[1].values,
+            (std::vector<std::string>{"age < 30", "age in [30, 50)", "age in [50, 70)", "age >= 70"}));
   EXPECT_FALSE(columns[1].declared);
   EXPECT_EQ(columns[1].codes, (std::vector<int>{0, 0, 1, 1, 2, 2, 3, 3, -1, 3}));
   EXPECT_EQ(columns[2].values[2], "shift=3");
@@ -101,7 +103,8 @@ TEST(ClusterColumn, SeparatesBlobs) {
     rows(i, 1) = rng.normal(0, 0.5);
   }
   const auto column = *cluster_column(rows, 3, base::Rng(3));
-  for (int i = 3; i < 300; ++i) EXPECT_EQ(column.codes[static_cast<std::size_t>(i)], column.codes[static_cast<std::size_t>(i % 3)]);
+  for (int i = 3; i < 300; ++i)
+    EXPECT_EQ(column.codes[static_cast<std::size_t>(i)], column.codes[static_cast<std::size_t>(i % 3)]);
   EXPECT_EQ(cluster_column(rows, 3, base::Rng(3))->codes, column.codes);
   EXPECT_EQ(cluster_column(rows.topRows(2), 3, rng).error().message, "2 rows for 3 clusters");
   EXPECT_EQ(cluster_column(rows, 1, rng).error().message, "clusters is 1, expected at least 2");
@@ -131,15 +134,18 @@ TEST(DiscoverSlices, NamesWhatIsWrong) {
   EXPECT_EQ(discover_slices({}, {}, {}, {}, rng).error().message, "wrong.size() is 0, expected at least 1");
   const std::vector<SliceColumn> columns = {category("x", 2, {0})};
   EXPECT_EQ(discover_slices(columns, wrong, {}, {}, rng).error().message, "codes of column 'x' has size 1, expected 2");
-  EXPECT_EQ(discover_slices({}, std::vector<std::uint8_t>{0, 2}, {}, {}, rng).error().message, "wrong[1] is 2, expected 0 or 1");
-  EXPECT_EQ(discover_slices({}, wrong, {}, {.level = 0}, rng).error().message, "options.level is 0, expected a number in (0, 1)");
+  EXPECT_EQ(discover_slices({}, std::vector<std::uint8_t>{0, 2}, {}, {}, rng).error().message,
+            "wrong[1] is 2, expected 0 or 1");
+  EXPECT_EQ(discover_slices({}, wrong, {}, {.level = 0}, rng).error().message,
+            "options.level is 0, expected a number in (0, 1)");
   EXPECT_TRUE(discover_slices({}, wrong, {}, {}, rng)->found.empty());
-  EXPECT_EQ(estimate_slice(std::vector<std::uint8_t>{0, 0}, wrong, {}).error().message, "0 of 2 rows are members: nothing to compare");
+  EXPECT_EQ(estimate_slice(std::vector<std::uint8_t>{0, 0}, wrong, {}).error().message,
+            "0 of 2 rows are members: nothing to compare");
 }
 
-// No slice is worse than the rest: a found and confirmed slice is a false alarm. The search at 0.05 and the second test at
-// 0.05 on fresh rows leave at most 0.05 x 0.05 = 0.0025 of runs; 400 runs accept at most 6 (false alarm 1e-4).
-// The search alone finds one in at most 0.05 of runs (binomial band's upper end).
+// No slice is worse than the rest: a found and confirmed slice is a false alarm. The search at 0.05 and the second test
+// at 0.05 on fresh rows leave at most 0.05 x 0.05 = 0.0025 of runs; 400 runs accept at most 6 (false alarm 1e-4). The
+// search alone finds one in at most 0.05 of runs (binomial band's upper end).
 TEST(SlicesStatistical, NothingPlantedNothingNamed) {
   int found = 0;
   const int named = testing::count_seeds(400, [&](base::Rng& rng) {
@@ -152,8 +158,8 @@ TEST(SlicesStatistical, NothingPlantedNothingNamed) {
   EXPECT_LE(found, testing::binomial_band(400, 0.05).high);
 }
 
-// The figure that backs a claim comes from rows that did not choose the slice: its one-sided 0.95 bounds cover the planted
-// rate among the runs that found the slice. 300 runs; floor at false alarm 1e-4.
+// The figure that backs a claim comes from rows that did not choose the slice: its one-sided 0.95 bounds cover the
+// planted rate among the runs that found the slice. 300 runs; floor at false alarm 1e-4.
 TEST(SlicesStatistical, EstimatesOfFoundSlicesCover) {
   int runs = 0;
   int low = 0;

@@ -12,7 +12,8 @@
 namespace plumbline::checks::caution {
 namespace {
 
-const check::Evidence* find(const check::Output& output, const std::string& metric, const std::map<std::string, std::string>& where) {
+const check::Evidence* find(const check::Output& output, const std::string& metric,
+                            const std::map<std::string, std::string>& where) {
   for (const auto& evidence : output.evidence) {
     if (evidence.metric == metric && evidence.where == where) return &evidence;
   }
@@ -34,7 +35,8 @@ TEST(CautionChecks, ScoresAreNotApplicableWithTheReason) {
   for (const check::Entry& entry : {calibration(), conformal()}) {
     const auto plan = entry.plan(blueprint("scores", true), {});
     EXPECT_TRUE(plan.tasks.empty());
-    EXPECT_NE(plan.not_applicable.find("'reader' gives scores, which state no probability"), std::string::npos) << plan.not_applicable;
+    EXPECT_NE(plan.not_applicable.find("'reader' gives scores, which state no probability"), std::string::npos)
+        << plan.not_applicable;
   }
 }
 
@@ -64,7 +66,8 @@ TEST(CalibrationCheck, ReportsWhatRecalibrationGains) {
     const auto* gain = find(*output, "gain", {{"data", "test"}, {"recalibrator", name}});
     ASSERT_NE(gain, nullptr) << name;
     EXPECT_GT(*gain->estimate.low(), 0) << name;
-    const auto* after = find(*output, "calibration_error", {{"data", "test"}, {"kind", "top-label"}, {"recalibrator", name}});
+    const auto* after =
+        find(*output, "calibration_error", {{"data", "test"}, {"kind", "top-label"}, {"recalibrator", name}});
     ASSERT_NE(after, nullptr) << name;
     EXPECT_LT(after->estimate.value, 0.5 * error->estimate.value) << name;
   }
@@ -119,7 +122,8 @@ TEST(ConformalCheck, CoversAndSaysWhatItNeeds) {
                   .ok());
   const auto refused = testing::run_check(conformal(), small.path());
   ASSERT_FALSE(refused.ok());
-  EXPECT_NE(refused.error().text().find("5 calibration rows cannot serve level 0.9: at least 9 are needed"), std::string::npos);
+  EXPECT_NE(refused.error().text().find("5 calibration rows cannot serve level 0.9: at least 9 are needed"),
+            std::string::npos);
 }
 
 TEST(ConformalCheck, NamesBrokenExchangeability) {
@@ -132,8 +136,8 @@ TEST(ConformalCheck, NamesBrokenExchangeability) {
   EXPECT_EQ(output->findings[0].rows.size(), 100U);
 }
 
-// 30 pairs: every defect must be refuted and no control, with at most 2 abstentions. A check whose detection is 0.9 passes
-// 30 of 30 once in 24 runs.
+// 30 pairs: every defect must be refuted and no control, with at most 2 abstentions. A check whose detection is 0.9
+// passes 30 of 30 once in 24 runs.
 TEST(CautionChecksStatistical, FixturesAreToldApart) {
   for (const check::Entry& entry : {calibration(), conformal()}) {
     const auto count = testing::count_fixtures(entry, 30);
@@ -141,8 +145,8 @@ TEST(CautionChecksStatistical, FixturesAreToldApart) {
     EXPECT_EQ(count.false_alarms, 0) << entry.info.id;
     EXPECT_LE(count.abstentions, 2) << entry.info.id << ' ' << count.example_problem;
     RecordProperty(entry.info.id, static_cast<int>(1000 * count.seconds));
-    std::printf("%s: %d detected, %d false alarms, %d abstentions, %.1f ms a run\n", entry.info.id.c_str(), count.detected,
-                count.false_alarms, count.abstentions, 1000 * count.seconds / 60);
+    std::printf("%s: %d detected, %d false alarms, %d abstentions, %.1f ms a run\n", entry.info.id.c_str(),
+                count.detected, count.false_alarms, count.abstentions, 1000 * count.seconds / 60);
   }
 }
 

@@ -17,14 +17,16 @@ using check::Artifact;
 using check::Direction;
 using method::ConformalMethod;
 
-constexpr std::array kMethods = {ConformalMethod::kLac, ConformalMethod::kMondrian, ConformalMethod::kAps, ConformalMethod::kRaps};
+constexpr std::array kMethods = {ConformalMethod::kLac, ConformalMethod::kMondrian, ConformalMethod::kAps,
+                                 ConformalMethod::kRaps};
 constexpr std::array kCurve = {0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99};
 
 check::CheckInfo info() {
   check::CheckInfo facts;
   facts.id = "caution.conformal";
   facts.title = "Conformal prediction sets";
-  facts.question = "Do prediction sets hold the right label as often as promised, in every class, and how large are they?";
+  facts.question =
+      "Do prediction sets hold the right label as often as promised, in every class, and how large are they?";
   facts.row = "C2";
   facts.maturity = check::Maturity::kPreview;
   facts.needs = {"a classifier with logits or probabilities", "a labelled calibration set", "labels on a test set"};
@@ -32,12 +34,28 @@ check::CheckInfo info() {
                   {"raps_penalty", 0.01, 0.0, 10.0, {}, "RAPS: added to the score of every rank above raps_free"},
                   {"raps_free", std::int64_t{2}, 0.0, 1000.0, {}, "RAPS: ranks without penalty"}};
   const std::map<std::string, std::string> fallback = {{"method", "lac"}, {"level", "0.9"}};
-  facts.yields = {{"coverage", "share", Direction::kHigherIsBetter, "share of test rows whose set holds the label", {"method", "level"}, fallback},
-                  {"set_size", "labels", Direction::kLowerIsBetter, "mean number of labels in a set", {"method", "level"}, fallback},
-                  {"worst_class_coverage", "share", Direction::kHigherIsBetter, "smallest coverage within one class", {"method", "level"}, fallback}};
-  facts.assumptions = {"calibration and test rows are exchangeable", "calibration rows were not used to train the model"};
-  facts.sources = {"Vovk, Gammerman, Shafer 2005", "Vovk 2012", "Sadinle, Lei, Wasserman 2019", "Romano, Sesia, Candes 2020",
-                   "Angelopoulos, Bates, Malik, Jordan 2021"};
+  facts.yields = {{"coverage",
+                   "share",
+                   Direction::kHigherIsBetter,
+                   "share of test rows whose set holds the label",
+                   {"method", "level"},
+                   fallback},
+                  {"set_size",
+                   "labels",
+                   Direction::kLowerIsBetter,
+                   "mean number of labels in a set",
+                   {"method", "level"},
+                   fallback},
+                  {"worst_class_coverage",
+                   "share",
+                   Direction::kHigherIsBetter,
+                   "smallest coverage within one class",
+                   {"method", "level"},
+                   fallback}};
+  facts.assumptions = {"calibration and test rows are exchangeable",
+                       "calibration rows were not used to train the model"};
+  facts.sources = {"Vovk, Gammerman, Shafer 2005", "Vovk 2012", "Sadinle, Lei, Wasserman 2019",
+                   "Romano, Sesia, Candes 2020", "Angelopoulos, Bates, Malik, Jordan 2021"};
   facts.cost = "O(n k log k) a method and level";
   facts.code = "1";
   return facts;
@@ -62,17 +80,22 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     return base::make_error(base::Code::kLimit,
                             fmt::format("{} calibration rows cannot serve level {}: at least {} are needed", n, level,
                                         method::conformal_rows_needed(level)),
-                            calibration_set, "declare more calibration rows, or a lower level in [check.\"caution.conformal\"]");
+                            calibration_set,
+                            "declare more calibration rows, or a lower level in [check.\"caution.conformal\"]");
   }
 
   check::Output output;
-  output.rows = fmt::format("thresholds from {} ({} rows); judged on {} ({} rows)", calibration_set, n, data, judged.labels().size());
+  output.rows = fmt::format("thresholds from {} ({} rows); judged on {} ({} rows)", calibration_set, n, data,
+                            judged.labels().size());
   Artifact curve;
   curve.id = "coverage-by-level";
   curve.kind = "curve";
   curve.title = fmt::format("Coverage promised and found, {}", data);
   curve.caption = "A line on the diagonal keeps its promise at every level; bands are exact 95 % intervals.";
-  curve.facts = {{"x_label", "promised coverage"}, {"y_label", "found coverage"}, {"level", "0.95"}, {"marker", fmt::format("{}", level)},
+  curve.facts = {{"x_label", "promised coverage"},
+                 {"y_label", "found coverage"},
+                 {"level", "0.95"},
+                 {"marker", fmt::format("{}", level)},
                  {"marker_label", "judged level"}};
   std::vector<double> x, y, low, high;
   std::vector<std::string> series;
@@ -80,7 +103,9 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   bars.id = "set-sizes";
   bars.kind = "bars";
   bars.title = fmt::format("How many labels a set holds, {}", data);
-  bars.caption = fmt::format("Share of rows by size of their set at level {}; small sets are useful, empty ones say that no label fits.", level);
+  bars.caption = fmt::format(
+      "Share of rows by size of their set at level {}; small sets are useful, empty ones say that no label fits.",
+      level);
   bars.facts = {{"value_label", "share of rows"}};
   std::vector<std::string> size_label, size_series;
   std::vector<double> size_share;
@@ -88,20 +113,25 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   classes.id = "class-coverage";
   classes.kind = "bars";
   classes.title = fmt::format("Coverage within each class, {}", data);
-  classes.caption = "A class below the line pays for the coverage of the others; Mondrian sets promise every class its level.";
-  classes.facts = {{"value_label", "coverage"}, {"reference", fmt::format("{}", level)}, {"reference_label", "promised"}};
+  classes.caption =
+      "A class below the line pays for the coverage of the others; Mondrian sets promise every class its level.";
+  classes.facts = {
+      {"value_label", "coverage"}, {"reference", fmt::format("{}", level)}, {"reference_label", "promised"}};
   std::vector<std::string> class_label, class_series;
   std::vector<double> class_coverage;
 
   for (const ConformalMethod kind : kMethods) {
     const std::string name(method::conformal_method_name(kind));
     const auto sets_at = [&](double at) -> base::Result<method::PredictionSets> {
-      const method::ConformalOptions options{kind, at, params.real("raps_penalty"), static_cast<int>(params.integer("raps_free"))};
-      PL_TRY(const auto thresholds, method::fit_conformal(fit_p, fitted.labels(), options, context.rng("calibration draws")));
+      const method::ConformalOptions options{kind, at, params.real("raps_penalty"),
+                                             static_cast<int>(params.integer("raps_free"))};
+      PL_TRY(const auto thresholds,
+             method::fit_conformal(fit_p, fitted.labels(), options, context.rng("calibration draws")));
       if (at == level) {
         for (const int c : thresholds.always_included) {
-          output.notes.push_back(fmt::format("{}: class '{}' has {} calibration rows, {} are needed; it is in every set", name,
-                                             judged.class_name(c), thresholds.class_rows[static_cast<std::size_t>(c)], thresholds.rows_needed));
+          output.notes.push_back(fmt::format(
+              "{}: class '{}' has {} calibration rows, {} are needed; it is in every set", name, judged.class_name(c),
+              thresholds.class_rows[static_cast<std::size_t>(c)], thresholds.rows_needed));
         }
       }
       return method::predict_sets(thresholds, p, context.rng("test draws"));
@@ -121,7 +151,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     PL_CHECK(context.cancel().status());
     PL_TRY(const auto sets, sets_at(level));
     PL_TRY(const auto quality, method::judge_sets(sets, judged.labels(), judged.units()));
-    const std::map<std::string, std::string> where = {{"data", data}, {"method", name}, {"level", fmt::format("{}", level)}};
+    const std::map<std::string, std::string> where = {
+        {"data", data}, {"method", name}, {"level", fmt::format("{}", level)}};
     const auto add = [&](const std::string& metric, const stats::Estimate& estimate) {
       output.evidence.push_back(check::make_evidence(facts, metric, where, over_units(estimate, *judged.set)));
     };
@@ -141,27 +172,35 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
       }
     }
 
-    // The exact law of covered rows under exchangeability; ties only raise coverage, so the lower tail is what it tests.
+    // The exact law of covered rows under exchangeability; ties only raise coverage, so the lower tail is what it
+    // tests.
     if (kind == ConformalMethod::kLac && judged.units().empty() && fitted.units().empty()) {
       PL_TRY(const auto law, method::coverage_law(n, level));
       const std::size_t covered = sets.rows - quality.missed.size();
       const double p_value = law.count_cdf(covered, sets.rows);
-      const auto share = [&](double q) { return short_number(static_cast<double>(law.count_quantile(q, sets.rows)) / static_cast<double>(sets.rows)); };
+      const auto share = [&](double q) {
+        return short_number(static_cast<double>(law.count_quantile(q, sets.rows)) / static_cast<double>(sets.rows));
+      };
       curve.facts["exchangeable rows leave"] = fmt::format("{} to {} at level {}", share(0.025), share(0.975), level);
       curve.facts["p of so little coverage"] = fmt::format("{:.3g}", p_value);
       if (p_value < 0.001) {
         check::Finding finding;
         finding.id = "coverage-broken";
         finding.severity = check::FindingSeverity::kMajor;
-        finding.title = fmt::format("Sets of level {} hold the label in only {} of rows of {}", level, short_number(quality.coverage.value), data);
+        finding.title = fmt::format("Sets of level {} hold the label in only {} of rows of {}", level,
+                                    short_number(quality.coverage.value), data);
         finding.detail = fmt::format(
-            "Were {} and {} exchangeable, coverage would fall between {} and {} in 95 of 100 cases; so little has probability {:.2g}. The rows "
+            "Were {} and {} exchangeable, coverage would fall between {} and {} in 95 of 100 cases; so little has "
+            "probability {:.2g}. The rows "
             "named are some whose set lacks the label.",
             calibration_set, data, share(0.025), share(0.975), p_value);
-        finding.next_step = "Look for what differs between the two sets (robustness.drift, methodology.leakage); calibrate on rows like those to come.";
+        finding.next_step =
+            "Look for what differs between the two sets (robustness.drift, methodology.leakage); calibrate on rows "
+            "like those to come.";
         finding.data = data;
         finding.where = {{"method", name}};
-        for (std::size_t i = 0; i < quality.missed.size() && i < 100; ++i) finding.rows.push_back(judged.source_row(quality.missed[i]));
+        for (std::size_t i = 0; i < quality.missed.size() && i < 100; ++i)
+          finding.rows.push_back(judged.source_row(quality.missed[i]));
         output.findings.push_back(std::move(finding));
       }
     }
@@ -176,7 +215,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
       series.push_back(name);
     }
   }
-  curve.columns = {{"x", "share", x}, {"y", "share", y}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}};
+  curve.columns = {
+      {"x", "share", x}, {"y", "share", y}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}};
   bars.columns = {{"label", "labels", size_label}, {"value", "share", size_share}, {"series", "", size_series}};
   output.artifacts = {std::move(curve), std::move(bars)};
   if (!class_label.empty()) {
@@ -202,8 +242,9 @@ StoredSet simulated(base::Rng& rng, const std::string& name, int rows, double mi
 
 base::Status write(const std::string& folder, base::Rng& rng, double mislabelled) {
   const std::array sets = {simulated(rng, "test", 1000, mislabelled), simulated(rng, "calibration", 1000, 0.0)};
-  return write_stored_system(folder, rng.bits(), "logits", sets,
-                             "text = \"Sets hold the label.\"\ncheck = \"caution.conformal\"\nmetric = \"coverage\"\nat_least = 0.85\n");
+  return write_stored_system(
+      folder, rng.bits(), "logits", sets,
+      "text = \"Sets hold the label.\"\ncheck = \"caution.conformal\"\nmetric = \"coverage\"\nat_least = 0.85\n");
 }
 
 }  // namespace
@@ -217,14 +258,17 @@ check::Entry conformal() {
     if (plan.tasks.empty()) return plan;
     std::erase_if(plan.tasks, [](const check::Task& task) { return task.predictions.size() < 2; });
     if (plan.tasks.empty()) {
-      plan.not_applicable = "no labelled calibration set with predictions: declare [data.calibration], or a share of another set with from and share";
+      plan.not_applicable =
+          "no labelled calibration set with predictions: declare [data.calibration], or a share of another set with "
+          "from and share";
     }
     return plan;
   };
   entry.run = run;
   entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.3); };
   entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.0); };
-  entry.fixtures.defect_words = "labels of 30 % of test rows redrawn at random, calibration rows untouched (coverage about 0.78)";
+  entry.fixtures.defect_words =
+      "labels of 30 % of test rows redrawn at random, calibration rows untouched (coverage about 0.78)";
   entry.fixtures.control_words = "calibration and test rows from one source (coverage about 0.90)";
   entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 100;

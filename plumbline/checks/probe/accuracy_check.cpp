@@ -32,31 +32,52 @@ check::CheckInfo info() {
   facts.needs = {"a classifier", "labels on a test set", "for slices: metadata columns, images, or features"};
   facts.params = {{"slice_level", 0.05, 0.001, 0.5, {}, "false discovery rate of the slice search"},
                   {"slice_rows", std::int64_t{20}, 5.0, 1e6, {}, "fewest rows of a slice in each half"},
-                  {"clusters", std::int64_t{8}, 2.0, 50.0, {}, "clusters of features that serve as slices where no metadata is declared"}};
-  facts.yields = {{"accuracy", "share", Direction::kHigherIsBetter, "share of rows predicted right", {"slice"}, {}},
-                  {"balanced_accuracy", "share", Direction::kHigherIsBetter, "mean of the recalls of the classes", {}, {}},
-                  {"recall", "share", Direction::kHigherIsBetter, "share of a class's rows predicted right", {"class"}, {}},
-                  {"precision", "share", Direction::kHigherIsBetter, "share of predictions of a class that are right", {"class"}, {}},
-                  {"slice_error_lift", "share", Direction::kLowerIsBetter, "error rate in a slice less the error rate outside of it", {"slice"}, {}}};
+                  {"clusters",
+                   std::int64_t{8},
+                   2.0,
+                   50.0,
+                   {},
+                   "clusters of features that serve as slices where no metadata is declared"}};
+  facts.yields = {
+      {"accuracy", "share", Direction::kHigherIsBetter, "share of rows predicted right", {"slice"}, {}},
+      {"balanced_accuracy", "share", Direction::kHigherIsBetter, "mean of the recalls of the classes", {}, {}},
+      {"recall", "share", Direction::kHigherIsBetter, "share of a class's rows predicted right", {"class"}, {}},
+      {"precision",
+       "share",
+       Direction::kHigherIsBetter,
+       "share of predictions of a class that are right",
+       {"class"},
+       {}},
+      {"slice_error_lift",
+       "share",
+       Direction::kLowerIsBetter,
+       "error rate in a slice less the error rate outside of it",
+       {"slice"},
+       {}}};
   facts.assumptions = {"units are independent and drawn like those to come"};
-  facts.sources = {"Clopper, Pearson 1934", "Korn, Graubard 1998", "Benjamini, Hochberg 1995", "Cox 1975 (sample splitting)"};
+  facts.sources = {"Clopper, Pearson 1934", "Korn, Graubard 1998", "Benjamini, Hochberg 1995",
+                   "Cox 1975 (sample splitting)"};
   facts.cost = "O(n k) and O(candidates n / 64)";
   facts.code = "1";
   return facts;
 }
 
 // The class that errors of these rows most often go from and to.
-std::string commonest_confusion(const Classified& judged, const std::vector<int>& predicted, std::span<const std::size_t> rows) {
+std::string commonest_confusion(const Classified& judged, const std::vector<int>& predicted,
+                                std::span<const std::size_t> rows) {
   std::map<std::pair<int, int>, std::size_t> pairs;
   for (const std::size_t i : rows) {
     if (judged.labels()[i] != predicted[i]) ++pairs[{judged.labels()[i], predicted[i]}];
   }
   if (pairs.empty()) return "";
-  const auto top = std::max_element(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return fmt::format("most often '{}' read as '{}' ({} rows)", judged.class_name(top->first.first), judged.class_name(top->first.second), top->second);
+  const auto top =
+      std::max_element(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return fmt::format("most often '{}' read as '{}' ({} rows)", judged.class_name(top->first.first),
+                     judged.class_name(top->first.second), top->second);
 }
 
-std::vector<std::size_t> wrong_rows(const Classified& judged, const std::vector<std::uint8_t>& wrong, std::span<const std::size_t> rows) {
+std::vector<std::size_t> wrong_rows(const Classified& judged, const std::vector<std::uint8_t>& wrong,
+                                    std::span<const std::size_t> rows) {
   std::vector<std::size_t> named;
   for (const std::size_t i : rows) {
     if (wrong[i] != 0 && named.size() < 100) named.push_back(judged.source_row(i));
@@ -67,7 +88,8 @@ std::vector<std::size_t> wrong_rows(const Classified& judged, const std::vector<
 // Confidence in the wrong answer: probability where stated, else the largest output less the label's.
 std::vector<double> conviction(const Classified& judged, const std::vector<int>& predicted) {
   std::vector<double> values(predicted.size());
-  const MatrixD outputs = judged.output == decision::Output::kScores ? judged.prediction->outputs : judged.probabilities();
+  const MatrixD outputs =
+      judged.output == decision::Output::kScores ? judged.prediction->outputs : judged.probabilities();
   for (std::size_t i = 0; i < predicted.size(); ++i) {
     const auto row = static_cast<std::ptrdiff_t>(i);
     values[i] = outputs(row, predicted[i]);
@@ -77,8 +99,8 @@ std::vector<double> conviction(const Classified& judged, const std::vector<int>&
 }
 
 // Metadata columns where declared; else figures of the images and clusters of the features.
-std::vector<method::SliceColumn> columns_for(check::Context& context, const Classified& judged, const check::Params& params,
-                                             std::vector<std::string>& notes) {
+std::vector<method::SliceColumn> columns_for(check::Context& context, const Classified& judged,
+                                             const check::Params& params, std::vector<std::string>& notes) {
   auto columns = method::slice_columns(judged.set->table);
   if (!columns.empty()) return columns;
   if (judged.set->kind == data::Dataset::Kind::kImages) {
@@ -117,7 +139,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
 
   check::Output output;
   output.rows = fmt::format("judged on {} ({} rows)", data, predicted.size());
-  const auto add = [&](const std::string& metric, std::map<std::string, std::string> where, const stats::Estimate& estimate) {
+  const auto add = [&](const std::string& metric, std::map<std::string, std::string> where,
+                       const stats::Estimate& estimate) {
     where["data"] = data;
     output.evidence.push_back(check::make_evidence(facts, metric, std::move(where), over_units(estimate, *judged.set)));
   };
@@ -134,8 +157,12 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   by_class.id = "recall";
   by_class.kind = "bars";
   by_class.title = fmt::format("Recall of each class, {}", data);
-  by_class.caption = "Share of each class's rows that are predicted right, with 95 % intervals; the line is the accuracy over all.";
-  by_class.facts = {{"value_label", "recall"}, {"level", "0.95"}, {"reference", fmt::format("{}", report.accuracy.value)}, {"reference_label", "accuracy"}};
+  by_class.caption =
+      "Share of each class's rows that are predicted right, with 95 % intervals; the line is the accuracy over all.";
+  by_class.facts = {{"value_label", "recall"},
+                    {"level", "0.95"},
+                    {"reference", fmt::format("{}", report.accuracy.value)},
+                    {"reference_label", "accuracy"}};
   std::vector<std::string> class_label;
   std::vector<double> recall, recall_low, recall_high;
   for (int c = 0; c < judged.classes(); ++c) {
@@ -158,7 +185,10 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     }
   }
   confusion.columns = {{"truth", "", truth}, {"predicted", "", said}, {"count", "rows", count}};
-  by_class.columns = {{"label", "", class_label}, {"value", "share", recall}, {"low", "share", recall_low}, {"high", "share", recall_high}};
+  by_class.columns = {{"label", "", class_label},
+                      {"value", "share", recall},
+                      {"low", "share", recall_low},
+                      {"high", "share", recall_high}};
   output.artifacts = {std::move(confusion), std::move(by_class)};
   if (judged.set->role == data::Role::kTrain) return output;
 
@@ -167,27 +197,35 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] = predicted[i] == judged.labels()[i] ? 0 : 1;
   const auto columns = columns_for(context, judged, params, output.notes);
   PL_CHECK(context.cancel().status());
-  const method::SliceOptions options{.level = params.real("slice_level"), .least_rows = static_cast<std::size_t>(params.integer("slice_rows"))};
+  const method::SliceOptions options{.level = params.real("slice_level"),
+                                     .least_rows = static_cast<std::size_t>(params.integer("slice_rows"))};
   PL_TRY(const auto slices, method::discover_slices(columns, wrong, judged.units(), options, context.rng("slices")));
   if (columns.empty()) {
     output.notes.emplace_back("no slices: the set has no metadata columns, images or features");
   } else {
-    output.rows += fmt::format("; slices searched on {} rows ({} candidates) and estimated on the other {}", slices.searched_rows,
-                               slices.candidates, slices.judged_rows);
+    output.rows += fmt::format("; slices searched on {} rows ({} candidates) and estimated on the other {}",
+                               slices.searched_rows, slices.candidates, slices.judged_rows);
   }
-  if (slices.left_out > 0) output.notes.push_back(fmt::format("{} pairs of predicates were not tested", slices.left_out));
+  if (slices.left_out > 0)
+    output.notes.push_back(fmt::format("{} pairs of predicates were not tested", slices.left_out));
 
   Artifact treemap;
   treemap.id = "slices";
   treemap.kind = "treemap";
   treemap.title = fmt::format("Error rate by slice, {}", data);
-  treemap.caption = "Size is the number of rows, colour the error rate; slices of one column stand together, discovered pairs under their own name.";
-  treemap.facts = {{"size_label", "rows"}, {"value_label", "error rate"}, {"worse", "high"}, {"midpoint", fmt::format("{}", 1.0 - report.accuracy.value)}};
+  treemap.caption =
+      "Size is the number of rows, colour the error rate; slices of one column stand together, discovered pairs under "
+      "their own name.";
+  treemap.facts = {{"size_label", "rows"},
+                   {"value_label", "error rate"},
+                   {"worse", "high"},
+                   {"midpoint", fmt::format("{}", 1.0 - report.accuracy.value)}};
   std::vector<std::string> tile, parent;
   std::vector<double> size, error, low, high, q;
   std::map<std::string, const method::Slice*> found;
   for (const auto& slice : slices.found) found[slice.name] = &slice;
-  const auto add_tile = [&](const std::string& name, const std::string& group, double rows, const stats::Estimate& estimate) {
+  const auto add_tile = [&](const std::string& name, const std::string& group, double rows,
+                            const stats::Estimate& estimate) {
     tile.push_back(name);
     parent.push_back(group);
     size.push_back(rows);
@@ -201,8 +239,10 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     stats::Estimate right = error_rate;
     right.value = 1.0 - error_rate.value;
     for (std::size_t r = 0; r < stats::kLadder.size(); ++r) {
-      right.bounds.lower[r] = error_rate.bounds.upper[r] ? std::optional(1.0 - *error_rate.bounds.upper[r]) : std::nullopt;
-      right.bounds.upper[r] = error_rate.bounds.lower[r] ? std::optional(1.0 - *error_rate.bounds.lower[r]) : std::nullopt;
+      right.bounds.lower[r] =
+          error_rate.bounds.upper[r] ? std::optional(1.0 - *error_rate.bounds.upper[r]) : std::nullopt;
+      right.bounds.upper[r] =
+          error_rate.bounds.lower[r] ? std::optional(1.0 - *error_rate.bounds.lower[r]) : std::nullopt;
     }
     return right;
   };
@@ -211,7 +251,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   for (const auto& column : columns) {
     for (std::size_t v = 0; v < column.values.size(); ++v) {
       std::size_t rows = 0;
-      for (std::size_t i = 0; i < member.size(); ++i) rows += member[i] = column.codes[i] == static_cast<int>(v) ? 1 : 0;
+      for (std::size_t i = 0; i < member.size(); ++i)
+        rows += member[i] = column.codes[i] == static_cast<int>(v) ? 1 : 0;
       if (rows < options.least_rows) continue;
       const auto estimate = method::estimate_slice(member, wrong, judged.units());
       if (!estimate.ok()) continue;
@@ -224,7 +265,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     }
   }
   for (const auto& slice : slices.found) {
-    if (slice.predicates.size() > 1) add_tile(slice.name, "found together", static_cast<double>(slice.rows.size()), slice.error);
+    if (slice.predicates.size() > 1)
+      add_tile(slice.name, "found together", static_cast<double>(slice.rows.size()), slice.error);
     if (!slice.declared) {
       add("accuracy", {{"slice", slice.name}}, complement(slice.error));
       add("slice_error_lift", {{"slice", slice.name}}, slice.lift);
@@ -236,17 +278,20 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     finding.title = fmt::format("{}: error {} against {} elsewhere", slice.name, short_number(slice.error.value),
                                 short_number(slice.error.value - slice.lift.value));
     finding.detail = fmt::format(
-        "Found among {} candidates on one half of {} (q = {:.2g}) and seen again on the other half ({} rows, p = {:.2g}); figures are of the "
+        "Found among {} candidates on one half of {} (q = {:.2g}) and seen again on the other half ({} rows, p = "
+        "{:.2g}); figures are of the "
         "other half. Its errors are {}.",
         slices.candidates, data, slice.q_found, slice.judged_rows.size(), slice.p_confirmed,
         commonest_confusion(judged, predicted, slice.rows));
-    finding.next_step = "Check the labels of these rows first; if they are right, gather more rows like them, or name the slice in a claim.";
+    finding.next_step =
+        "Check the labels of these rows first; if they are right, gather more rows like them, or name the slice in a "
+        "claim.";
     finding.data = data;
     finding.rows = wrong_rows(judged, wrong, slice.judged_rows);
     finding.where = {{"slice", slice.name}};
     output.findings.push_back(std::move(finding));
   }
-  treemap.columns = {{"label", "", tile}, {"parent", "", parent}, {"size", "rows", size}, {"value", "share", error},
+  treemap.columns = {{"label", "", tile},   {"parent", "", parent},  {"size", "rows", size}, {"value", "share", error},
                      {"low", "share", low}, {"high", "share", high}, {"q", "1", q}};
   if (!tile.empty()) output.artifacts.push_back(std::move(treemap));
 
@@ -258,7 +303,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   for (std::size_t i = 0; i < wrong.size(); ++i) {
     if (wrong[i] != 0) worst.push_back(i);
   }
-  std::stable_sort(worst.begin(), worst.end(), [&](std::size_t a, std::size_t b) { return confidence[a] > confidence[b]; });
+  std::stable_sort(worst.begin(), worst.end(),
+                   [&](std::size_t a, std::size_t b) { return confidence[a] > confidence[b]; });
   worst.resize(std::min<std::size_t>(worst.size(), 32));
   if (worst.empty()) return output;
   if (judged.set->kind == data::Dataset::Kind::kImages) {
@@ -266,12 +312,14 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     std::vector<Tile> tiles;
     for (const std::size_t i : worst) {
       tiles.push_back({images.image(i),
-                       fmt::format("{} read as {} ({})", judged.class_name(judged.labels()[i]), judged.class_name(predicted[i]), short_number(confidence[i])),
+                       fmt::format("{} read as {} ({})", judged.class_name(judged.labels()[i]),
+                                   judged.class_name(predicted[i]), short_number(confidence[i])),
                        static_cast<double>(judged.source_row(i)), ""});
     }
-    output.artifacts.push_back(gallery("worst-errors", fmt::format("The most confident errors, {}", data),
-                                       "Errors made with most confidence come first: look for wrong labels, then for what the pictures share.", tiles,
-                                       images.channels, images.height, images.width, policy));
+    output.artifacts.push_back(
+        gallery("worst-errors", fmt::format("The most confident errors, {}", data),
+                "Errors made with most confidence come first: look for wrong labels, then for what the pictures share.",
+                tiles, images.channels, images.height, images.width, policy));
   }
   return output;
 }
@@ -289,9 +337,10 @@ base::Status write(const std::string& folder, base::Rng& rng, double mislabelled
     const int label = mark == 1 && rng.bernoulli(mislabelled) ? (truth + 2) % kClasses : truth;
     set.table += fmt::format("{},{:.3f},{}\n", "abcd"[mark], rng.normal(50, 10), label);
   }
-  return write_stored_system(folder, rng.bits(), "logits", std::span(&set, 1),
-                             "text = \"No mark fares worse than the others.\"\ncheck = \"probe.accuracy\"\nmetric = \"slice_error_lift\"\n"
-                             "where = {slice = \"mark=b\"}\nat_most = 0.12\n");
+  return write_stored_system(
+      folder, rng.bits(), "logits", std::span(&set, 1),
+      "text = \"No mark fares worse than the others.\"\ncheck = \"probe.accuracy\"\nmetric = \"slice_error_lift\"\n"
+      "where = {slice = \"mark=b\"}\nat_most = 0.12\n");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-#include "plumbline/checks/catalog.hpp"
 #include "plumbline/checks/probe/probe_checks.hpp"
+#include "plumbline/checks/catalog.hpp"
 
 namespace plumbline::checks {
 

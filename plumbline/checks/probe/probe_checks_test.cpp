@@ -49,7 +49,8 @@ TEST(AccuracyCheck, SetsOfOtherRolesAndTasksAreLeftOut) {
   ASSERT_EQ(plan.tasks.size(), 1U);
   EXPECT_EQ(plan.tasks[0].subject, "reader@train");
   facts.models["reader"].task = "regression";
-  EXPECT_NE(accuracy().plan(facts, {}).not_applicable.find("'reader' is no classifier (task regression)"), std::string::npos);
+  EXPECT_NE(accuracy().plan(facts, {}).not_applicable.find("'reader' is no classifier (task regression)"),
+            std::string::npos);
 }
 
 TEST(AccuracyCheck, LabelsBeyondTheOutputsAreRefused) {
@@ -60,7 +61,8 @@ TEST(AccuracyCheck, LabelsBeyondTheOutputsAreRefused) {
                   .ok());
   const auto output = testing::run_check(accuracy(), folder.path());
   ASSERT_FALSE(output.ok());
-  EXPECT_NE(output.error().text().find("labels reach 5, but 'model' has outputs for 2 classes"), std::string::npos) << output.error().text();
+  EXPECT_NE(output.error().text().find("labels reach 5, but 'model' has outputs for 2 classes"), std::string::npos)
+      << output.error().text();
 }
 
 // 30 pairs, as for the checks of caution.
@@ -69,8 +71,8 @@ TEST(AccuracyCheckStatistical, FixturesAreToldApart) {
   EXPECT_EQ(count.detected, 30) << count.example_problem;
   EXPECT_EQ(count.false_alarms, 0);
   EXPECT_LE(count.abstentions, 2) << count.example_problem;
-  std::printf("probe.accuracy: %d detected, %d false alarms, %d abstentions, %.1f ms a run\n", count.detected, count.false_alarms,
-              count.abstentions, 1000 * count.seconds / 60);
+  std::printf("probe.accuracy: %d detected, %d false alarms, %d abstentions, %.1f ms a run\n", count.detected,
+              count.false_alarms, count.abstentions, 1000 * count.seconds / 60);
 }
 
 }  // namespace
