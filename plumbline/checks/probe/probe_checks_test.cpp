@@ -1,11 +1,14 @@
 #include "plumbline/checks/probe/probe_checks.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <string>
 
 #include <gtest/gtest.h>
 
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/data/npy.hpp"
 #include "tests/support/fixture_runs.hpp"
 #include "tests/support/testing.hpp"
 
@@ -63,6 +66,50 @@ TEST(AccuracyCheck, LabelsBeyondTheOutputsAreRefused) {
   ASSERT_FALSE(output.ok());
   EXPECT_NE(output.error().text().find("labels reach 5, but 'model' has outputs for 2 classes"), std::string::npos)
       << output.error().text();
+}
+
+std::string big_endian(std::uint32_t v) {
+  return {static_cast<char>(v >> 24U), static_cast<char>(v >> 16U), static_cast<char>(v >> 8U), static_cast<char>(v)};
+}
+
+// Images without metadata: dark ones are predicted badly, and the search must say so in words about brightness.
+TEST(AccuracyCheck, DescribesImagesWithoutMetadata) {
+  testing::TempFolder folder;
+  base::Rng rng(5);
+  constexpr int kRows = 1200;
+  std::string pixels = big_endian(0x00000803) + big_endian(kRows) + big_endian(8) + big_endian(8);
+  std::string labels = big_endian(0x00000801) + big_endian(kRows);
+  MatrixD outputs(kRows, 2);
+  for (int i = 0; i < kRows; ++i) {
+    const bool dark = i % 4 == 0;
+    for (int p = 0; p < 64; ++p) pixels += static_cast<char>(rng.below(dark ? 60 : 200) + (dark ? 0 : 40));
+    const int label = static_cast<int>(rng.below(2));
+    const int said = rng.bernoulli(dark ? 0.35 : 0.05) ? 1 - label : label;
+    labels += static_cast<char>(label);
+    outputs(i, said) = 0.9;
+    outputs(i, 1 - said) = 0.1;
+  }
+  testing::write_file(folder.file("images"), pixels);
+  testing::write_file(folder.file("labels"), labels);
+  ASSERT_TRUE(data::write_npy(folder.file("outputs.npy"), outputs).ok());
+  const std::string manifest =
+      "[system]\nname = \"pictures\"\n[data.test]\nimages = \"images\"\nlabels = \"labels\"\n"
+      "[predictions.test]\nmodel = \"m\"\ndata = \"test\"\npath = \"outputs.npy\"\noutput = \"probabilities\"\n";
+  testing::write_file(folder.file("system.toml"), manifest);
+  const auto output = testing::run_check(accuracy(), folder.path());
+  ASSERT_TRUE(output.ok()) << output.error().text();
+  ASSERT_FALSE(output->findings.empty());
+  EXPECT_EQ(output->findings[0].where.at("slice").rfind("brightness < ", 0), 0U) << output->findings[0].title;
+  const auto& last = output->artifacts.back();
+  EXPECT_EQ(last.kind, "gallery");
+  EXPECT_EQ(last.bytes.substr(1, 3), "PNG");
+  // What examples = "none" withholds.
+  std::string closed = manifest;
+  closed.insert(closed.find("[data.test]"), "examples = \"none\"\n");
+  testing::write_file(folder.file("system.toml"), closed);
+  const auto withheld = testing::run_check(accuracy(), folder.path());
+  ASSERT_TRUE(withheld.ok()) << withheld.error().text();
+  EXPECT_NE(withheld->artifacts.back().kind, "gallery");
 }
 
 // 30 pairs, as for the checks of caution.
