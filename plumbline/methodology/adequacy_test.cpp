@@ -23,6 +23,8 @@ TEST(Adequacy, CleanTestsGiveThePublishedSizes) {
   EXPECT_EQ(enough.units_needed, 299U);
   EXPECT_EQ(enough.size_ratio.value, 1);
   EXPECT_LE(*enough.failure_rate.bounds.upper[kAt95], 0.01);
+  EXPECT_TRUE(enough.failure_rate_anytime.anytime);
+  EXPECT_GT(*enough.failure_rate_anytime.bounds.upper[kAt95], *enough.failure_rate.bounds.upper[kAt95]);
   const std::vector<int> fewer(298, 0);
   const Adequacy short_of = assess_adequacy(fewer, fewer, {}, {}, base::Rng(1)).value();
   EXPECT_LT(short_of.size_ratio.value, 1);
@@ -43,9 +45,9 @@ TEST(Adequacy, RatioPassesOneExactlyWhereTheBoundPassesTheTarget) {
 
 TEST(Adequacy, CountsKindsSingletonsAndTheSmallestClass) {
   //                                 unit 0      unit 1   unit 2   unit 3
-  const std::vector<int> labels =    {0, 0, 1,   1, 1,    2,       0};
-  const std::vector<int> predicted = {1, 1, 1,   0, 1,    0,       1};
-  const std::vector<int> units =     {7, 7, 7,   8, 8,    9,       4};
+  const std::vector<int> labels = {0, 0, 1, 1, 1, 2, 0};
+  const std::vector<int> predicted = {1, 1, 1, 0, 1, 0, 1};
+  const std::vector<int> units = {7, 7, 7, 8, 8, 9, 4};
   const Adequacy a = assess_adequacy(labels, predicted, units, {}, base::Rng(3)).value();
   EXPECT_EQ(a.units, 4U);
   EXPECT_EQ(a.failed_units, 4U);
@@ -78,8 +80,10 @@ TEST(Adequacy, Errors) {
   EXPECT_EQ(assess_adequacy(labels, one, {}, {}, base::Rng(1)).error().code, base::Code::kShape);
   EXPECT_EQ(assess_adequacy(labels, labels, one, {}, base::Rng(1)).error().code, base::Code::kShape);
   EXPECT_THAT(assess_adequacy(labels, negative, {}, {}, base::Rng(1)).error().message, HasSubstr("predicted[1] is -1"));
-  EXPECT_THAT(assess_adequacy(labels, labels, {}, {.target_rate = 0}, base::Rng(1)).error().message, HasSubstr("target_rate"));
-  EXPECT_THAT(assess_adequacy(labels, labels, {}, {.confidence = 1}, base::Rng(1)).error().message, HasSubstr("confidence"));
+  EXPECT_THAT(assess_adequacy(labels, labels, {}, {.target_rate = 0}, base::Rng(1)).error().message,
+              HasSubstr("target_rate"));
+  EXPECT_THAT(assess_adequacy(labels, labels, {}, {.confidence = 1}, base::Rng(1)).error().message,
+              HasSubstr("confidence"));
   EXPECT_FALSE(assess_adequacy(one, one, {}, {}, base::Rng(1)).value().unseen_mass.bounds.upper[0].has_value());
 }
 

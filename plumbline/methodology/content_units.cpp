@@ -34,7 +34,9 @@ std::string cell(const data::Column& column, std::size_t row) {
   std::string out;
   switch (column.kind) {
     case data::Column::Kind::kNumber: append(out, number_bits(column.numbers[row])); break;
-    case data::Column::Kind::kCategory: append(out, static_cast<std::uint64_t>(static_cast<std::int64_t>(column.codes[row]))); break;
+    case data::Column::Kind::kCategory:
+      append(out, static_cast<std::uint64_t>(static_cast<std::int64_t>(column.codes[row])));
+      break;
     case data::Column::Kind::kText:
       append(out, column.texts[row].size());
       out += column.text_missing.empty() || !column.text_missing[row] ? column.texts[row] : std::string(1, '\0');
@@ -65,7 +67,8 @@ bool has_identifying_column(const data::Dataset& dataset, const std::vector<std:
   if (dataset.kind == data::Dataset::Kind::kMatrix) {
     for (std::ptrdiff_t j = 0; j < dataset.matrix.cols(); ++j) {
       std::unordered_set<std::uint64_t> seen;
-      for (const std::size_t row : firsts) seen.insert(number_bits(static_cast<double>(dataset.matrix(static_cast<std::ptrdiff_t>(row), j))));
+      for (const std::size_t row : firsts)
+        seen.insert(number_bits(static_cast<double>(dataset.matrix(static_cast<std::ptrdiff_t>(row), j))));
       if (static_cast<double>(seen.size()) >= enough) return true;
     }
     return false;
@@ -105,7 +108,8 @@ base::Result<ContentUnits> content_units(const data::Dataset& dataset, Merge mer
   const std::size_t n = dataset.rows();
   PL_CHECK(base::check_at_least("content_units", "rows", static_cast<std::ptrdiff_t>(n), 1));
   if (!dataset.units.empty()) {
-    PL_CHECK(base::check_size("content_units", "units", static_cast<std::ptrdiff_t>(dataset.units.size()), static_cast<std::ptrdiff_t>(n)));
+    PL_CHECK(base::check_size("content_units", "units", static_cast<std::ptrdiff_t>(dataset.units.size()),
+                              static_cast<std::ptrdiff_t>(n)));
   }
   ContentUnits result;
   std::unordered_map<std::string, std::size_t> input_of;  // looked up only, never walked
@@ -121,7 +125,9 @@ base::Result<ContentUnits> content_units(const data::Dataset& dataset, Merge mer
   result.distinct_inputs = firsts.size();
   for (std::size_t i = 0; i < n; ++i) result.copied_rows += copies[first_with[i]] > 1;
 
-  const std::size_t columns = dataset.kind == data::Dataset::Kind::kMatrix ? static_cast<std::size_t>(dataset.matrix.cols()) : dataset.table.columns.size();
+  const std::size_t columns = dataset.kind == data::Dataset::Kind::kMatrix
+                                  ? static_cast<std::size_t>(dataset.matrix.cols())
+                                  : dataset.table.columns.size();
   if (result.copied_rows == 0) {
     result.reason = "no two rows have the same input";
   } else if (merge != Merge::kAuto) {
@@ -145,7 +151,8 @@ base::Result<ContentUnits> content_units(const data::Dataset& dataset, Merge mer
     for (std::size_t i = 0; i < n; ++i) parts.join(first_with[i], i);
   }
   std::unordered_map<int, std::size_t> first_of_unit;
-  for (std::size_t i = 0; i < dataset.units.size(); ++i) parts.join(first_of_unit.try_emplace(dataset.units[i], i).first->second, i);
+  for (std::size_t i = 0; i < dataset.units.size(); ++i)
+    parts.join(first_of_unit.try_emplace(dataset.units[i], i).first->second, i);
   std::vector<int> number(n, -1);
   result.unit_of_row.resize(n);
   for (std::size_t i = 0; i < n; ++i) {

@@ -13,7 +13,7 @@ namespace plumbline::methodology {
 
 /// When equal inputs count as one case.
 enum class Merge {
-  kAuto,    ///< where coincidence is implausible: see content_units
+  kAuto,  ///< where coincidence is implausible: see content_units
   kAlways,
   kNever,
 };

@@ -23,7 +23,8 @@ struct Arm {
   std::vector<int> units;
 };
 
-base::Result<double> split_p_value(std::span<const double> scores, const stats::UnitIndex& index, std::span<const int> compare_units, base::Rng& rng) {
+base::Result<double> split_p_value(std::span<const double> scores, const stats::UnitIndex& index,
+                                   std::span<const int> compare_units, base::Rng& rng) {
   const std::vector<std::size_t> order = rng.permutation(index.count());
   std::vector<bool> in_first(index.count(), false);
   for (std::size_t i = 0; i < index.count() / 2; ++i) in_first[order[i]] = true;
@@ -33,7 +34,8 @@ base::Result<double> split_p_value(std::span<const double> scores, const stats::
     arm.scores.push_back(scores[row]);
     if (!compare_units.empty()) arm.units.push_back(compare_units[row]);
   }
-  PL_TRY(const stats::Comparison comparison, stats::compare_means(first.scores, second.scores, first.units, second.units));
+  PL_TRY(const stats::Comparison comparison,
+         stats::compare_means(first.scores, second.scores, first.units, second.units));
   if (!std::isnan(comparison.p_value)) return comparison.p_value;
   return comparison.difference.value == 0 ? 1.0 : 0.0;
 }
@@ -48,25 +50,30 @@ stats::Estimate distance_estimate(const std::vector<double>& p_values, double di
   estimate.unit_of_sampling = "split";
   estimate.method = "kolmogorov distance, dvoretzky-kiefer-wolfowitz bounds";
   estimate.assumptions = {"splits are random halves of these rows"};
-  estimate.bounds = stats::make_bounds([&](double c) { return std::optional(std::max(0.0, discrete_aware - slack(c))); },
-                                       [&](double c) { return std::optional(std::min(1.0, ordinary + slack(c))); });
+  estimate.bounds =
+      stats::make_bounds([&](double c) { return std::optional(std::max(0.0, discrete_aware - slack(c))); },
+                         [&](double c) { return std::optional(std::min(1.0, ordinary + slack(c))); });
   return estimate;
 }
 
 }  // namespace
 
-base::Result<AaResult> evaluation_aa(std::span<const double> scores, std::span<const int> split_units, std::span<const int> compare_units,
-                                     const AaOptions& options, const base::Rng& rng) {
+base::Result<AaResult> evaluation_aa(std::span<const double> scores, std::span<const int> split_units,
+                                     std::span<const int> compare_units, const AaOptions& options,
+                                     const base::Rng& rng) {
   PL_CHECK(base::check_all_finite("evaluation_aa", "scores", scores));
-  PL_CHECK(base::check_size("evaluation_aa", "split_units", static_cast<std::ptrdiff_t>(split_units.size()), static_cast<std::ptrdiff_t>(scores.size())));
+  PL_CHECK(base::check_size("evaluation_aa", "split_units", static_cast<std::ptrdiff_t>(split_units.size()),
+                            static_cast<std::ptrdiff_t>(scores.size())));
   if (!compare_units.empty()) {
-    PL_CHECK(base::check_size("evaluation_aa", "compare_units", static_cast<std::ptrdiff_t>(compare_units.size()), static_cast<std::ptrdiff_t>(scores.size())));
+    PL_CHECK(base::check_size("evaluation_aa", "compare_units", static_cast<std::ptrdiff_t>(compare_units.size()),
+                              static_cast<std::ptrdiff_t>(scores.size())));
   }
   PL_CHECK(base::check_at_least("evaluation_aa", "splits", static_cast<std::ptrdiff_t>(options.splits), 100));
   PL_CHECK(base::check_in_open("evaluation_aa", "level", options.level, 0, 1));
   PL_TRY(const stats::UnitIndex index, stats::group_units(split_units, scores.size()));
   if (index.count() < kLeastUnits) {
-    return make_error(Code::kValue, fmt::format("evaluation_aa: n = {} units, expected at least {} to split in halves", index.count(), kLeastUnits));
+    return make_error(Code::kValue, fmt::format("evaluation_aa: n = {} units, expected at least {} to split in halves",
+                                                index.count(), kLeastUnits));
   }
   AaResult result;
   result.split_units = index.count();

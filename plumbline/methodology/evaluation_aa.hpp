@@ -21,11 +21,11 @@ struct AaOptions {
 };
 
 struct AaResult {
-  std::vector<double> p_values;        ///< of each split
+  std::vector<double> p_values;  ///< of each split
   std::size_t split_units = 0;
-  stats::Uniformity uniformity;        ///< count against its exact region, discrete-aware distance
-  stats::Estimate false_alarm_rate;    ///< share of splits with p <= level; sampling unit: split
-  stats::Estimate distance;            ///< of the p-values from the uniform law, in [0, 1]; sampling unit: split
+  stats::Uniformity uniformity;      ///< count against its exact region, discrete-aware distance
+  stats::Estimate false_alarm_rate;  ///< share of splits with p <= level; sampling unit: split
+  stats::Estimate distance;          ///< of the p-values from the uniform law, in [0, 1]; sampling unit: split
 };
 
 /// Does the evaluation's own comparison of two arms stay quiet when both arms are the same system?
@@ -45,7 +45,8 @@ struct AaResult {
 /// Outcome   a split whose halves show no spread at all and no difference counts as p = 1.
 /// Cost      O(splits x n), parallel; split i draws from rng.fork(i): same seed, same bits for any number of threads.
 /// Source    Kohavi, Tang, Xu 2020, chapter 19 (A/A tests); Massart 1990 for the constant of the distance's bound.
-base::Result<AaResult> evaluation_aa(std::span<const double> scores, std::span<const int> split_units, std::span<const int> compare_units,
-                                     const AaOptions& options, const base::Rng& rng);
+base::Result<AaResult> evaluation_aa(std::span<const double> scores, std::span<const int> split_units,
+                                     std::span<const int> compare_units, const AaOptions& options,
+                                     const base::Rng& rng);
 
 }  // namespace plumbline::methodology

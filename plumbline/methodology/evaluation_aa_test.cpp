@@ -41,8 +41,9 @@ std::vector<int> every_row(std::size_t n) {
   return units;
 }
 
-// Independent rows: over 100 data sets the count of 200 splits stays in its exact 99 % region. Given the rows the rate is
-// 0.05 up to the granularity of counts, hence at most 4 sets outside (1 expected; a rate of 0.08 would put 20 outside).
+// Independent rows: over 100 data sets the count of 200 splits stays in its exact 99 % region. Given the rows the rate
+// is 0.05 up to the granularity of counts, hence at most 4 sets outside (1 expected; a rate of 0.08 would put 20
+// outside).
 TEST(EvaluationAa, StatisticalHonestComparisonStaysInItsRegion) {
   const int outside = count_seeds(100, [](base::Rng& rng) {
     Rows rows = repeated(rng, 400, 1, false);
@@ -52,8 +53,8 @@ TEST(EvaluationAa, StatisticalHonestComparisonStaysInItsRegion) {
   EXPECT_LE(outside, 4);
 }
 
-// 50 items stored 5 times taken for 250 rows: the rate is far above 0.05 and the region sees it every time; the same rows
-// compared by item stay inside.
+// 50 items stored 5 times taken for 250 rows: the rate is far above 0.05 and the region sees it every time; the same
+// rows compared by item stay inside.
 TEST(EvaluationAa, StatisticalCopiesTakenForRowsAreCaught) {
   double rate = 0;
   int quiet = 0;

@@ -30,12 +30,12 @@ struct Coverage {
 };
 // Measured with 20,000 normal samples of each size and 1000 replicates.
 constexpr std::array<Coverage, 7> kCoverage = {{{3, 0.745, 0.723},
-                                                 {5, 0.835, 0.834},
-                                                 {10, 0.899, 0.897},
-                                                 {15, 0.916, 0.916},
-                                                 {20, 0.928, 0.926},
-                                                 {30, 0.933, 0.933},
-                                                 {50, 0.941, 0.941}}};
+                                                {5, 0.835, 0.834},
+                                                {10, 0.899, 0.897},
+                                                {15, 0.916, 0.916},
+                                                {20, 0.928, 0.926},
+                                                {30, 0.933, 0.933},
+                                                {50, 0.941, 0.941}}};
 
 /// Units of each stratum, ascending.
 std::vector<std::vector<std::size_t>> strata_members(std::size_t units, const std::vector<int>& strata) {
@@ -51,7 +51,8 @@ std::vector<std::vector<std::size_t>> strata_members(std::size_t units, const st
 }
 
 /// Acceleration: skewness of the jackknife values over 6. Zero where they do not vary.
-base::Result<double> acceleration(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options, const base::Rng& rng) {
+base::Result<double> acceleration(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options,
+                                  const base::Rng& rng) {
   const bool grouped = units > kJackknifeUnits;
   const std::size_t groups = grouped ? kJackknifeGroups : units;
   std::vector<std::size_t> group_of(units);
@@ -101,16 +102,20 @@ double measured_coverage(BootstrapKind kind, std::size_t units) {
   return pick(kCoverage.back());
 }
 
-base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options, const base::Rng& rng) {
+base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options,
+                                 const base::Rng& rng) {
   if (units < kLeastUnits) {
-    return make_error(Code::kValue,
-                      fmt::format("bootstrap: n = {} units, expected at least {}: below that its bounds cover far less than they state", units,
-                                  kLeastUnits),
-                      {}, "use an exact bound (clopper_pearson, mean, empirical_bernstein) or collect more units");
+    return make_error(
+        Code::kValue,
+        fmt::format(
+            "bootstrap: n = {} units, expected at least {}: below that its bounds cover far less than they state",
+            units, kLeastUnits),
+        {}, "use an exact bound (clopper_pearson, mean, empirical_bernstein) or collect more units");
   }
   PL_CHECK(base::check_at_least("bootstrap", "replicates", static_cast<std::ptrdiff_t>(options.replicates), 100));
   if (!options.strata.empty()) {
-    PL_CHECK(base::check_size("bootstrap", "strata", static_cast<std::ptrdiff_t>(options.strata.size()), static_cast<std::ptrdiff_t>(units)));
+    PL_CHECK(base::check_size("bootstrap", "strata", static_cast<std::ptrdiff_t>(options.strata.size()),
+                              static_cast<std::ptrdiff_t>(units)));
   }
   const auto members = strata_members(units, options.strata);
   std::vector<std::size_t> all(units);
@@ -150,16 +155,19 @@ base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statist
   estimate.value = observed;
   estimate.n = estimate.n_effective = static_cast<double>(units);
   estimate.unit_of_sampling = options.unit_of_sampling;
-  estimate.method = fmt::format("{}{} bootstrap ({})", options.strata.empty() ? "" : "stratified ", bca ? "bca" : "percentile", options.replicates);
+  estimate.method = fmt::format("{}{} bootstrap ({})", options.strata.empty() ? "" : "stratified ",
+                                bca ? "bca" : "percentile", options.replicates);
   estimate.assumptions = {"units are independent and drawn alike"};
   if (units < kWarnBelow) {
-    estimate.warnings.push_back(fmt::format("bootstrap of n = {} units covers about {:.2f} where 0.95 is stated (measured for a mean)", units,
-                                            measured_coverage(options.kind, units)));
+    estimate.warnings.push_back(
+        fmt::format("bootstrap of n = {} units covers about {:.2f} where 0.95 is stated (measured for a mean)", units,
+                    measured_coverage(options.kind, units)));
   }
   std::erase_if(replicates, [](double v) { return !std::isfinite(v); });
   const std::size_t undefined = options.replicates - replicates.size();
   if (undefined > 0) {
-    estimate.warnings.push_back(fmt::format("the statistic is not defined in {} of {} resamples", undefined, options.replicates));
+    estimate.warnings.push_back(
+        fmt::format("the statistic is not defined in {} of {} resamples", undefined, options.replicates));
     if (static_cast<double>(undefined) > 0.05 * static_cast<double>(options.replicates)) return estimate;
   }
   std::sort(replicates.begin(), replicates.end());
@@ -172,8 +180,10 @@ base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statist
   double skew = 0;
   if (bca) {
     // Half of the ties count as below, so that discrete statistics are not taken for biased ones.
-    const auto below = static_cast<double>(std::lower_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
-    const auto through = static_cast<double>(std::upper_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
+    const auto below =
+        static_cast<double>(std::lower_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
+    const auto through =
+        static_cast<double>(std::upper_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
     const double share = std::clamp(0.5 * (below + through) / count, 0.5 / count, 1 - 0.5 / count);
     bias = normal_quantile(share);
     PL_TRY(skew, acceleration(units, statistic, options, rng));
@@ -193,8 +203,8 @@ base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statist
   return estimate;
 }
 
-base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<const int> units, const BootstrapOptions& options,
-                                      const base::Rng& rng) {
+base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<const int> units,
+                                      const BootstrapOptions& options, const base::Rng& rng) {
   PL_CHECK(base::check_all_finite("bootstrap_mean", "values", values));
   PL_TRY(const UnitIndex index, group_units(units, values.size()));
   std::vector<double> totals(index.count());
@@ -222,9 +232,11 @@ base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<
   return estimate;
 }
 
-base::Result<Estimate> bootstrap_paired_difference(std::span<const double> a, std::span<const double> b, std::span<const int> units,
-                                                   const BootstrapOptions& options, const base::Rng& rng) {
-  PL_CHECK(base::check_size("bootstrap_paired_difference", "b", static_cast<std::ptrdiff_t>(b.size()), static_cast<std::ptrdiff_t>(a.size())));
+base::Result<Estimate> bootstrap_paired_difference(std::span<const double> a, std::span<const double> b,
+                                                   std::span<const int> units, const BootstrapOptions& options,
+                                                   const base::Rng& rng) {
+  PL_CHECK(base::check_size("bootstrap_paired_difference", "b", static_cast<std::ptrdiff_t>(b.size()),
+                            static_cast<std::ptrdiff_t>(a.size())));
   std::vector<double> gaps(a.size());
   for (std::size_t i = 0; i < a.size(); ++i) gaps[i] = a[i] - b[i];
   return bootstrap_mean(gaps, units, options, rng);

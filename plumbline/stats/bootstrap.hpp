@@ -41,19 +41,22 @@ using UnitStatistic = std::function<double(std::span<const std::size_t> sampled_
 /// Errors    kValue: fewer than 10 units (percentile bounds of a mean cover 0.75 at 3 and 0.83 at 5 where 0.95 is
 ///           stated), replicates < 100, the statistic of all units is not finite. kShape: strata of another size.
 ///           kCancelled.
-/// Outcome   rungs with fewer than two replicates beyond them are empty (2000 replicates reach 0.999); no bounds at all,
+/// Outcome   rungs with fewer than two replicates beyond them are empty (2000 replicates reach 0.999); no bounds at
+/// all,
 ///           with a warning, when more than 5 % of the resamples leave the statistic undefined or all replicates agree.
 ///           Below 50 units a warning states the coverage measured for a mean.
 /// Cost      replicates x one statistic, plus up to 400 for the jackknife; parallel. Same seed, same bits.
 /// Source    Efron and Tibshirani 1993, chapters 13 and 14.
-base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options, const base::Rng& rng);
+base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options,
+                                 const base::Rng& rng);
 
 /// Mean of rows by bootstrap over units (`units` empty: rows). The mean is the ratio of totals.
-base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<const int> units, const BootstrapOptions& options,
-                                      const base::Rng& rng);
+base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<const int> units,
+                                      const BootstrapOptions& options, const base::Rng& rng);
 /// Mean of a - b over the same rows. Errors also kShape: sizes differ.
-base::Result<Estimate> bootstrap_paired_difference(std::span<const double> a, std::span<const double> b, std::span<const int> units,
-                                                   const BootstrapOptions& options, const base::Rng& rng);
+base::Result<Estimate> bootstrap_paired_difference(std::span<const double> a, std::span<const double> b,
+                                                   std::span<const int> units, const BootstrapOptions& options,
+                                                   const base::Rng& rng);
 
 /// Coverage of the two-sided 0.95 interval for the mean of n normal values, as measured (bootstrap_test.cpp compares);
 /// interpolated in 1/n. For warnings. Precondition: n >= 3.

@@ -47,7 +47,11 @@ TEST(Bootstrap, Errors) {
   BootstrapOptions strata;
   strata.strata = {0, 1};
   EXPECT_EQ(bootstrap_mean(values, {}, strata, rng).error().code, base::Code::kShape);
-  EXPECT_THAT(bootstrap(12, [](auto) { return NAN; }, {}, rng).error().message, HasSubstr("statistic of all units"));
+  EXPECT_THAT(bootstrap(
+                  12, [](auto) { return NAN; }, {}, rng)
+                  .error()
+                  .message,
+              HasSubstr("statistic of all units"));
   BootstrapOptions stopped;
   stopped.cancel = base::CancelToken::make();
   stopped.cancel.cancel();
@@ -63,20 +67,22 @@ TEST(Bootstrap, NonAnswersAreTyped) {
   EXPECT_FALSE(none.bounds.lower[0].has_value());
   EXPECT_THAT(none.warnings.back(), HasSubstr("no spread"));
   // Defined only when unit 0 was drawn: about 36 % of the resamples are not.
-  const Estimate often = bootstrap(
-                             20,
-                             [](std::span<const std::size_t> units) {
-                               return units[0] == 0 ? static_cast<double>(units.back()) : std::numeric_limits<double>::quiet_NaN();
-                             },
-                             {}, rng)
-                             .value();
+  const Estimate often =
+      bootstrap(
+          20,
+          [](std::span<const std::size_t> units) {
+            return units[0] == 0 ? static_cast<double>(units.back()) : std::numeric_limits<double>::quiet_NaN();
+          },
+          {}, rng)
+          .value();
   EXPECT_FALSE(often.bounds.upper[0].has_value());
   EXPECT_THAT(often.warnings.back(), HasSubstr("not defined"));
 }
 
 TEST(Bootstrap, RungsBeyondTheReplicatesAreEmpty) {
   base::Rng rng(5);
-  const Estimate e = bootstrap_mean(sample(rng, 60, false), {}, {.replicates = 2000, .kind = BootstrapKind::kPercentile}, rng).value();
+  const Estimate e =
+      bootstrap_mean(sample(rng, 60, false), {}, {.replicates = 2000, .kind = BootstrapKind::kPercentile}, rng).value();
   EXPECT_TRUE(e.bounds.lower[6].has_value());   // 0.999: two replicates beyond
   EXPECT_FALSE(e.bounds.lower[7].has_value());  // 0.9999
 }
@@ -99,13 +105,16 @@ TEST(Bootstrap, PercentileMovesWithShiftAndScale) {
   std::vector<double> moved = values;
   for (double& x : moved) x = 4 * x - 8;
   const BootstrapOptions options{.kind = BootstrapKind::kPercentile};
-  EXPECT_NEAR(*bootstrap_mean(moved, {}, options, rng).value().low(), 4 * *bootstrap_mean(values, {}, options, rng).value().low() - 8, 1e-12);
+  EXPECT_NEAR(*bootstrap_mean(moved, {}, options, rng).value().low(),
+              4 * *bootstrap_mean(values, {}, options, rng).value().low() - 8, 1e-12);
 }
 
-// The exact distribution of the resampled mean of n = 10 zeros and ones is binomial: the quantiles must be its quantiles.
+// The exact distribution of the resampled mean of n = 10 zeros and ones is binomial: the quantiles must be its
+// quantiles.
 TEST(Bootstrap, AgreesWithTheExactLawOfZerosAndOnes) {
   const std::vector<double> values = {1, 1, 1, 1, 0, 0, 0, 0, 0, 0};
-  const Estimate e = bootstrap_mean(values, {}, {.replicates = 20000, .kind = BootstrapKind::kPercentile}, base::Rng(8)).value();
+  const Estimate e =
+      bootstrap_mean(values, {}, {.replicates = 20000, .kind = BootstrapKind::kPercentile}, base::Rng(8)).value();
   for (std::size_t r = 0; r < 5; ++r) {
     double upper = 0;
     while (binomial_cdf(upper, 10, 0.4) < kLadder[r]) ++upper;

@@ -54,9 +54,8 @@ base::Result<double> median_deviation(std::span<const double> values) {
 std::vector<std::size_t> sort_order(std::span<const double> values) {
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return values[a] < values[b] || (values[a] == values[b] && a < b);
-  });
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return values[a] < values[b] || (values[a] == values[b] && a < b); });
   return order;
 }
 
@@ -80,7 +79,8 @@ base::Result<UnitIndex> group_units(std::span<const int> units, std::size_t n) {
   if (units.empty()) {
     std::iota(index.unit_of_row.begin(), index.unit_of_row.end(), std::size_t{0});
   } else {
-    PL_CHECK(base::check_size("group_units", "units", static_cast<std::ptrdiff_t>(units.size()), static_cast<std::ptrdiff_t>(n)));
+    PL_CHECK(base::check_size("group_units", "units", static_cast<std::ptrdiff_t>(units.size()),
+                              static_cast<std::ptrdiff_t>(n)));
     std::unordered_map<int, std::size_t> seen;  // looked up only, never walked
     for (std::size_t i = 0; i < n; ++i) index.unit_of_row[i] = seen.try_emplace(units[i], seen.size()).first->second;
     count = seen.size();

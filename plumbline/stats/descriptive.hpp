@@ -9,7 +9,8 @@
 
 namespace plumbline::stats {
 
-/// Mean and unbiased variance, both by ordered sums (two passes). Precondition: values not empty; variance is 0 for n = 1.
+/// Mean and unbiased variance, both by ordered sums (two passes). Precondition: values not empty; variance is 0 for n
+/// = 1.
 struct Moments {
   double mean = 0;
   double variance = 0;

@@ -45,21 +45,36 @@ TEST(Descriptive, UnitsKeepTheOrderOfFirstAppearance) {
 TEST(Root, FindsRootsAndRefusesBadBrackets) {
   auto f = [](double x) { return std::cos(x) - x; };
   EXPECT_NEAR(find_root(f, 0, 1).value(), 0.7390851332151607, 1e-12);
-  EXPECT_NEAR(find_root_newton([](double x) { return ValueAndSlope{std::cos(x) - x, -std::sin(x) - 1}; }, 0, 1).value(), 0.7390851332151607, 1e-12);
+  EXPECT_NEAR(find_root_newton(
+                  [](double x) {
+                    return ValueAndSlope{std::cos(x) - x, -std::sin(x) - 1};
+                  },
+                  0, 1)
+                  .value(),
+              0.7390851332151607, 1e-12);
   // Flat almost everywhere: pure secants would crawl.
-  EXPECT_NEAR(find_root([](double x) { return std::pow(x, 15) - 1e-9; }, 0, 10).value(), std::pow(1e-9, 1.0 / 15), 1e-10);
-  EXPECT_NEAR(find_root_newton([](double x) { return ValueAndSlope{std::atan(x - 3), 1 / (1 + (x - 3) * (x - 3))}; }, -1000, 1001).value(), 3, 1e-10);
+  EXPECT_NEAR(find_root([](double x) { return std::pow(x, 15) - 1e-9; }, 0, 10).value(), std::pow(1e-9, 1.0 / 15),
+              1e-10);
+  EXPECT_NEAR(find_root_newton(
+                  [](double x) {
+                    return ValueAndSlope{std::atan(x - 3), 1 / (1 + (x - 3) * (x - 3))};
+                  },
+                  -1000, 1001)
+                  .value(),
+              3, 1e-10);
   EXPECT_THAT(find_root(f, 2, 3).error().message, HasSubstr("do not bracket"));
   EXPECT_THAT(find_root(f, 1, 0).error().message, HasSubstr("bracket [1, 0]"));
   EXPECT_EQ(find_root([](double x) { return x - 0.3; }, 0, 1, {.tolerance = 0, .steps = 1}).ok(), true);
-  EXPECT_EQ(find_root([](double x) { return std::exp(x) - 2; }, -50, 50, {.tolerance = 0, .steps = 2}).error().code, base::Code::kLimit);
+  EXPECT_EQ(find_root([](double x) { return std::exp(x) - 2; }, -50, 50, {.tolerance = 0, .steps = 2}).error().code,
+            base::Code::kLimit);
 }
 
 TEST(Scoring, HandCases) {
   MatrixD p(3, 2);
   p << 0.8, 0.2, 0.3, 0.7, 1.0, 0.0;
   const std::vector<int> labels = {0, 0, 1};
-  EXPECT_THAT(brier_rows(p, labels).value(), ElementsAre(::testing::DoubleNear(0.08, 1e-15), ::testing::DoubleNear(0.98, 1e-15), 2.0));
+  EXPECT_THAT(brier_rows(p, labels).value(),
+              ElementsAre(::testing::DoubleNear(0.08, 1e-15), ::testing::DoubleNear(0.98, 1e-15), 2.0));
   EXPECT_NEAR(log_loss_rows(p, labels).value()[1], -std::log(0.3), 1e-15);
   EXPECT_THAT(hits(p, labels).value(), ElementsAre(1, 0, 0));
   EXPECT_THAT(log_loss(p, labels).value().warnings.back(), HasSubstr("1 rows give their label"));
@@ -161,7 +176,8 @@ TEST(Logistic, ScalesAndShiftsOfColumnsDoNotMatterAndConstantsAreIgnored) {
   EXPECT_LT((model.predict(wide).value() - before).cwiseAbs().maxCoeff(), 1e-6);
   EXPECT_EQ(model.weights(0, 3), 0);
   const MatrixF single = p.rows.cast<float>();
-  EXPECT_LT((fit_logistic(single, p.labels, 2, {}).value().predict(single).value() - before).cwiseAbs().maxCoeff(), 1e-4);
+  EXPECT_LT((fit_logistic(single, p.labels, 2, {}).value().predict(single).value() - before).cwiseAbs().maxCoeff(),
+            1e-4);
 }
 
 TEST(Logistic, Errors) {
@@ -172,7 +188,8 @@ TEST(Logistic, Errors) {
   MatrixD bad = p.rows;
   bad(3, 1) = NAN;
   EXPECT_THAT(fit_logistic(bad, p.labels, 2, {}).error().message, HasSubstr("rows(3, 1)"));
-  EXPECT_EQ(fit_logistic(p.rows, p.labels, 2, {}).value().predict(MatrixD(MatrixD::Ones(1, 3))).error().code, base::Code::kShape);
+  EXPECT_EQ(fit_logistic(p.rows, p.labels, 2, {}).value().predict(MatrixD(MatrixD::Ones(1, 3))).error().code,
+            base::Code::kShape);
   LogisticOptions stopped;
   stopped.cancel = base::CancelToken::make();
   stopped.cancel.cancel();

@@ -57,7 +57,8 @@ double ks_exact(const std::vector<double>& a, const std::vector<double>& b, doub
   auto touches = [&](std::size_t i, std::size_t j) {
     const std::size_t seen = i + j;
     if (seen == 0 || (seen < pooled.size() && pooled[seen - 1] == pooled[seen])) return false;
-    const double gap = std::abs(static_cast<double>(i) / static_cast<double>(m) - static_cast<double>(j) / static_cast<double>(n));
+    const double gap =
+        std::abs(static_cast<double>(i) / static_cast<double>(m) - static_cast<double>(j) / static_cast<double>(n));
     return gap >= d - 1e-12;
   };
   std::vector<double> row(n + 1);
@@ -168,7 +169,9 @@ double kolmogorov_cdf(double x) {
 }
 
 base::Result<TestResult> binomial_test(std::size_t successes, std::size_t n, double p, Tail tail) {
-  if (successes > n) return make_error(Code::kValue, fmt::format("binomial_test: successes is {}, expected at most n = {}", successes, n));
+  if (successes > n)
+    return make_error(Code::kValue,
+                      fmt::format("binomial_test: successes is {}, expected at most n = {}", successes, n));
   PL_CHECK(base::check_in("binomial_test", "p", p, 0, 1));
   const auto k = static_cast<double>(successes);
   const auto size = static_cast<double>(n);
@@ -214,7 +217,9 @@ base::Result<TestResult> ks_two_sample(std::span<const double> a, std::span<cons
   result.n = m + n;
   result.exact = m * n <= kExactProduct;
   result.method = result.exact ? "exact two-sample Kolmogorov–Smirnov" : "two-sample Kolmogorov–Smirnov (limit law)";
-  result.p_value = distance == 0 ? 1 : result.exact ? ks_exact(x, y, distance) : 1 - kolmogorov_cdf(distance * std::sqrt(m * n / (m + n)));
+  result.p_value = distance == 0  ? 1
+                   : result.exact ? ks_exact(x, y, distance)
+                                  : 1 - kolmogorov_cdf(distance * std::sqrt(m * n / (m + n)));
   return result;
 }
 
@@ -239,7 +244,8 @@ base::Result<TestResult> ks_uniform(std::span<const double> values) {
 
 base::Result<TestResult> chi_square_fit(std::span<const double> counts, std::span<const double> shares) {
   PL_CHECK(base::check_at_least("chi_square_fit", "size of counts", static_cast<std::ptrdiff_t>(counts.size()), 2));
-  PL_CHECK(base::check_size("chi_square_fit", "shares", static_cast<std::ptrdiff_t>(shares.size()), static_cast<std::ptrdiff_t>(counts.size())));
+  PL_CHECK(base::check_size("chi_square_fit", "shares", static_cast<std::ptrdiff_t>(shares.size()),
+                            static_cast<std::ptrdiff_t>(counts.size())));
   double total = 0, scale = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     PL_CHECK(base::check_in("chi_square_fit", "counts", counts[i], 0, 1e300));
@@ -256,13 +262,15 @@ base::Result<TestResult> chi_square_fit(std::span<const double> counts, std::spa
     result.statistic += (counts[i] - expected) * (counts[i] - expected) / expected;
   }
   result.n = total;
-  result.method = least < 5 ? fmt::format("chi-square (smallest expected count {:.2g}: approximate)", least) : "chi-square";
+  result.method =
+      least < 5 ? fmt::format("chi-square (smallest expected count {:.2g}: approximate)", least) : "chi-square";
   result.p_value = chi_square_tail(result.statistic, static_cast<double>(counts.size() - 1));
   return result;
 }
 
 base::Result<TestResult> chi_square_table(MatrixRefD counts) {
-  std::vector<double> row_sums(static_cast<std::size_t>(counts.rows())), column_sums(static_cast<std::size_t>(counts.cols()));
+  std::vector<double> row_sums(static_cast<std::size_t>(counts.rows())),
+      column_sums(static_cast<std::size_t>(counts.cols()));
   double total = 0;
   for (std::ptrdiff_t i = 0; i < counts.rows(); ++i) {
     for (std::ptrdiff_t j = 0; j < counts.cols(); ++j) {

@@ -25,8 +25,10 @@ using ::testing::HasSubstr;
 
 TEST(Multiplicity, HandCases) {
   const std::vector<double> p = {0.01, 0.04, 0.03, 0.005};
-  EXPECT_THAT(holm(p).value(), ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.06, 1e-15), DoubleNear(0.06, 1e-15), DoubleNear(0.02, 1e-15)));
-  EXPECT_THAT(benjamini_hochberg(p).value(), ElementsAre(DoubleNear(0.02, 1e-15), DoubleNear(0.04, 1e-15), DoubleNear(0.04, 1e-15), DoubleNear(0.02, 1e-15)));
+  EXPECT_THAT(holm(p).value(), ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.06, 1e-15), DoubleNear(0.06, 1e-15),
+                                           DoubleNear(0.02, 1e-15)));
+  EXPECT_THAT(benjamini_hochberg(p).value(), ElementsAre(DoubleNear(0.02, 1e-15), DoubleNear(0.04, 1e-15),
+                                                         DoubleNear(0.04, 1e-15), DoubleNear(0.02, 1e-15)));
   EXPECT_TRUE(holm({}).value().empty());
   const std::vector<double> bad = {0.1, 1.2};
   EXPECT_EQ(holm(bad).error().code, base::Code::kValue);
@@ -146,7 +148,8 @@ TEST(ChiSquare, HandCases) {
   const TestResult independence = chi_square_table(table).value();
   EXPECT_NEAR(independence.statistic, 4 * 25 / 15.0, 1e-12);
   EXPECT_NEAR(independence.p_value, chi_square_tail(20.0 / 3, 1), 1e-12);
-  EXPECT_THAT(chi_square_fit(std::vector<double>{1, 2}, std::vector<double>{1, 1}).value().method, HasSubstr("approximate"));
+  EXPECT_THAT(chi_square_fit(std::vector<double>{1, 2}, std::vector<double>{1, 1}).value().method,
+              HasSubstr("approximate"));
   EXPECT_EQ(chi_square_table(MatrixD(MatrixD::Zero(2, 2))).error().code, base::Code::kValue);
   EXPECT_THAT(chi_square_fit(counts, std::vector<double>{1, 1}).error().message, HasSubstr("shares"));
 }
@@ -178,7 +181,8 @@ TEST(Uniformity, DistanceForgivesAtomsAndEqualsTheUsualOneOtherwise) {
 TEST(Uniformity, StatisticalErrorRateAndPower) {
   const int runs = 1000;
   const auto region = binomial_region(400, 0.05, 0.99);
-  const double outside = binomial_cdf(static_cast<double>(region.low) - 1, 400, 0.05) + binomial_tail(static_cast<double>(region.high) + 1, 400, 0.05);
+  const double outside = binomial_cdf(static_cast<double>(region.low) - 1, 400, 0.05) +
+                         binomial_tail(static_cast<double>(region.high) + 1, 400, 0.05);
   const int hits = count_seeds(runs, [](base::Rng& rng) {
     std::vector<double> p(400);
     for (double& x : p) x = rng.uniform();
@@ -226,8 +230,16 @@ TEST(Permutation, RandomCaseNeverReportsZeroAndKeepsItsBits) {
   EXPECT_DOUBLE_EQ(one.p_value, 1.0 / 200);
   EXPECT_EQ(one.p_value, two.p_value);
   EXPECT_DOUBLE_EQ(sign_flip_test(a, {.permutations = 99}, rng).value().p_value, 0.01);
-  EXPECT_EQ(permutation_test(1.0, [](base::Rng& r) { return r.uniform(); }, {.permutations = 99, .tail = Tail::kGreater}, rng).value().p_value, 0.01);
-  EXPECT_EQ(permutation_test(0.5, [](base::Rng&) { return NAN; }, {.permutations = 99}, rng).value().p_value, 1);
+  EXPECT_EQ(permutation_test(
+                1.0, [](base::Rng& r) { return r.uniform(); }, {.permutations = 99, .tail = Tail::kGreater}, rng)
+                .value()
+                .p_value,
+            0.01);
+  EXPECT_EQ(permutation_test(
+                0.5, [](base::Rng&) { return NAN; }, {.permutations = 99}, rng)
+                .value()
+                .p_value,
+            1);
 }
 
 TEST(Permutation, Errors) {
@@ -236,7 +248,11 @@ TEST(Permutation, Errors) {
   EXPECT_THAT(permutation_test(none, a, {}, rng).error().message, HasSubstr("size of a"));
   EXPECT_EQ(permutation_test(a, bad, {}, rng).error().code, base::Code::kValue);
   EXPECT_EQ(sign_flip_test(bad, {}, rng).error().code, base::Code::kValue);
-  EXPECT_THAT(permutation_test(1.0, [](base::Rng&) { return 0.0; }, {.permutations = 0}, rng).error().message, HasSubstr("permutations"));
+  EXPECT_THAT(permutation_test(
+                  1.0, [](base::Rng&) { return 0.0; }, {.permutations = 0}, rng)
+                  .error()
+                  .message,
+              HasSubstr("permutations"));
 }
 
 // Two samples of one skewed law, 99 permutations: p <= 0.05 exactly 5 % of the time; band of 1e-4 over 1000 runs.

@@ -24,7 +24,9 @@ using base::make_error;
 
 base::Status check_count(std::string_view function, std::size_t successes, std::size_t n) {
   if (n == 0) return make_error(Code::kValue, fmt::format("{}: n is 0, expected at least 1", function));
-  if (successes > n) return make_error(Code::kValue, fmt::format("{}: successes is {}, expected at most n = {}", function, successes, n));
+  if (successes > n)
+    return make_error(Code::kValue,
+                      fmt::format("{}: successes is {}, expected at most n = {}", function, successes, n));
   return base::ok();
 }
 
@@ -106,12 +108,14 @@ base::Result<Estimate> proportion(std::span<const std::uint8_t> hits, std::span<
   if (hits.empty()) return make_error(Code::kShape, "proportion: hits is empty");
   std::size_t successes = 0;
   for (std::size_t i = 0; i < hits.size(); ++i) {
-    if (hits[i] > 1) return make_error(Code::kValue, fmt::format("proportion: hits[{}] is {}, expected 0 or 1", i, hits[i]));
+    if (hits[i] > 1)
+      return make_error(Code::kValue, fmt::format("proportion: hits[{}] is {}, expected 0 or 1", i, hits[i]));
     successes += hits[i];
   }
   PL_TRY(const UnitIndex index, group_units(units, hits.size()));
   if (units.empty() || index.count() == hits.size()) return clopper_pearson(successes, hits.size());
-  if (index.count() < 2) return make_error(Code::kValue, fmt::format("proportion: {} unit, expected at least 2", index.count()));
+  if (index.count() < 2)
+    return make_error(Code::kValue, fmt::format("proportion: {} unit, expected at least 2", index.count()));
 
   const std::vector<double> values(hits.begin(), hits.end());
   const RatioFit fit = ratio_of_totals(values, index);
@@ -131,9 +135,9 @@ base::Result<Estimate> proportion(std::span<const std::uint8_t> hits, std::span<
     const double shrink = t_quantile(c, n - 1) / t_quantile(c, fit.units - 1);
     return raw * shrink * shrink;
   };
-  estimate.bounds = make_bounds(
-      [&](double c) { return std::optional(clopper_pearson_low(fit.value * size_at(c), size_at(c), c)); },
-      [&](double c) { return std::optional(clopper_pearson_high(fit.value * size_at(c), size_at(c), c)); });
+  estimate.bounds =
+      make_bounds([&](double c) { return std::optional(clopper_pearson_low(fit.value * size_at(c), size_at(c), c)); },
+                  [&](double c) { return std::optional(clopper_pearson_high(fit.value * size_at(c), size_at(c), c)); });
   if (fit.units < 10) {
     estimate.warnings.push_back(fmt::format("{} units: the spread between units is poorly known", fit.units));
   }
@@ -144,7 +148,8 @@ base::Result<Estimate> mean(std::span<const double> values, std::span<const int>
   PL_CHECK(base::check_at_least("mean", "size of values", static_cast<std::ptrdiff_t>(values.size()), 2));
   PL_CHECK(base::check_all_finite("mean", "values", values));
   PL_TRY(const UnitIndex index, group_units(units, values.size()));
-  if (index.count() < 2) return make_error(Code::kShape, fmt::format("mean: {} unit, expected at least 2", index.count()));
+  if (index.count() < 2)
+    return make_error(Code::kShape, fmt::format("mean: {} unit, expected at least 2", index.count()));
   const RatioFit fit = ratio_of_totals(values, index);
   Estimate estimate;
   estimate.value = fit.value;
@@ -155,17 +160,21 @@ base::Result<Estimate> mean(std::span<const double> values, std::span<const int>
   if (clustered) {
     estimate.unit_of_sampling = "unit";
     const double independent = moments(values).variance / static_cast<double>(values.size());
-    estimate.n_effective = fit.variance > 0 ? std::min(estimate.n, estimate.n * independent / fit.variance) : estimate.n;
+    estimate.n_effective =
+        fit.variance > 0 ? std::min(estimate.n, estimate.n * independent / fit.variance) : estimate.n;
   }
   set_t_bounds(estimate, std::sqrt(fit.variance), fit.units - 1, fit.units);
   return estimate;
 }
 
-base::Result<Estimate> stratified_mean(std::span<const double> values, std::span<const int> strata, std::span<const double> shares) {
+base::Result<Estimate> stratified_mean(std::span<const double> values, std::span<const int> strata,
+                                       std::span<const double> shares) {
   PL_CHECK(base::check_at_least("stratified_mean", "size of values", static_cast<std::ptrdiff_t>(values.size()), 2));
   PL_CHECK(base::check_all_finite("stratified_mean", "values", values));
-  PL_CHECK(base::check_size("stratified_mean", "strata", static_cast<std::ptrdiff_t>(strata.size()), static_cast<std::ptrdiff_t>(values.size())));
-  const int top = shares.empty() ? *std::max_element(strata.begin(), strata.end()) + 1 : static_cast<int>(shares.size());
+  PL_CHECK(base::check_size("stratified_mean", "strata", static_cast<std::ptrdiff_t>(strata.size()),
+                            static_cast<std::ptrdiff_t>(values.size())));
+  const int top =
+      shares.empty() ? *std::max_element(strata.begin(), strata.end()) + 1 : static_cast<int>(shares.size());
   PL_CHECK(base::check_labels("stratified_mean", "strata", strata, top));
   std::vector<std::vector<double>> groups(static_cast<std::size_t>(top));
   for (std::size_t i = 0; i < values.size(); ++i) groups[static_cast<std::size_t>(strata[i])].push_back(values[i]);
@@ -189,7 +198,8 @@ base::Result<Estimate> stratified_mean(std::span<const double> values, std::span
     const double share = shares.empty() ? size / n : shares[h];
     if (share == 0) continue;
     if (groups[h].size() < 2) {
-      return make_error(Code::kShape, fmt::format("stratified_mean: stratum {} has {} rows, expected at least 2", h, groups[h].size()));
+      return make_error(Code::kShape, fmt::format("stratified_mean: stratum {} has {} rows, expected at least 2", h,
+                                                  groups[h].size()));
     }
     const Moments m = moments(groups[h]);
     estimate.value += share * m.mean;
@@ -203,9 +213,11 @@ base::Result<Estimate> stratified_mean(std::span<const double> values, std::span
 }
 
 base::Result<Estimate> empirical_bernstein(std::span<const double> values, double low, double high) {
-  PL_CHECK(base::check_at_least("empirical_bernstein", "size of values", static_cast<std::ptrdiff_t>(values.size()), 2));
+  PL_CHECK(
+      base::check_at_least("empirical_bernstein", "size of values", static_cast<std::ptrdiff_t>(values.size()), 2));
   if (!(low < high) || !std::isfinite(low) || !std::isfinite(high)) {
-    return make_error(Code::kValue, fmt::format("empirical_bernstein: range [{}, {}] is empty or not finite", low, high));
+    return make_error(Code::kValue,
+                      fmt::format("empirical_bernstein: range [{}, {}] is empty or not finite", low, high));
   }
   for (const double v : values) PL_CHECK(base::check_in("empirical_bernstein", "values", v, low, high));
   const Moments m = moments(values);
@@ -224,8 +236,8 @@ base::Result<Estimate> empirical_bernstein(std::span<const double> values, doubl
   return estimate;
 }
 
-base::Result<Comparison> compare_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a,
-                                       std::span<const int> units_b) {
+base::Result<Comparison> compare_means(std::span<const double> a, std::span<const double> b,
+                                       std::span<const int> units_a, std::span<const int> units_b) {
   std::array<RatioFit, 2> fits;
   bool clustered = false;
   for (const int arm : {0, 1}) {
@@ -255,8 +267,8 @@ base::Result<Comparison> compare_means(std::span<const double> a, std::span<cons
   return result;
 }
 
-base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a,
-                                           std::span<const int> units_b) {
+base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b,
+                                           std::span<const int> units_a, std::span<const int> units_b) {
   PL_TRY(Comparison result, compare_means(a, b, units_a, units_b));
   return std::move(result.difference);
 }

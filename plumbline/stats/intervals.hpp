@@ -24,7 +24,8 @@ base::Result<Estimate> wilson(std::size_t successes, std::size_t n);
 
 /// Share of rows that hit, with the rows clustered in units (`units` empty: Clopper–Pearson).
 /// What      ratio estimator with the variance between units; effective size n_eff = p (1 - p) / variance, at most n,
-///           shrunk by (t(n-1) / t(G-1))^2, and Clopper–Pearson at n_eff. Where all rows agree, n_eff = number of units.
+///           shrunk by (t(n-1) / t(G-1))^2, and Clopper–Pearson at n_eff. Where all rows agree, n_eff = number of
+///           units.
 /// Shapes    hits n (0 or 1), units n or empty.
 /// Errors    kShape: no rows, sizes differ. kValue: a hit other than 0 or 1, fewer than 2 units.
 /// Outcome   with fewer than 10 units, a warning.
@@ -42,11 +43,14 @@ base::Result<Estimate> mean(std::span<const double> values, std::span<const int>
 /// Mean over strata of known shares: sum_h share_h mean_h, variance sum share^2 s_h^2 / n_h, t with Welch–Satterthwaite
 /// degrees of freedom.
 /// Shapes    strata n, values in [0, H); shares H, non-negative, sum 1 (to 1e-9); empty = observed shares.
-/// Errors    kShape: sizes differ, a stratum of positive share with fewer than 2 rows. kValue: shares, non-finite value.
-base::Result<Estimate> stratified_mean(std::span<const double> values, std::span<const int> strata, std::span<const double> shares = {});
+/// Errors    kShape: sizes differ, a stratum of positive share with fewer than 2 rows. kValue: shares, non-finite
+/// value.
+base::Result<Estimate> stratified_mean(std::span<const double> values, std::span<const int> strata,
+                                       std::span<const double> shares = {});
 
 /// Mean of values that cannot leave [low, high]; bounds hold for every such law and every n >= 2.
-/// Formula   mean -+ (sqrt(2 V ln(2/d) / n) + 7 (high - low) ln(2/d) / (3 (n - 1))), V the unbiased variance, d = 1 - c;
+/// Formula   mean -+ (sqrt(2 V ln(2/d) / n) + 7 (high - low) ln(2/d) / (3 (n - 1))), V the unbiased variance, d = 1 -
+/// c;
 ///           cut to [low, high].
 /// Errors    kShape: n < 2. kValue: low >= high, a value outside [low, high].
 /// Source    Maurer and Pontil 2009, theorem 4.
@@ -58,14 +62,13 @@ struct Comparison {
   double p_value = 1;  ///< two-sided; NaN where the samples show no spread
 };
 
-/// Difference of two independent means a - b: Welch's t over rows, or over unit totals (ratio estimators) where units are
-/// given. This is the comparison of two arms that Plumbline itself uses.
-/// Shapes    units of each arm empty or of the arm's size; an id that occurs in both arms is two units.
-/// Errors    as `mean`, for either arm. Outcome: no spread in either arm gives no bounds, with a warning.
-/// Source    Welch 1947; Satterthwaite 1946.
-base::Result<Comparison> compare_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a = {},
-                                       std::span<const int> units_b = {});
-base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b, std::span<const int> units_a = {},
-                                           std::span<const int> units_b = {});
+/// Difference of two independent means a - b: Welch's t over rows, or over unit totals (ratio estimators) where units
+/// are given. This is the comparison of two arms that Plumbline itself uses. Shapes    units of each arm empty or of
+/// the arm's size; an id that occurs in both arms is two units. Errors    as `mean`, for either arm. Outcome: no spread
+/// in either arm gives no bounds, with a warning. Source    Welch 1947; Satterthwaite 1946.
+base::Result<Comparison> compare_means(std::span<const double> a, std::span<const double> b,
+                                       std::span<const int> units_a = {}, std::span<const int> units_b = {});
+base::Result<Estimate> difference_of_means(std::span<const double> a, std::span<const double> b,
+                                           std::span<const int> units_a = {}, std::span<const int> units_b = {});
 
 }  // namespace plumbline::stats

@@ -67,7 +67,8 @@ TEST(Proportions, ExactCoverageByEnumeration) {
     for (int k = 0; k <= n; ++k) {
       const double mass = std::exp(log_choose(n, k) + k * std::log(p) + (n - k) * std::log1p(-p));
       if (*clopper_pearson(static_cast<std::size_t>(k), n).value().bounds.lower[kAt95] <= p) covered += mass;
-      if (*wilson(static_cast<std::size_t>(k), n).value().low() <= p && *wilson(static_cast<std::size_t>(k), n).value().high() >= p) {
+      if (*wilson(static_cast<std::size_t>(k), n).value().low() <= p &&
+          *wilson(static_cast<std::size_t>(k), n).value().high() >= p) {
         covered_wilson += mass;
       }
     }
@@ -206,7 +207,8 @@ TEST(EmpiricalBernstein, FormulaAndErrors) {
   EXPECT_EQ(empirical_bernstein(values, 0, 0.9).error().code, base::Code::kValue);
 }
 
-// Conservative by construction: a floor. At a law with rare large values Student's t covers 0.87 here, this bound always.
+// Conservative by construction: a floor. At a law with rare large values Student's t covers 0.87 here, this bound
+// always.
 TEST(EmpiricalBernstein, StatisticalCoverageOfASkewedLaw) {
   const int runs = 600;
   const int hits = count_seeds(runs, [](base::Rng& rng) {
@@ -228,6 +230,50 @@ TEST(DifferenceOfMeans, StatisticalCoverage) {
     return *e.low() <= 1 && *e.high() >= 1;
   });
   EXPECT_TRUE(binomial_band(runs, 0.95).contains(hits)) << hits;
+}
+
+TEST(CompareMeans, PValueAgreesWithTheBoundsAndUnitsCountOnce) {
+  base::Rng rng(9);
+  std::vector<double> a(30), b(40);
+  for (double& x : a) x = rng.normal(0.5, 1);
+  for (double& x : b) x = rng.normal(0, 2);
+  const Comparison rows = compare_means(a, b).value();
+  // A bound at one-sided c touches zero exactly where the two-sided p-value is 2 (1 - c).
+  for (std::size_t r = 0; r < kLadder.size(); ++r) {
+    EXPECT_EQ(*rows.difference.bounds.lower[r] > 0, rows.p_value < 2 * (1 - kLadder[r]));
+  }
+  std::vector<double> copies;
+  std::vector<int> units;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    for (int c = 0; c < 3; ++c) {
+      copies.push_back(a[i]);
+      units.push_back(static_cast<int>(i));
+    }
+  }
+  EXPECT_NEAR(compare_means(copies, b, units).value().p_value, rows.p_value, 1e-12);
+  EXPECT_LT(compare_means(copies, b).value().p_value, rows.p_value);
+  const std::vector<double> flat = {1, 1, 1};
+  EXPECT_TRUE(std::isnan(compare_means(flat, flat).value().p_value));
+  EXPECT_THAT(compare_means(flat, b, std::vector<int>{1, 1, 1}).error().message, HasSubstr("units of a"));
+}
+
+// The same law in both arms, 15 units of 4 against 20 of 4: p <= 0.05 in 5 % of 1000 runs, band of 1e-4.
+TEST(CompareMeans, StatisticalLevelOverUnits) {
+  const int runs = 1000;
+  const int hits = count_seeds(runs, [](base::Rng& rng) {
+    std::vector<double> arms[2];
+    std::vector<int> units[2];
+    for (int u = 0; u < 35; ++u) {
+      const int arm = u < 15 ? 0 : 1;
+      const double effect = rng.normal();
+      for (int i = 0; i < 4; ++i) {
+        arms[arm].push_back(effect + rng.normal());
+        units[arm].push_back(u);
+      }
+    }
+    return compare_means(arms[0], arms[1], units[0], units[1]).value().p_value <= 0.05;
+  });
+  EXPECT_TRUE(binomial_band(runs, 0.05).contains(hits)) << hits;
 }
 
 }  // namespace

@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include <fmt/format.h>
 #include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
-#include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
@@ -24,7 +24,8 @@ constexpr std::ptrdiff_t kShards = 8;
 
 base::Status check_square(std::string_view function, const MatrixD& a) {
   if (a.rows() == 0 || a.rows() != a.cols()) {
-    return make_error(Code::kShape, fmt::format("{}: the matrix is {} x {}, expected a square one", function, a.rows(), a.cols()));
+    return make_error(Code::kShape,
+                      fmt::format("{}: the matrix is {} x {}, expected a square one", function, a.rows(), a.cols()));
   }
   return base::check_all_finite(function, "a", std::span(a.data(), static_cast<std::size_t>(a.size())));
 }
@@ -36,7 +37,8 @@ base::Status check_columns(std::string_view function, std::ptrdiff_t got, std::p
 /// Rows first .. first + count - 1 minus `center`, as doubles; rows from count to kBlockRows are zero, so that every
 /// product has the same shape and the bits of a row do not depend on how many rows follow it.
 template <class Rows>
-void centred_block(const Rows& rows, std::ptrdiff_t first, std::ptrdiff_t count, const VectorD& center, MatrixD& block) {
+void centred_block(const Rows& rows, std::ptrdiff_t first, std::ptrdiff_t count, const VectorD& center,
+                   MatrixD& block) {
   for (std::ptrdiff_t i = 0; i < count; ++i) {
     for (std::ptrdiff_t j = 0; j < rows.cols(); ++j) block(i, j) = static_cast<double>(rows(first + i, j)) - center(j);
   }
@@ -65,7 +67,8 @@ template <class Rows>
 base::Result<Pca> fit_pca_impl(const Rows& rows, std::ptrdiff_t components) {
   PL_CHECK(base::check_at_least("fit_pca", "rows", rows.rows(), 2));
   if (components < 1 || components > rows.cols()) {
-    return make_error(Code::kShape, fmt::format("fit_pca: components is {}, expected 1 to {} (the columns)", components, rows.cols()));
+    return make_error(Code::kShape, fmt::format("fit_pca: components is {}, expected 1 to {} (the columns)", components,
+                                                rows.cols()));
   }
   PL_TRY(const MomentAccumulator moments, moments_of_rows(rows));
   PL_TRY(const MatrixD covariance, moments.covariance());
@@ -97,25 +100,27 @@ base::Status over_blocks(const Pca& pca, const Rows& rows, const Body& body) {
 template <class Rows>
 base::Result<MatrixD> transform_impl(const Pca& pca, const Rows& rows) {
   MatrixD result(rows.rows(), pca.components.rows());
-  PL_CHECK(over_blocks(pca, rows, [&](std::ptrdiff_t first, std::ptrdiff_t count, const MatrixD&, const MatrixD& projected) {
-    result.middleRows(first, count) = projected.topRows(count);
-  }));
+  PL_CHECK(
+      over_blocks(pca, rows, [&](std::ptrdiff_t first, std::ptrdiff_t count, const MatrixD&, const MatrixD& projected) {
+        result.middleRows(first, count) = projected.topRows(count);
+      }));
   return result;
 }
 
 template <class Rows>
 base::Result<VectorD> residual_impl(const Pca& pca, const Rows& rows) {
   VectorD result(rows.rows());
-  PL_CHECK(over_blocks(pca, rows, [&](std::ptrdiff_t first, std::ptrdiff_t count, const MatrixD& block, const MatrixD& projected) {
-    // The residual itself, not |x|^2 - |projection|^2, which cancels for rows close to the plane.
-    MatrixD rest = block;
-    rest.noalias() -= projected * pca.components;
-    for (std::ptrdiff_t i = 0; i < count; ++i) {
-      double sum = 0;
-      for (std::ptrdiff_t j = 0; j < rest.cols(); ++j) sum += rest(i, j) * rest(i, j);
-      result(first + i) = sum;
-    }
-  }));
+  PL_CHECK(over_blocks(pca, rows,
+                       [&](std::ptrdiff_t first, std::ptrdiff_t count, const MatrixD& block, const MatrixD& projected) {
+                         // The residual itself, not |x|^2 - |projection|^2, which cancels for rows close to the plane.
+                         MatrixD rest = block;
+                         rest.noalias() -= projected * pca.components;
+                         for (std::ptrdiff_t i = 0; i < count; ++i) {
+                           double sum = 0;
+                           for (std::ptrdiff_t j = 0; j < rest.cols(); ++j) sum += rest(i, j) * rest(i, j);
+                           result(first + i) = sum;
+                         }
+                       }));
   return result;
 }
 
@@ -148,7 +153,8 @@ base::Result<Cholesky> Cholesky::factor(const MatrixD& a) {
   const ColumnMajor copy = a;
   const Eigen::LLT<ColumnMajor> llt(copy);
   if (llt.info() != Eigen::Success) {
-    return make_error(Code::kValue, fmt::format("Cholesky::factor: the {0} x {0} matrix is not positive definite", a.rows()), {},
+    return make_error(Code::kValue,
+                      fmt::format("Cholesky::factor: the {0} x {0} matrix is not positive definite", a.rows()), {},
                       "add a ridge to the diagonal, or drop columns that are constant or copies");
   }
   return Cholesky(MatrixD(llt.matrixL()));
@@ -181,9 +187,7 @@ base::Result<MatrixD> Cholesky::whiten(MatrixRefD rows) const {
   return result;
 }
 
-MatrixD Cholesky::inverse() const {
-  return solve(MatrixD(MatrixD::Identity(lower_.rows(), lower_.rows()))).value();
-}
+MatrixD Cholesky::inverse() const { return solve(MatrixD(MatrixD::Identity(lower_.rows(), lower_.rows()))).value(); }
 
 double Cholesky::log_determinant() const {
   double sum = 0;
@@ -208,7 +212,8 @@ base::Status MomentAccumulator::add_rows(const Rows& rows) {
       if (!std::isfinite(center(j))) {
         for (std::ptrdiff_t i = 0; i < count; ++i) {
           if (std::isfinite(static_cast<double>(rows(first + i, j)))) continue;
-          return make_error(Code::kValue, fmt::format("MomentAccumulator::add: row {} column {} is not finite", first + i, j));
+          return make_error(Code::kValue,
+                            fmt::format("MomentAccumulator::add: row {} column {} is not finite", first + i, j));
         }
       }
       center(j) /= static_cast<double>(count);
@@ -254,7 +259,8 @@ MatrixD MomentAccumulator::scatter() const {
 }
 
 base::Result<MatrixD> MomentAccumulator::covariance() const {
-  if (count_ < 2) return make_error(Code::kShape, fmt::format("MomentAccumulator::covariance: {} rows, expected at least 2", count_));
+  if (count_ < 2)
+    return make_error(Code::kShape, fmt::format("MomentAccumulator::covariance: {} rows, expected at least 2", count_));
   return MatrixD(scatter() / (count_ - 1));
 }
 

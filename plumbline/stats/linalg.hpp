@@ -17,8 +17,8 @@ struct SymmetricEigen {
   MatrixD vectors;
 };
 /// What      a = V diag(values) V'. Only the lower triangle is read.
-/// Errors    kShape: not square, or empty. kValue: non-finite entry. kLimit: no convergence (never seen on finite input).
-/// Cost      O(d^3). Deterministic.
+/// Errors    kShape: not square, or empty. kValue: non-finite entry. kLimit: no convergence (never seen on finite
+/// input). Cost      O(d^3). Deterministic.
 base::Result<SymmetricEigen> eigen_symmetric(const MatrixD& a);
 
 /// a = L L' of a symmetric positive definite matrix, for solving and for Mahalanobis distances.
@@ -73,9 +73,9 @@ base::Result<MomentAccumulator> moments_of_rows(MatrixRefD rows);
 
 /// Principal components: rows - mean projected on the eigenvectors of the covariance with the largest eigenvalues.
 struct Pca {
-  VectorD mean;             ///< d
-  MatrixD components;       ///< k x d, unit rows, signs fixed as in SymmetricEigen
-  VectorD variances;        ///< k, descending, of the covariance with n - 1
+  VectorD mean;        ///< d
+  MatrixD components;  ///< k x d, unit rows, signs fixed as in SymmetricEigen
+  VectorD variances;   ///< k, descending, of the covariance with n - 1
   double total_variance = 0;
 
   std::ptrdiff_t dimension() const { return components.rows(); }

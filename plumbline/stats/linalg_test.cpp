@@ -17,7 +17,8 @@ MatrixD random_matrix(std::ptrdiff_t rows, std::ptrdiff_t cols, std::uint64_t se
   base::Rng rng(seed, {"linalg_test"});
   MatrixD m(rows, cols);
   for (std::ptrdiff_t i = 0; i < rows; ++i) {
-    for (std::ptrdiff_t j = 0; j < cols; ++j) m(i, j) = rng.normal() * (1 + 0.3 * static_cast<double>(j)) + static_cast<double>(j);
+    for (std::ptrdiff_t j = 0; j < cols; ++j)
+      m(i, j) = rng.normal() * (1 + 0.3 * static_cast<double>(j)) + static_cast<double>(j);
   }
   return m;
 }
@@ -158,7 +159,8 @@ TEST(PcaFit, FloatRowsAgreeWithTheSameRowsInDouble) {
 TEST(PcaFit, Errors) {
   EXPECT_THAT(fit_pca(MatrixD(MatrixD::Ones(5, 3)), 4).error().message, HasSubstr("components is 4"));
   EXPECT_EQ(fit_pca(MatrixD(MatrixD::Ones(1, 3)), 1).ok(), false);
-  EXPECT_EQ(fit_pca(random_matrix(5, 3, 1), 2).value().transform(MatrixD(MatrixD::Ones(1, 2))).error().code, base::Code::kShape);
+  EXPECT_EQ(fit_pca(random_matrix(5, 3, 1), 2).value().transform(MatrixD(MatrixD::Ones(1, 2))).error().code,
+            base::Code::kShape);
 }
 
 TEST(Distances, AgreeWithThePlainFormula) {

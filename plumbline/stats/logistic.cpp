@@ -26,10 +26,12 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 template <class Rows>
-void scaled_block(const Rows& rows, std::ptrdiff_t first, std::ptrdiff_t count, const VectorD& center, const VectorD& inverse, MatrixD& block) {
+void scaled_block(const Rows& rows, std::ptrdiff_t first, std::ptrdiff_t count, const VectorD& center,
+                  const VectorD& inverse, MatrixD& block) {
   block.resize(count, rows.cols());
   for (std::ptrdiff_t i = 0; i < count; ++i) {
-    for (std::ptrdiff_t j = 0; j < rows.cols(); ++j) block(i, j) = (static_cast<double>(rows(first + i, j)) - center(j)) * inverse(j);
+    for (std::ptrdiff_t j = 0; j < rows.cols(); ++j)
+      block(i, j) = (static_cast<double>(rows(first + i, j)) - center(j)) * inverse(j);
   }
 }
 
@@ -43,8 +45,15 @@ VectorD inverse_of(const VectorD& scale) {
 template <class Rows>
 class Objective {
  public:
-  Objective(const Rows& rows, std::span<const int> labels, std::ptrdiff_t classes, double ridge, const VectorD& center, const VectorD& scale)
-      : rows_(rows), labels_(labels), k_(classes), d_(rows.cols()), ridge_(ridge), center_(center), inverse_(inverse_of(scale)) {
+  Objective(const Rows& rows, std::span<const int> labels, std::ptrdiff_t classes, double ridge, const VectorD& center,
+            const VectorD& scale)
+      : rows_(rows),
+        labels_(labels),
+        k_(classes),
+        d_(rows.cols()),
+        ridge_(ridge),
+        center_(center),
+        inverse_(inverse_of(scale)) {
     blocks_ = (rows.rows() + kBlockRows - 1) / kBlockRows;
     parts_.resize(static_cast<std::size_t>(blocks_));
   }
@@ -92,7 +101,8 @@ class Objective {
     for (const Part& part : parts_) {
       loss_ += part.loss;
       for (std::ptrdiff_t i = 0; i < k_ * d_; ++i) gradient[static_cast<std::size_t>(i)] += part.gradient.data()[i];
-      for (std::ptrdiff_t c = 0; c < k_; ++c) gradient[static_cast<std::size_t>(k_ * d_ + c)] += part.intercept[static_cast<std::size_t>(c)];
+      for (std::ptrdiff_t c = 0; c < k_; ++c)
+        gradient[static_cast<std::size_t>(k_ * d_ + c)] += part.intercept[static_cast<std::size_t>(c)];
     }
     loss_ /= n;
     double squares = 0;
@@ -153,11 +163,13 @@ double largest(const std::vector<double>& values) {
 }
 
 template <class Rows>
-base::Result<LogisticModel> fit_impl(const Rows& rows, std::span<const int> labels, int classes, const LogisticOptions& options) {
+base::Result<LogisticModel> fit_impl(const Rows& rows, std::span<const int> labels, int classes,
+                                     const LogisticOptions& options) {
   PL_CHECK(base::check_at_least("fit_logistic", "rows", rows.rows(), 1));
   PL_CHECK(base::check_at_least("fit_logistic", "columns of rows", rows.cols(), 1));
   PL_CHECK(base::check_size("fit_logistic", "labels", static_cast<std::ptrdiff_t>(labels.size()), rows.rows()));
-  if (classes < 2) return make_error(Code::kValue, fmt::format("fit_logistic: classes is {}, expected at least 2", classes));
+  if (classes < 2)
+    return make_error(Code::kValue, fmt::format("fit_logistic: classes is {}, expected at least 2", classes));
   PL_CHECK(base::check_labels("fit_logistic", "labels", labels, classes));
   PL_CHECK(base::check_positive("fit_logistic", "ridge", options.ridge));
 
@@ -167,7 +179,8 @@ base::Result<LogisticModel> fit_impl(const Rows& rows, std::span<const int> labe
   for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) {
     for (std::ptrdiff_t j = 0; j < d; ++j) {
       const auto v = static_cast<double>(rows(i, j));
-      if (!std::isfinite(v)) return make_error(Code::kValue, fmt::format("fit_logistic: rows({}, {}) is not finite", i, j));
+      if (!std::isfinite(v))
+        return make_error(Code::kValue, fmt::format("fit_logistic: rows({}, {}) is not finite", i, j));
       sum(j) += v;
     }
   }
@@ -220,8 +233,9 @@ base::Result<LogisticModel> fit_impl(const Rows& rows, std::span<const int> labe
       next_value = objective(next, next_gradient);
       // Near the optimum the decrease is lost in rounding; there a slope that shrinks along the step shows the descent
       // (the approximate Wolfe condition of Hager and Zhang 2005).
-      moved = next_value <= value + 1e-4 * length * slope ||
-              (next_value <= value + 1e-13 * std::abs(value) && std::abs(dot(step, next_gradient)) <= 0.9 * std::abs(slope));
+      moved =
+          next_value <= value + 1e-4 * length * slope || (next_value <= value + 1e-13 * std::abs(value) &&
+                                                          std::abs(dot(step, next_gradient)) <= 0.9 * std::abs(slope));
     }
     if (!moved) break;  // rounding hides any further descent
     model.loss = objective.loss();
@@ -256,18 +270,20 @@ base::Result<MatrixD> logits_impl(const LogisticModel& model, const Rows& rows) 
   const MatrixD transposed = model.weights.transpose();
   const VectorD inverse = inverse_of(model.scale);
   MatrixD result(rows.rows(), model.weights.rows());
-  PL_CHECK(base::parallel_for(static_cast<std::size_t>((rows.rows() + kBlockRows - 1) / kBlockRows), [&](std::size_t b) -> base::Status {
-    const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(b) * kBlockRows;
-    const std::ptrdiff_t count = std::min(kBlockRows, rows.rows() - first);
-    MatrixD block;
-    scaled_block(rows, first, count, model.center, inverse, block);
-    MatrixD z(count, transposed.cols());
-    z.noalias() = block * transposed;
-    for (std::ptrdiff_t i = 0; i < count; ++i) {
-      for (std::ptrdiff_t c = 0; c < z.cols(); ++c) result(first + i, c) = z(i, c) + model.intercept(c);
-    }
-    return base::ok();
-  }));
+  PL_CHECK(base::parallel_for(static_cast<std::size_t>((rows.rows() + kBlockRows - 1) / kBlockRows),
+                              [&](std::size_t b) -> base::Status {
+                                const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(b) * kBlockRows;
+                                const std::ptrdiff_t count = std::min(kBlockRows, rows.rows() - first);
+                                MatrixD block;
+                                scaled_block(rows, first, count, model.center, inverse, block);
+                                MatrixD z(count, transposed.cols());
+                                z.noalias() = block * transposed;
+                                for (std::ptrdiff_t i = 0; i < count; ++i) {
+                                  for (std::ptrdiff_t c = 0; c < z.cols(); ++c)
+                                    result(first + i, c) = z(i, c) + model.intercept(c);
+                                }
+                                return base::ok();
+                              }));
   return result;
 }
 
@@ -291,10 +307,12 @@ base::Result<MatrixD> LogisticModel::logits(MatrixRefD rows) const { return logi
 base::Result<MatrixD> LogisticModel::predict(MatrixRefF rows) const { return predict_impl(*this, rows); }
 base::Result<MatrixD> LogisticModel::predict(MatrixRefD rows) const { return predict_impl(*this, rows); }
 
-base::Result<LogisticModel> fit_logistic(MatrixRefF rows, std::span<const int> labels, int classes, const LogisticOptions& options) {
+base::Result<LogisticModel> fit_logistic(MatrixRefF rows, std::span<const int> labels, int classes,
+                                         const LogisticOptions& options) {
   return fit_impl(rows, labels, classes, options);
 }
-base::Result<LogisticModel> fit_logistic(MatrixRefD rows, std::span<const int> labels, int classes, const LogisticOptions& options) {
+base::Result<LogisticModel> fit_logistic(MatrixRefD rows, std::span<const int> labels, int classes,
+                                         const LogisticOptions& options) {
   return fit_impl(rows, labels, classes, options);
 }
 

@@ -10,10 +10,10 @@
 namespace plumbline::stats {
 
 struct LogisticOptions {
-  double ridge = 1;          ///< l in sum of losses + l / 2 |W|^2, on standardised columns; intercepts are free
-  bool standardise = true;   ///< centre and scale columns by the fitted rows (constant columns get weight 0)
+  double ridge = 1;         ///< l in sum of losses + l / 2 |W|^2, on standardised columns; intercepts are free
+  bool standardise = true;  ///< centre and scale columns by the fitted rows (constant columns get weight 0)
   int iterations = 500;
-  double tolerance = 1e-6;   ///< on the largest entry of the gradient per row
+  double tolerance = 1e-6;  ///< on the largest entry of the gradient per row
   base::CancelToken cancel{};
 };
 
@@ -34,14 +34,17 @@ struct LogisticModel {
   base::Result<MatrixD> predict(MatrixRefD rows) const;
 };
 
-/// What      the maximum of the penalised likelihood by L-BFGS (10 pairs, Armijo steps). The objective is convex and, for
+/// What      the maximum of the penalised likelihood by L-BFGS (10 pairs, Armijo steps). The objective is convex and,
+/// for
 ///           ridge > 0, has one minimum in the weights; the intercepts sum to zero.
 /// Shapes    rows n x d, labels n in [0, classes).
 /// Errors    kShape: n = 0, d = 0, sizes differ. kValue: classes < 2, label out of range, ridge <= 0, non-finite entry.
 ///           kCancelled.
 /// Cost      O(n d k) a step, tens of steps; parallel over fixed blocks. Deterministic: no random start.
 /// Source    Nocedal and Wright 2006, algorithm 7.5.
-base::Result<LogisticModel> fit_logistic(MatrixRefF rows, std::span<const int> labels, int classes, const LogisticOptions& options = {});
-base::Result<LogisticModel> fit_logistic(MatrixRefD rows, std::span<const int> labels, int classes, const LogisticOptions& options = {});
+base::Result<LogisticModel> fit_logistic(MatrixRefF rows, std::span<const int> labels, int classes,
+                                         const LogisticOptions& options = {});
+base::Result<LogisticModel> fit_logistic(MatrixRefD rows, std::span<const int> labels, int classes,
+                                         const LogisticOptions& options = {});
 
 }  // namespace plumbline::stats

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kChunk = 25;
 
-/// Whether `value` is at least as extreme as `observed`; sums in another order differ in the last bits, hence the slack.
+/// Whether `value` is at least as extreme as `observed`; sums in another order differ in the last bits, hence the
+/// slack.
 bool extreme(double value, double observed, double slack, Tail tail) {
   switch (tail) {
     case Tail::kGreater: return value >= observed - slack;
@@ -26,23 +27,26 @@ bool extreme(double value, double observed, double slack, Tail tail) {
 }
 
 /// The values of `draw` for streams rng.fork(0) … rng.fork(count - 1).
-base::Result<std::vector<double>> draw_all(const std::function<double(base::Rng&)>& draw, const PermutationOptions& options, const base::Rng& rng) {
-  PL_CHECK(base::check_at_least("permutation_test", "permutations", static_cast<std::ptrdiff_t>(options.permutations), 1));
+base::Result<std::vector<double>> draw_all(const std::function<double(base::Rng&)>& draw,
+                                           const PermutationOptions& options, const base::Rng& rng) {
+  PL_CHECK(
+      base::check_at_least("permutation_test", "permutations", static_cast<std::ptrdiff_t>(options.permutations), 1));
   std::vector<double> values(options.permutations);
-  PL_CHECK(base::parallel_for(
-      (values.size() + kChunk - 1) / kChunk,
-      [&](std::size_t chunk) -> base::Status {
-        for (std::size_t i = chunk * kChunk; i < std::min(values.size(), (chunk + 1) * kChunk); ++i) {
-          base::Rng stream = rng.fork(i);
-          values[i] = draw(stream);
-        }
-        return base::ok();
-      },
-      options.cancel));
+  PL_CHECK(base::parallel_for((values.size() + kChunk - 1) / kChunk,
+                              [&](std::size_t chunk) -> base::Status {
+                                for (std::size_t i = chunk * kChunk; i < std::min(values.size(), (chunk + 1) * kChunk);
+                                     ++i) {
+                                  base::Rng stream = rng.fork(i);
+                                  values[i] = draw(stream);
+                                }
+                                return base::ok();
+                              },
+                              options.cancel));
   return values;
 }
 
-TestResult finish(std::string_view name, double observed, std::size_t extremes, std::size_t count, bool exact, double n) {
+TestResult finish(std::string_view name, double observed, std::size_t extremes, std::size_t count, bool exact,
+                  double n) {
   TestResult result;
   result.statistic = observed;
   result.n = n;
@@ -58,8 +62,8 @@ double permutation_p(std::size_t at_least_as_extreme, std::size_t permutations) 
   return (1 + static_cast<double>(at_least_as_extreme)) / (1 + static_cast<double>(permutations));
 }
 
-base::Result<TestResult> permutation_test(std::span<const double> a, std::span<const double> b, const PermutationOptions& options,
-                                          const base::Rng& rng) {
+base::Result<TestResult> permutation_test(std::span<const double> a, std::span<const double> b,
+                                          const PermutationOptions& options, const base::Rng& rng) {
   PL_CHECK(base::check_at_least("permutation_test", "size of a", static_cast<std::ptrdiff_t>(a.size()), 1));
   PL_CHECK(base::check_at_least("permutation_test", "size of b", static_cast<std::ptrdiff_t>(b.size()), 1));
   PL_CHECK(base::check_all_finite("permutation_test", "a", a));
@@ -115,8 +119,10 @@ base::Result<TestResult> permutation_test(std::span<const double> a, std::span<c
   return finish("permutation of labels", observed, extremes, values.size(), false, static_cast<double>(n));
 }
 
-base::Result<TestResult> sign_flip_test(std::span<const double> differences, const PermutationOptions& options, const base::Rng& rng) {
-  PL_CHECK(base::check_at_least("sign_flip_test", "size of differences", static_cast<std::ptrdiff_t>(differences.size()), 1));
+base::Result<TestResult> sign_flip_test(std::span<const double> differences, const PermutationOptions& options,
+                                        const base::Rng& rng) {
+  PL_CHECK(base::check_at_least("sign_flip_test", "size of differences",
+                                static_cast<std::ptrdiff_t>(differences.size()), 1));
   PL_CHECK(base::check_all_finite("sign_flip_test", "differences", differences));
   const auto n = static_cast<double>(differences.size());
   double sum = 0, scale = 0;
@@ -131,7 +137,8 @@ base::Result<TestResult> sign_flip_test(std::span<const double> differences, con
     const auto count = static_cast<std::size_t>(std::exp2(n));
     for (std::size_t mask = 0; mask < count; ++mask) {
       double flipped = 0;
-      for (std::size_t i = 0; i < differences.size(); ++i) flipped += (mask >> i & 1U) != 0 ? -differences[i] : differences[i];
+      for (std::size_t i = 0; i < differences.size(); ++i)
+        flipped += (mask >> i & 1U) != 0 ? -differences[i] : differences[i];
       extremes += extreme(flipped / n, observed, slack, options.tail);
     }
     return finish("sign flips", observed, extremes, count, true, n);
@@ -142,7 +149,8 @@ base::Result<TestResult> sign_flip_test(std::span<const double> differences, con
                                                  std::uint64_t word = 0;
                                                  for (std::size_t i = 0; i < differences.size(); ++i) {
                                                    if (i % 64 == 0) word = stream.bits();
-                                                   flipped += (word >> (i % 64) & 1U) != 0 ? -differences[i] : differences[i];
+                                                   flipped +=
+                                                       (word >> (i % 64) & 1U) != 0 ? -differences[i] : differences[i];
                                                  }
                                                  return flipped / n;
                                                },
@@ -151,8 +159,8 @@ base::Result<TestResult> sign_flip_test(std::span<const double> differences, con
   return finish("sign flips", observed, extremes, values.size(), false, n);
 }
 
-base::Result<TestResult> permutation_test(double observed, const std::function<double(base::Rng&)>& draw, const PermutationOptions& options,
-                                          const base::Rng& rng) {
+base::Result<TestResult> permutation_test(double observed, const std::function<double(base::Rng&)>& draw,
+                                          const PermutationOptions& options, const base::Rng& rng) {
   PL_CHECK(base::check_finite("permutation_test", "observed", observed));
   PL_TRY(const std::vector<double> values, draw_all(draw, options, rng));
   std::size_t above = 0, below = 0;
@@ -160,9 +168,11 @@ base::Result<TestResult> permutation_test(double observed, const std::function<d
     above += !(v < observed);  // NaN counts against the finding, on both sides
     below += !(v > observed);
   }
-  TestResult result = finish("random relabelling", observed, options.tail == Tail::kLess ? below : above, values.size(), false, 0);
+  TestResult result =
+      finish("random relabelling", observed, options.tail == Tail::kLess ? below : above, values.size(), false, 0);
   if (options.tail == Tail::kTwoSided) {
-    result.p_value = std::min(1.0, 2 * std::min(permutation_p(above, values.size()), permutation_p(below, values.size())));
+    result.p_value =
+        std::min(1.0, 2 * std::min(permutation_p(above, values.size()), permutation_p(below, values.size())));
   }
   return result;
 }

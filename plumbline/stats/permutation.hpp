@@ -26,15 +26,16 @@ double permutation_p(std::size_t at_least_as_extreme, std::size_t permutations);
 /// Difference of means of two independent samples (a minus b) under all ways to relabel the pooled rows.
 /// Errors    kShape: a sample is empty. kValue: non-finite value, permutations = 0. kCancelled.
 /// Cost      O(B n). Replicate i draws from rng.fork(i): same seed, same bits for any number of threads.
-base::Result<TestResult> permutation_test(std::span<const double> a, std::span<const double> b, const PermutationOptions& options,
-                                          const base::Rng& rng);
+base::Result<TestResult> permutation_test(std::span<const double> a, std::span<const double> b,
+                                          const PermutationOptions& options, const base::Rng& rng);
 
 /// Mean of paired differences under all changes of sign.
-base::Result<TestResult> sign_flip_test(std::span<const double> differences, const PermutationOptions& options, const base::Rng& rng);
+base::Result<TestResult> sign_flip_test(std::span<const double> differences, const PermutationOptions& options,
+                                        const base::Rng& rng);
 
 /// Any statistic: `draw(stream)` returns its value under one random relabelling; large values count against the null
 /// (kGreater), small ones (kLess), or both tails doubled (kTwoSided). Never exact. `draw` must be thread-safe.
-base::Result<TestResult> permutation_test(double observed, const std::function<double(base::Rng&)>& draw, const PermutationOptions& options,
-                                          const base::Rng& rng);
+base::Result<TestResult> permutation_test(double observed, const std::function<double(base::Rng&)>& draw,
+                                          const PermutationOptions& options, const base::Rng& rng);
 
 }  // namespace plumbline::stats

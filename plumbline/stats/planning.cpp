@@ -47,7 +47,8 @@ SampleNeed exact_need(double truth, double threshold, double confidence, double 
   double high = 1;
   while (power_of(high, truth, threshold, confidence) < power) {
     high *= 2;
-    if (high > kMost) return {std::nullopt, fmt::format("the estimate is within {:.2g} of the threshold: more than 1e9 rows", gap)};
+    if (high > kMost)
+      return {std::nullopt, fmt::format("the estimate is within {:.2g} of the threshold: more than 1e9 rows", gap)};
   }
   double low = high / 2;  // power(low) < power <= power(high), as if the saw-tooth were monotone
   while (high - low > 1) {
@@ -92,7 +93,8 @@ base::Result<double> settling_power(std::size_t n, double truth, double threshol
 }
 
 SampleNeed needs_more(const Estimate& estimate, double threshold, double confidence, double power) {
-  if (estimate.exactness != Exactness::kSampled) return {std::nullopt, "the figure is not sampled: more rows do not move it"};
+  if (estimate.exactness != Exactness::kSampled)
+    return {std::nullopt, "the figure is not sampled: more rows do not move it"};
   const auto rung = rung_at_or_above(confidence);
   if (!rung) return {std::nullopt, "ladder exhausted: no bound is held at this confidence"};
   const double gap = std::abs(estimate.value - threshold);
@@ -105,7 +107,8 @@ SampleNeed needs_more(const Estimate& estimate, double threshold, double confide
   if (!(half > 0) || !(estimate.n > 0)) return {std::nullopt, "the bound has no width to plan with"};
   const double ratio = half / gap * (1 + normal_quantile(power) / normal_quantile(level));
   const double n = std::ceil(estimate.n * ratio * ratio);
-  if (n > kMost) return {std::nullopt, fmt::format("the estimate is within {:.2g} of the threshold: more than 1e9", gap)};
+  if (n > kMost)
+    return {std::nullopt, fmt::format("the estimate is within {:.2g} of the threshold: more than 1e9", gap)};
   return {static_cast<std::size_t>(n), {}};
 }
 

@@ -18,9 +18,12 @@ namespace {
 using base::Code;
 using base::make_error;
 
-base::Status check_groups(std::string_view function, std::span<const double> positives, std::span<const double> negatives, std::size_t least) {
-  PL_CHECK(base::check_at_least(function, "size of positives", static_cast<std::ptrdiff_t>(positives.size()), static_cast<std::ptrdiff_t>(least)));
-  PL_CHECK(base::check_at_least(function, "size of negatives", static_cast<std::ptrdiff_t>(negatives.size()), static_cast<std::ptrdiff_t>(least)));
+base::Status check_groups(std::string_view function, std::span<const double> positives,
+                          std::span<const double> negatives, std::size_t least) {
+  PL_CHECK(base::check_at_least(function, "size of positives", static_cast<std::ptrdiff_t>(positives.size()),
+                                static_cast<std::ptrdiff_t>(least)));
+  PL_CHECK(base::check_at_least(function, "size of negatives", static_cast<std::ptrdiff_t>(negatives.size()),
+                                static_cast<std::ptrdiff_t>(least)));
   PL_CHECK(base::check_all_finite(function, "positives", positives));
   return base::check_all_finite(function, "negatives", negatives);
 }
@@ -50,18 +53,23 @@ Placement placement(std::span<const double> positives, std::span<const double> n
     result.influence[m + j] = 1 - (overall[m + j] - among_negatives[j]) / static_cast<double>(m);
   }
   result.auroc = base::ordered_mean(std::span(result.influence).first(m));
-  for (std::size_t i = 0; i < m; ++i) result.influence[i] = (result.influence[i] - result.auroc) / static_cast<double>(m);
-  for (std::size_t j = 0; j < n; ++j) result.influence[m + j] = (result.influence[m + j] - result.auroc) / static_cast<double>(n);
+  for (std::size_t i = 0; i < m; ++i)
+    result.influence[i] = (result.influence[i] - result.auroc) / static_cast<double>(m);
+  for (std::size_t j = 0; j < n; ++j)
+    result.influence[m + j] = (result.influence[m + j] - result.auroc) / static_cast<double>(n);
   return result;
 }
 
-base::Result<UnitIndex> join_units(std::span<const int> positive_units, std::span<const int> negative_units, std::size_t m, std::size_t n) {
+base::Result<UnitIndex> join_units(std::span<const int> positive_units, std::span<const int> negative_units,
+                                   std::size_t m, std::size_t n) {
   if (positive_units.empty() != negative_units.empty()) {
     return make_error(Code::kShape, "auroc: units are given for one group only, expected both or none");
   }
   if (positive_units.empty()) return group_units({}, m + n);
-  PL_CHECK(base::check_size("auroc", "positive_units", static_cast<std::ptrdiff_t>(positive_units.size()), static_cast<std::ptrdiff_t>(m)));
-  PL_CHECK(base::check_size("auroc", "negative_units", static_cast<std::ptrdiff_t>(negative_units.size()), static_cast<std::ptrdiff_t>(n)));
+  PL_CHECK(base::check_size("auroc", "positive_units", static_cast<std::ptrdiff_t>(positive_units.size()),
+                            static_cast<std::ptrdiff_t>(m)));
+  PL_CHECK(base::check_size("auroc", "negative_units", static_cast<std::ptrdiff_t>(negative_units.size()),
+                            static_cast<std::ptrdiff_t>(n)));
   std::vector<int> units(positive_units.begin(), positive_units.end());
   units.insert(units.end(), negative_units.begin(), negative_units.end());
   PL_TRY(UnitIndex index, group_units(units, m + n));
@@ -116,7 +124,8 @@ FprInput sorted_groups(std::span<const double> positives, std::span<const double
 std::size_t rank_below(double share, double total) { return static_cast<std::size_t>(share * total + 1e-9 * total); }
 
 /// Average precision where row i counts times[i]; rows in descending order of score.
-double weighted_average_precision(std::span<const std::size_t> order, std::span<const double> scores, std::size_t m, std::span<const double> times) {
+double weighted_average_precision(std::span<const std::size_t> order, std::span<const double> scores, std::size_t m,
+                                  std::span<const double> times) {
   double total = 0;
   for (std::size_t i = 0; i < m; ++i) total += times[i];
   double hits = 0;
@@ -149,7 +158,8 @@ base::Result<double> auroc_value(std::span<const double> positives, std::span<co
   return placement(positives, negatives).auroc;
 }
 
-base::Result<Estimate> auroc(std::span<const double> positives, std::span<const double> negatives, const AurocOptions& options) {
+base::Result<Estimate> auroc(std::span<const double> positives, std::span<const double> negatives,
+                             const AurocOptions& options) {
   PL_CHECK(check_groups("auroc", positives, negatives, 2));
   const std::size_t m = positives.size();
   const std::size_t n = negatives.size();
@@ -167,7 +177,9 @@ base::Result<Estimate> auroc(std::span<const double> positives, std::span<const 
   if (clustered) estimate.unit_of_sampling = "unit";
   estimate.method = fmt::format("{}{}", clustered ? "obuchowski" : "delong", logit ? " (logit)" : "");
   estimate.assumptions = {clustered ? "units are independent and drawn alike" : "rows are independent"};
-  if (std::min(m, n) < 10) estimate.warnings.push_back(fmt::format("{} cases in the smaller group: the bounds lean on a normal law", std::min(m, n)));
+  if (std::min(m, n) < 10)
+    estimate.warnings.push_back(
+        fmt::format("{} cases in the smaller group: the bounds lean on a normal law", std::min(m, n)));
   if (value <= 0 || value >= 1) {
     // Pairs must not share a unit: with clustered rows there are at least count / 2 disjoint unit pairs only if each
     // group has that many units of its own, so the smaller number of distinct units is halved.
@@ -197,13 +209,16 @@ base::Result<Estimate> auroc(std::span<const double> positives, std::span<const 
 }
 
 base::Result<Estimate> auroc_difference(std::span<const double> positives_a, std::span<const double> negatives_a,
-                                        std::span<const double> positives_b, std::span<const double> negatives_b, const AurocOptions& options) {
+                                        std::span<const double> positives_b, std::span<const double> negatives_b,
+                                        const AurocOptions& options) {
   PL_CHECK(check_groups("auroc_difference", positives_a, negatives_a, 2));
   PL_CHECK(check_groups("auroc_difference", positives_b, negatives_b, 2));
   const std::size_t m = positives_a.size();
   const std::size_t n = negatives_a.size();
-  PL_CHECK(base::check_size("auroc_difference", "positives_b", static_cast<std::ptrdiff_t>(positives_b.size()), static_cast<std::ptrdiff_t>(m)));
-  PL_CHECK(base::check_size("auroc_difference", "negatives_b", static_cast<std::ptrdiff_t>(negatives_b.size()), static_cast<std::ptrdiff_t>(n)));
+  PL_CHECK(base::check_size("auroc_difference", "positives_b", static_cast<std::ptrdiff_t>(positives_b.size()),
+                            static_cast<std::ptrdiff_t>(m)));
+  PL_CHECK(base::check_size("auroc_difference", "negatives_b", static_cast<std::ptrdiff_t>(negatives_b.size()),
+                            static_cast<std::ptrdiff_t>(n)));
   PL_TRY(const UnitIndex index, join_units(options.positive_units, options.negative_units, m, n));
   const Placement a = placement(positives_a, negatives_a);
   const Placement b = placement(positives_b, negatives_b);
@@ -223,8 +238,9 @@ base::Result<Estimate> auroc_difference(std::span<const double> positives_a, std
     return estimate;
   }
   const double value = estimate.value;
-  estimate.bounds = make_bounds([=](double c) { return std::optional(std::max(-1.0, value - normal_quantile(c) * error)); },
-                                [=](double c) { return std::optional(std::min(1.0, value + normal_quantile(c) * error)); });
+  estimate.bounds =
+      make_bounds([=](double c) { return std::optional(std::max(-1.0, value - normal_quantile(c) * error)); },
+                  [=](double c) { return std::optional(std::min(1.0, value + normal_quantile(c) * error)); });
   return estimate;
 }
 
@@ -259,8 +275,8 @@ base::Result<Estimate> fpr_at_tpr(std::span<const double> positives, std::span<c
 }
 
 base::Result<Estimate> fpr_at_tpr_clustered(std::span<const double> positives, std::span<const double> negatives,
-                                            std::span<const int> positive_units, std::span<const int> negative_units, double tpr,
-                                            const BootstrapOptions& options, const base::Rng& rng) {
+                                            std::span<const int> positive_units, std::span<const int> negative_units,
+                                            double tpr, const BootstrapOptions& options, const base::Rng& rng) {
   PL_CHECK(check_groups("fpr_at_tpr_clustered", positives, negatives, 1));
   PL_CHECK(base::check_in_open("fpr_at_tpr_clustered", "tpr", tpr, 0, 1));
   const std::size_t m = positives.size();
@@ -300,7 +316,8 @@ base::Result<Estimate> fpr_at_tpr_clustered(std::span<const double> positives, s
   return estimate;
 }
 
-base::Result<std::vector<RocPoint>> roc_curve(std::span<const double> positives, std::span<const double> negatives, std::size_t points, double level) {
+base::Result<std::vector<RocPoint>> roc_curve(std::span<const double> positives, std::span<const double> negatives,
+                                              std::size_t points, double level) {
   PL_CHECK(check_groups("roc_curve", positives, negatives, 1));
   PL_CHECK(base::check_at_least("roc_curve", "points", static_cast<std::ptrdiff_t>(points), 2));
   PL_CHECK(base::check_in_open("roc_curve", "level", level, 0, 1));
@@ -334,11 +351,12 @@ base::Result<std::vector<RocPoint>> roc_curve(std::span<const double> positives,
 base::Result<double> average_precision_value(std::span<const double> positives, std::span<const double> negatives) {
   PL_CHECK(check_groups("average_precision_value", positives, negatives, 1));
   const std::vector<double> scores = joined(positives, negatives);
-  return weighted_average_precision(descending(scores), scores, positives.size(), std::vector<double>(scores.size(), 1.0));
+  return weighted_average_precision(descending(scores), scores, positives.size(),
+                                    std::vector<double>(scores.size(), 1.0));
 }
 
-base::Result<Estimate> average_precision(std::span<const double> positives, std::span<const double> negatives, const BootstrapOptions& options,
-                                         const base::Rng& rng) {
+base::Result<Estimate> average_precision(std::span<const double> positives, std::span<const double> negatives,
+                                         const BootstrapOptions& options, const base::Rng& rng) {
   PL_CHECK(check_groups("average_precision", positives, negatives, 1));
   const std::size_t m = positives.size();
   const std::vector<double> scores = joined(positives, negatives);

@@ -34,7 +34,8 @@ struct AurocOptions {
 ///           the normal law has nothing to go by. Fewer than 10 of a group: a warning.
 /// Cost      O(n log n). Deterministic.
 /// Source    DeLong, DeLong, Clarke-Pearson 1988; fast algorithm Sun and Xu 2014; units: Obuchowski 1997.
-base::Result<Estimate> auroc(std::span<const double> positives, std::span<const double> negatives, const AurocOptions& options = {});
+base::Result<Estimate> auroc(std::span<const double> positives, std::span<const double> negatives,
+                             const AurocOptions& options = {});
 
 /// AUROC of score a minus AUROC of score b on the same cases, DeLong's paired variance; normal bounds.
 /// Errors    as auroc; kShape: the two scores differ in size. Outcome: no spread gives no bounds, with a warning.
@@ -49,12 +50,13 @@ base::Result<Estimate> auroc_difference(std::span<const double> positives_a, std
 ///           whose rank falls off the sample is bounded by 0 or 1. No bootstrap.
 /// Errors    kShape: a group is empty. kValue: tpr outside (0, 1), non-finite score.
 /// Cost      O(n log n). Deterministic.
-base::Result<Estimate> fpr_at_tpr(std::span<const double> positives, std::span<const double> negatives, double tpr = 0.95);
+base::Result<Estimate> fpr_at_tpr(std::span<const double> positives, std::span<const double> negatives,
+                                  double tpr = 0.95);
 /// The same with rows clustered in units: BCa bootstrap over units (percentile where BCa is not defined).
 /// `positive_units` and `negative_units` as in AurocOptions.
 base::Result<Estimate> fpr_at_tpr_clustered(std::span<const double> positives, std::span<const double> negatives,
-                                            std::span<const int> positive_units, std::span<const int> negative_units, double tpr,
-                                            const BootstrapOptions& options, const base::Rng& rng);
+                                            std::span<const int> positive_units, std::span<const int> negative_units,
+                                            double tpr, const BootstrapOptions& options, const base::Rng& rng);
 
 struct RocPoint {
   double threshold = 0;  ///< scores at or above it count as positive
@@ -63,8 +65,9 @@ struct RocPoint {
   double fpr_low = 0, fpr_high = 0;  ///< Clopper–Pearson at the two-sided level, pointwise
   double tpr_low = 0, tpr_high = 0;
 };
-/// The ROC curve at most `points` thresholds (all distinct scores where there are fewer), evenly spaced along the curve,
-/// from (0, 0) (threshold +infinity) to (1, 1). The band is pointwise: each point's two intervals hold at `level` each.
+/// The ROC curve at most `points` thresholds (all distinct scores where there are fewer), evenly spaced along the
+/// curve, from (0, 0) (threshold +infinity) to (1, 1). The band is pointwise: each point's two intervals hold at
+/// `level` each.
 base::Result<std::vector<RocPoint>> roc_curve(std::span<const double> positives, std::span<const double> negatives,
                                               std::size_t points = 200, double level = 0.95);
 

@@ -29,7 +29,8 @@ std::vector<double> draw(base::Rng& rng, std::size_t n, double mean, bool ties) 
 double psi(double p, double n) { return p > n ? 1 : p == n ? 0.5 : 0; }
 
 /// DeLong's definition, pair by pair.
-double plain_covariance(const std::vector<double>& pa, const std::vector<double>& na, const std::vector<double>& pb, const std::vector<double>& nb) {
+double plain_covariance(const std::vector<double>& pa, const std::vector<double>& na, const std::vector<double>& pb,
+                        const std::vector<double>& nb) {
   const std::size_t m = pa.size(), n = na.size();
   auto theta = [&](const auto& p, const auto& q) {
     double sum = 0;
@@ -129,7 +130,8 @@ TEST(Auroc, Errors) {
   const std::vector<int> units = {1, 2};
   EXPECT_THAT(auroc(some, some, {.positive_units = units}).error().message, HasSubstr("one group only"));
   const std::vector<int> same = {1, 1};
-  EXPECT_THAT(auroc(some, some, {.positive_units = same, .negative_units = same}).error().message, HasSubstr("number of units"));
+  EXPECT_THAT(auroc(some, some, {.positive_units = same, .negative_units = same}).error().message,
+              HasSubstr("number of units"));
 }
 
 // Normal scores, true AUROC 0.921 (shift 2), 60 against 90: logit bounds, 1000 runs, 1e-4 band around 0.95; a standard
@@ -177,7 +179,8 @@ TEST(AurocDifference, AgreesWithThePairwiseDefinition) {
   for (double& x : pb) x += rng.normal();
   for (double& x : nb) x += rng.normal();
   const Estimate e = auroc_difference(pa, na, pb, nb).value();
-  const double variance = plain_covariance(pa, na, pa, na) + plain_covariance(pb, nb, pb, nb) - 2 * plain_covariance(pa, na, pb, nb);
+  const double variance =
+      plain_covariance(pa, na, pa, na) + plain_covariance(pb, nb, pb, nb) - 2 * plain_covariance(pa, na, pb, nb);
   EXPECT_NEAR(e.value, auroc_value(pa, na).value() - auroc_value(pb, nb).value(), 1e-14);
   EXPECT_NEAR(*e.high(), e.value + normal_quantile(0.975) * std::sqrt(variance), 1e-12);
   EXPECT_THAT(auroc_difference(pa, na, pa, na).value().warnings.at(0), HasSubstr("alike"));
@@ -214,8 +217,8 @@ TEST(FprAtTpr, HandCase) {
   EXPECT_EQ(*fpr_at_tpr(ten, n).value().bounds.upper[kAt95], 1.0);
 }
 
-// Bounds are conservative for any law: floors only, continuous and tied scores. 800 runs; a coverage of 0.90 passes with
-// probability below 0.02.
+// Bounds are conservative for any law: floors only, continuous and tied scores. 800 runs; a coverage of 0.90 passes
+// with probability below 0.02.
 TEST(FprAtTpr, StatisticalCoverage) {
   const int runs = 800;
   const double truth = normal_tail(2 + normal_quantile(0.05));
@@ -273,7 +276,8 @@ TEST(RocCurve, EndsAreFixedAndTheAreaIsTheAuroc) {
   EXPECT_EQ(curve.back().tpr, 1);
   EXPECT_EQ(curve.back().fpr, 1);
   double area = 0;
-  for (std::size_t i = 1; i < curve.size(); ++i) area += (curve[i].fpr - curve[i - 1].fpr) * 0.5 * (curve[i].tpr + curve[i - 1].tpr);
+  for (std::size_t i = 1; i < curve.size(); ++i)
+    area += (curve[i].fpr - curve[i - 1].fpr) * 0.5 * (curve[i].tpr + curve[i - 1].tpr);
   EXPECT_NEAR(area, auroc_value(p, n).value(), 1e-12);
   const auto coarse = roc_curve(draw(rng, 1000, 1, false), draw(rng, 1000, 0, false), 50).value();
   EXPECT_LE(coarse.size(), 52U);

@@ -10,10 +10,12 @@ namespace {
 
 base::Status check_bracket(std::string_view function, double low, double high, double f_low, double f_high) {
   if (!(low < high) || !std::isfinite(low) || !std::isfinite(high)) {
-    return base::make_error(base::Code::kValue, fmt::format("{}: bracket [{}, {}] is empty or not finite", function, low, high));
+    return base::make_error(base::Code::kValue,
+                            fmt::format("{}: bracket [{}, {}] is empty or not finite", function, low, high));
   }
   if (std::isnan(f_low) || std::isnan(f_high) || (f_low > 0) == (f_high > 0)) {
-    return base::make_error(base::Code::kValue, fmt::format("{}: f({}) = {} and f({}) = {} do not bracket a root", function, low, f_low, high, f_high));
+    return base::make_error(base::Code::kValue, fmt::format("{}: f({}) = {} and f({}) = {} do not bracket a root",
+                                                            function, low, f_low, high, f_high));
   }
   return base::ok();
 }
@@ -28,7 +30,8 @@ base::Error spent(std::string_view function, int steps) {
 
 }  // namespace
 
-base::Result<double> find_root(const std::function<double(double)>& f, double low, double high, const RootOptions& options) {
+base::Result<double> find_root(const std::function<double(double)>& f, double low, double high,
+                               const RootOptions& options) {
   double f_low = f(low);
   double f_high = f(high);
   if (f_low == 0) return low;
@@ -57,7 +60,8 @@ base::Result<double> find_root(const std::function<double(double)>& f, double lo
   return spent("find_root", options.steps);
 }
 
-base::Result<double> find_root_newton(const std::function<ValueAndSlope(double)>& f, double low, double high, const RootOptions& options) {
+base::Result<double> find_root_newton(const std::function<ValueAndSlope(double)>& f, double low, double high,
+                                      const RootOptions& options) {
   const double f_low = f(low).value;
   const double f_high = f(high).value;
   if (f_low == 0) return low;
@@ -73,7 +77,8 @@ base::Result<double> find_root_newton(const std::function<ValueAndSlope(double)>
     const bool newton = next > low && next < high && std::abs(next - x) < 0.5 * last_size;
     const double moved = newton ? next : 0.5 * (low + high);
     last_size = std::abs(moved - x);
-    if (last_size <= options.tolerance * std::max(1.0, std::abs(x)) || close(low, high, options.tolerance)) return moved;
+    if (last_size <= options.tolerance * std::max(1.0, std::abs(x)) || close(low, high, options.tolerance))
+      return moved;
     x = moved;
   }
   return spent("find_root_newton", options.steps);

@@ -14,7 +14,8 @@ namespace {
 using base::Code;
 using base::make_error;
 
-base::Status check_probabilities(std::string_view function, const MatrixRefD& probabilities, std::span<const int> labels) {
+base::Status check_probabilities(std::string_view function, const MatrixRefD& probabilities,
+                                 std::span<const int> labels) {
   PL_CHECK(base::check_at_least(function, "rows of probabilities", probabilities.rows(), 1));
   PL_CHECK(base::check_at_least(function, "columns of probabilities", probabilities.cols(), 2));
   PL_CHECK(base::check_size(function, "labels", static_cast<std::ptrdiff_t>(labels.size()), probabilities.rows()));
@@ -24,12 +25,14 @@ base::Status check_probabilities(std::string_view function, const MatrixRefD& pr
     for (std::ptrdiff_t j = 0; j < probabilities.cols(); ++j) {
       const double p = probabilities(i, j);
       if (!(p >= 0 && p <= 1 + 1e-9)) {
-        return make_error(Code::kValue, fmt::format("{}: probabilities({}, {}) is {}, expected a value in [0, 1]", function, i, j, p));
+        return make_error(Code::kValue, fmt::format("{}: probabilities({}, {}) is {}, expected a value in [0, 1]",
+                                                    function, i, j, p));
       }
       sum += p;
     }
     if (std::abs(sum - 1) > 1e-3) {
-      return make_error(Code::kValue, fmt::format("{}: row {} of probabilities sums to {}, expected 1", function, i, sum));
+      return make_error(Code::kValue,
+                        fmt::format("{}: row {} of probabilities sums to {}, expected 1", function, i, sum));
     }
   }
   return base::ok();
@@ -43,7 +46,8 @@ base::Result<std::vector<int>> top_class(MatrixRefD outputs) {
   for (std::ptrdiff_t i = 0; i < outputs.rows(); ++i) {
     std::ptrdiff_t best = 0;
     for (std::ptrdiff_t j = 0; j < outputs.cols(); ++j) {
-      if (std::isnan(outputs(i, j))) return make_error(Code::kValue, fmt::format("top_class: outputs({}, {}) is NaN", i, j));
+      if (std::isnan(outputs(i, j)))
+        return make_error(Code::kValue, fmt::format("top_class: outputs({}, {}) is NaN", i, j));
       if (outputs(i, j) > outputs(i, best)) best = j;
     }
     top[static_cast<std::size_t>(i)] = static_cast<int>(best);
@@ -87,12 +91,15 @@ base::Result<Estimate> brier(MatrixRefD probabilities, std::span<const int> labe
   return mean(rows, units);
 }
 
-base::Result<Estimate> log_loss(MatrixRefD probabilities, std::span<const int> labels, std::span<const int> units, double floor) {
+base::Result<Estimate> log_loss(MatrixRefD probabilities, std::span<const int> labels, std::span<const int> units,
+                                double floor) {
   PL_TRY(const std::vector<double> rows, log_loss_rows(probabilities, labels, floor));
   PL_TRY(Estimate estimate, mean(rows, units));
   const double top = -std::log(floor);
   const auto cut = std::count_if(rows.begin(), rows.end(), [&](double loss) { return loss >= top; });
-  if (cut > 0) estimate.warnings.push_back(fmt::format("{} rows give their label a probability below {}: their loss is cut at {:.1f} nats", cut, floor, top));
+  if (cut > 0)
+    estimate.warnings.push_back(fmt::format(
+        "{} rows give their label a probability below {}: their loss is cut at {:.1f} nats", cut, floor, top));
   return estimate;
 }
 

@@ -23,11 +23,13 @@ base::Result<std::vector<std::uint8_t>> hits(MatrixRefD outputs, std::span<const
 base::Result<std::vector<double>> brier_rows(MatrixRefD probabilities, std::span<const int> labels);
 
 /// -ln p_label in nats, with p cut from below at `floor`. Errors as brier_rows; kValue: floor outside (0, 1).
-base::Result<std::vector<double>> log_loss_rows(MatrixRefD probabilities, std::span<const int> labels, double floor = 1e-12);
+base::Result<std::vector<double>> log_loss_rows(MatrixRefD probabilities, std::span<const int> labels,
+                                                double floor = 1e-12);
 
 /// Their means with Student (cluster-robust where units are given) bounds, see `mean`. log_loss warns how many rows
 /// were cut at the floor.
 base::Result<Estimate> brier(MatrixRefD probabilities, std::span<const int> labels, std::span<const int> units = {});
-base::Result<Estimate> log_loss(MatrixRefD probabilities, std::span<const int> labels, std::span<const int> units = {}, double floor = 1e-12);
+base::Result<Estimate> log_loss(MatrixRefD probabilities, std::span<const int> labels, std::span<const int> units = {},
+                                double floor = 1e-12);
 
 }  // namespace plumbline::stats

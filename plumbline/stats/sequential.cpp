@@ -35,8 +35,8 @@ double mixture_low(double k, double n, double a, double b, double confidence) {
   const double constant = log_beta(a + k, b + n - k) - log_beta(a, b);
   return boundary(k / n, [&](double m) {
     if (m <= 0) return true;
-    const double wealth = constant + std::log(beta_tail(m, a + k, b + n - k)) - std::log(beta_tail(m, a, b)) - k * std::log(m) -
-                          (k < n ? (n - k) * std::log1p(-m) : 0.0);
+    const double wealth = constant + std::log(beta_tail(m, a + k, b + n - k)) - std::log(beta_tail(m, a, b)) -
+                          k * std::log(m) - (k < n ? (n - k) * std::log1p(-m) : 0.0);
     return wealth >= goal;
   });
 }
@@ -71,7 +71,9 @@ double betting_low(const std::vector<double>& x, double confidence) {
 
 base::Result<Estimate> beta_mixture(std::size_t successes, std::size_t n, double a, double b) {
   if (n == 0) return make_error(Code::kValue, "beta_mixture: n is 0, expected at least 1");
-  if (successes > n) return make_error(Code::kValue, fmt::format("beta_mixture: successes is {}, expected at most n = {}", successes, n));
+  if (successes > n)
+    return make_error(Code::kValue,
+                      fmt::format("beta_mixture: successes is {}, expected at most n = {}", successes, n));
   PL_CHECK(base::check_positive("beta_mixture", "a", a));
   PL_CHECK(base::check_positive("beta_mixture", "b", b));
   const auto k = static_cast<double>(successes);
@@ -104,7 +106,8 @@ base::Result<Estimate> betting(std::span<const double> values, double low, doubl
   estimate.n = estimate.n_effective = static_cast<double>(values.size());
   estimate.method = "betting";
   estimate.anytime = true;
-  estimate.assumptions = {"rows are independent", "the order of rows was not chosen after seeing them", fmt::format("values lie in [{}, {}]", low, high)};
+  estimate.assumptions = {"rows are independent", "the order of rows was not chosen after seeing them",
+                          fmt::format("values lie in [{}, {}]", low, high)};
   constexpr std::size_t kRungs = kLadder.size();
   PL_CHECK(base::parallel_for(2 * kRungs, [&](std::size_t task) -> base::Status {
     const std::size_t rung = task % kRungs;

@@ -6,8 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "plumbline/stats/planning.hpp"
 #include "plumbline/stats/intervals.hpp"
+#include "plumbline/stats/planning.hpp"
 #include "plumbline/stats/special.hpp"
 #include "tests/support/testing.hpp"
 
@@ -41,7 +41,8 @@ TEST(BetaMixture, AgreesWithTheIntegralOnAGrid) {
     EXPECT_TRUE(e.anytime);
     const Estimate mirrored = beta_mixture(static_cast<std::size_t>(n - k), static_cast<std::size_t>(n)).value();
     EXPECT_NEAR(*mirrored.bounds.upper[kAt95], 1 - *e.bounds.lower[kAt95], 1e-12);
-    EXPECT_LT(*e.bounds.lower[kAt95], *clopper_pearson(static_cast<std::size_t>(k), static_cast<std::size_t>(n)).value().bounds.lower[kAt95]);
+    EXPECT_LT(*e.bounds.lower[kAt95],
+              *clopper_pearson(static_cast<std::size_t>(k), static_cast<std::size_t>(n)).value().bounds.lower[kAt95]);
   }
   EXPECT_EQ(*beta_mixture(0, 10).value().bounds.lower[0], 0);
   EXPECT_EQ(*beta_mixture(10, 10).value().bounds.upper[0], 1);
@@ -66,8 +67,9 @@ TEST(BetaMixture, StatisticalCoverageAtEveryLook) {
       k += rng.bernoulli(0.3);
       // Wealth at the truth, the cheap form of "the lower bound is above the truth".
       const double wealth = log_beta(1.0 + static_cast<double>(k), 1.0 + static_cast<double>(n - k)) +
-                            std::log(beta_tail(0.3, 1.0 + static_cast<double>(k), 1.0 + static_cast<double>(n - k))) - std::log(0.7) -
-                            static_cast<double>(k) * std::log(0.3) - static_cast<double>(n - k) * std::log(0.7);
+                            std::log(beta_tail(0.3, 1.0 + static_cast<double>(k), 1.0 + static_cast<double>(n - k))) -
+                            std::log(0.7) - static_cast<double>(k) * std::log(0.3) -
+                            static_cast<double>(n - k) * std::log(0.7);
       if (wealth >= std::log(20.0)) {
         EXPECT_GE(*beta_mixture(k, n).value().bounds.lower[kAt95], 0.3 - 1e-9);
         return false;
@@ -143,7 +145,8 @@ TEST(Planning, PowerAgreesWithEnumeration) {
 }
 
 TEST(Planning, NeedsMoreIsTheSmallestSize) {
-  for (const auto& [k, n, threshold] : std::vector<std::tuple<std::size_t, std::size_t, double>>{{19, 20, 0.9}, {16, 20, 0.9}, {3, 60, 0.1}, {20, 20, 0.95}}) {
+  for (const auto& [k, n, threshold] : std::vector<std::tuple<std::size_t, std::size_t, double>>{
+           {19, 20, 0.9}, {16, 20, 0.9}, {3, 60, 0.1}, {20, 20, 0.95}}) {
     const Estimate e = clopper_pearson(k, n).value();
     const SampleNeed need = needs_more(e, threshold, 0.95);
     ASSERT_TRUE(need.n.has_value()) << need.reason;

@@ -16,7 +16,8 @@ namespace bm = boost::math;
 // Errors become NaN or infinity, never exceptions: no exception may cross a room.
 using Policy = bm::policies::policy<
     bm::policies::domain_error<bm::policies::ignore_error>, bm::policies::pole_error<bm::policies::ignore_error>,
-    bm::policies::overflow_error<bm::policies::ignore_error>, bm::policies::evaluation_error<bm::policies::ignore_error>,
+    bm::policies::overflow_error<bm::policies::ignore_error>,
+    bm::policies::evaluation_error<bm::policies::ignore_error>,
     bm::policies::underflow_error<bm::policies::ignore_error>, bm::policies::promote_double<false>>;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 const Policy kPolicy;
