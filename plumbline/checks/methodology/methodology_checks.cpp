@@ -7,6 +7,8 @@ namespace plumbline::checks {
 void add_methodology(check::Registry& registry) {
   registry.add(methodology::gradient());
   registry.add(methodology::determinism());
+  registry.add(methodology::evaluation_aa());
+  registry.add(methodology::adequacy());
 }
 
 }  // namespace plumbline::checks

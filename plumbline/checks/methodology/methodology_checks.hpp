@@ -7,5 +7,7 @@ namespace plumbline::checks::methodology {
 
 check::Entry gradient();
 check::Entry determinism();
+check::Entry evaluation_aa();
+check::Entry adequacy();
 
 }  // namespace plumbline::checks::methodology
