@@ -33,6 +33,12 @@ check::CheckInfo info() {
       {"merge", std::string("auto"), {}, {}, {"auto", "always", "never"}, "when rows of equal input are one test"}};
   facts.yields = {
       {"failure_rate", "share", Direction::kLowerIsBetter, "share of independent tests with a wrong answer", {}, {}},
+      {"failure_rate_anytime",
+       "share",
+       Direction::kLowerIsBetter,
+       "the same with bounds that hold however often one looks and whenever one stops",
+       {},
+       {}},
       {"size_ratio",
        "1",
        Direction::kHigherIsBetter,
@@ -142,9 +148,11 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
                     result.units, result.failed_units, short_number(*result.failure_rate.bounds.upper[*rung]),
                     stats::kLadder[*rung], data));
   }
-  output.notes.push_back(fmt::format("{} of {} rows share their input with another; equal inputs {}: {}",
-                                     content.copied_rows, predicted.size(),
-                                     content.merged ? "are one test" : "are left apart", content.reason));
+  if (content.copied_rows > 0) {
+    output.notes.push_back(fmt::format("{} of {} rows share their input with another; equal inputs {}: {}",
+                                       content.copied_rows, predicted.size(),
+                                       content.merged ? "are one test" : "are left apart", content.reason));
+  }
   output.artifacts.push_back(size_table(result, options.target_rate, options.confidence));
   if (!result.types.empty()) output.artifacts.push_back(failure_bars(result, judged));
 

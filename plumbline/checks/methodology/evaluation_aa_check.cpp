@@ -138,9 +138,11 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   check::Output output;
   output.rows = fmt::format("{} ({} rows, {} cases) halved {} times", data, scores.size(), content.units,
                             params.integer("splits"));
-  output.notes.push_back(fmt::format("{} of {} rows share their input with another; equal inputs {}: {}",
-                                     content.copied_rows, scores.size(),
-                                     content.merged ? "count as one case" : "are left apart", content.reason));
+  if (content.copied_rows > 0) {
+    output.notes.push_back(fmt::format("{} of {} rows share their input with another; equal inputs {}: {}",
+                                       content.copied_rows, scores.size(),
+                                       content.merged ? "count as one case" : "are left apart", content.reason));
+  }
   const auto add = [&](const std::string& metric, stats::Estimate estimate) {
     output.evidence.push_back(check::make_evidence(facts, metric, {{"data", data}}, std::move(estimate)));
   };
@@ -189,7 +191,7 @@ base::Status write(const std::string& folder, base::Rng& rng, int copies) {
   }
   return write_stored_system(folder, rng.bits(), "probabilities", std::array{set},
                              "text = \"The evaluation does not call a system different from itself.\"\n"
-                             "check = \"methodology.evaluation_aa\"\nmetric = \"false_alarm_rate\"\nat_most = 0.1\n");
+                             "check = \"methodology.evaluation_aa\"\nmetric = \"false_alarm_rate\"\nat_most = 0.12\n");
 }
 
 }  // namespace
