@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/testing.hpp"
 
@@ -55,6 +56,25 @@ TEST(TemperatureScaling, HandCase) {
   EXPECT_NEAR(*fit.beta_standard_error, 1 / std::sqrt(0.75), 1e-12);
   EXPECT_NEAR(fit.loss_before, plain_loss(sample, 1), 1e-14);
   EXPECT_NEAR(fit.loss_after, -(3 * std::log(0.75) + std::log(0.25)) / 4, 1e-14);
+}
+
+// An independent program's answer (tools/reference/temperature_scaling.py), root of the slope by bisection.
+TEST(TemperatureScaling, AgreesWithTheStoredReference) {
+  const auto reference = nlohmann::json::parse(
+      testing::read_file(PLUMBLINE_SOURCE_DIR "/tests/reference/caution.temperature_scaling.json"));
+  const auto rows = reference.at("logits").get<std::vector<std::vector<double>>>();
+  MatrixD logits(static_cast<std::ptrdiff_t>(rows.size()), static_cast<std::ptrdiff_t>(rows.front().size()));
+  for (std::ptrdiff_t i = 0; i < logits.rows(); ++i) {
+    for (std::ptrdiff_t c = 0; c < logits.cols(); ++c) {
+      logits(i, c) = rows[static_cast<std::size_t>(i)][static_cast<std::size_t>(c)];
+    }
+  }
+  const auto fit = *fit_temperature(logits, reference.at("labels").get<std::vector<int>>());
+  const double tolerance = reference.at("tolerance");
+  const double temperature = reference.at("temperature");
+  EXPECT_NEAR(fit.temperature, temperature, tolerance * temperature);
+  EXPECT_NEAR(fit.loss_before, reference.at("loss_before"), 1e-12);
+  EXPECT_NEAR(fit.loss_after, reference.at("loss_after"), 1e-12);
 }
 
 TEST(TemperatureScaling, TypedNonAnswers) {
