@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "apps/worker/demo.hpp"
 #include "apps/worker/session_options.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/case/run/job.hpp"
@@ -27,6 +28,28 @@ void limit_address_space(std::uint64_t bytes) {
 #endif
 }
 
+class LineProgress final : public plumbline::base::Progress {
+ public:
+  void update(std::string_view stage, std::size_t done, std::size_t total) override {
+    if (total > 0 && done * 10 / total == last_) return;
+    last_ = total > 0 ? done * 10 / total : 0;
+    std::cerr << stage << "\n";
+  }
+
+ private:
+  std::size_t last_ = 99;
+};
+
+int demo(const std::string& folder) {
+#if PLUMBLINE_WITH_TORCH
+  plumbline::nn::configure_process();
+#endif
+  LineProgress progress;
+  const auto made = plumbline::worker::make_demo(folder, 7, progress);
+  if (!made.ok()) std::cerr << "plumbline-worker: " << made.error().text() << "\n";
+  return made.ok() ? 0 : 2;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -37,6 +60,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i];
     const std::string value = argv[i + 1];
+    if (flag == "--demo") return demo(value);
     if (flag == "--manifest") manifest = value;
     if (flag == "--cache") cache = value;
     if (flag == "--memory") memory = std::strtoull(value.c_str(), nullptr, 10);
