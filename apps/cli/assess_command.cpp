@@ -67,6 +67,32 @@ assess::ExecutorMaker worker_executor(const Session& session, const std::string&
   };
 }
 
+base::Result<std::string> output_of(const std::vector<std::string>& words) {
+  int ends[2];
+  if (pipe(ends) != 0) return base::make_error(base::Code::kIo, "cannot make a pipe");
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  close(ends[1]);
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got = 0; child > 0 && (got = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+  close(ends[0]);
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    return base::make_error(base::Code::kIo, "failed; its messages stand above", words.front());
+  }
+  return text;
+}
+
 std::string printable(const std::string& text) {
   std::string out;
   for (const char c : text) out += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
@@ -109,15 +135,7 @@ base::Result<int> run_demo(const Session& session) {
   PL_TRY(const std::string worker, find_worker(session));
   session.progress.update("draw and train", 0, 0);
   // The worker draws and trains: it alone links what training needs.
-  const pid_t child = fork();
-  if (child == 0) {
-    execl(worker.c_str(), worker.c_str(), "--demo", task_folder.c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  int status = 0;
-  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return base::make_error(base::Code::kIo, "the demonstration task could not be made", task_folder);
-  }
+  if (auto made = output_of({worker, "--demo", task_folder}); !made.ok()) return made.error();
   PL_TRY(assess::AssessOptions options, assess_options(session, task_folder + "/system.toml"));
   options.out = o.folder + "/report";
   PL_TRY(const report::Report report, assess::assess(checks::catalog(), options, session.cancel, session.progress));

@@ -5,16 +5,20 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/commands.hpp"
+#include "apps/cli/output.hpp"
+#include "apps/cli/stamped_rates.hpp"
 #include "apps/cli/templates.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/case/assess/assess.hpp"
 #include "plumbline/case/claims/verdict.hpp"
 #include "plumbline/case/interface/json.hpp"
+#include "plumbline/case/verify/verify.hpp"
 #include "plumbline/checks/catalog.hpp"
-#include "plumbline/data/manifest_keys.hpp"
+#include "plumbline/data/manifest.hpp"
 
 namespace plumbline::cli {
 namespace {
@@ -82,6 +86,43 @@ base::Result<int> run_checks_show(const Session& session) {
     std::cout << facts_text(entry->info);
   }
   return 0;
+}
+
+base::Result<int> run_checks_verify(const Session& session) {
+  const Options& o = session.options;
+  std::vector<std::string> only;
+  for (const std::string& name : o.only) {
+    if (checks::catalog().find(name) == nullptr) {
+      return base::make_error(base::Code::kValue, fmt::format("no check '{}'", name), "--only", "`plumbline checks list` shows them");
+    }
+    only.push_back(name);
+  }
+  const int runs = o.runs > 0 ? o.runs : o.full ? 400 : 20;
+  // Fresh pairs: another stream than the stamped table's.
+  const std::uint64_t seed = o.full ? o.seed : o.seed + 1;
+  PL_TRY(const std::string worker, find_worker(session));
+  PL_TRY(const std::string text, output_of({worker, "--verify", std::to_string(runs), std::to_string(seed), fmt::format("{}", fmt::join(only, ","))}));
+  PL_TRY(std::vector<verify::VerifyCount> counts, verify::parse_rates(text));
+  if (counts.empty()) return base::make_error(base::Code::kValue, "no check to verify");
+  for (verify::VerifyCount& count : counts) {
+    if (const check::Entry* entry = checks::catalog().find(count.check)) count.false_alarm_level = entry->fixtures.false_alarm_level;
+  }
+  std::vector<std::string> failures;
+  for (const verify::VerifyCount& count : counts) {
+    if (const std::string failure = count.failure(o.full); !failure.empty()) failures.push_back(count.check + " " + failure);
+  }
+  if (!o.full) {
+    PL_TRY(const std::vector<verify::VerifyCount> stamped, verify::parse_rates(kStampedRates));
+    for (const std::string& contradiction : verify::contradictions(counts, stamped)) failures.push_back(contradiction);
+  }
+  if (!o.write_table.empty()) {
+    std::ofstream out(o.write_table);
+    out << verify::rates_table(counts);
+    if (!out.flush()) return base::make_error(base::Code::kIo, "cannot be written", o.write_table);
+  }
+  std::cout << (o.json ? verify::verify_json(counts) + "\n" : verify::verify_text(counts, o.full));
+  for (const std::string& failure : failures) std::cerr << "plumbline: " << failure << "\n";
+  return failures.empty() ? 0 : 1;
 }
 
 base::Result<int> run_config_schema(const Session&) {

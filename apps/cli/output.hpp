@@ -2,6 +2,7 @@
 /// Printing shared by commands, and the executor that they use.
 
 #include <string>
+#include <vector>
 
 #include "apps/cli/commands.hpp"
 #include "plumbline/case/assess/assess.hpp"
@@ -13,6 +14,9 @@ void print_report(const report::Report& report, const Options& options);
 
 /// Makes worker pools with this command's limits.
 assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker);
+
+/// What a program prints on standard output. Errors kIo: it cannot be started, or it failed.
+base::Result<std::string> output_of(const std::vector<std::string>& words);
 
 /// The text without control characters: names come from files that may be hostile to a terminal.
 std::string printable(const std::string& text);

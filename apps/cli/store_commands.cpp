@@ -74,9 +74,9 @@ base::Result<int> run_export(const Session& session) {
   PL_TRY(const report::Report report, assess::rebuild_report(checks::catalog(), *store, session.options.reference, {session.options.roots, 1U << 20U}));
   PL_CHECK(assess::write_reports(report, session.options.out));
   if (session.options.json) {
-    std::cout << nlohmann::json{{"run", report.record.id}, {"out", session.options.out}}.dump(2) << "\n";
+    std::cout << nlohmann::json{{"run", report.run.id}, {"out", session.options.out}}.dump(2) << "\n";
   } else {
-    std::cout << fmt::format("wrote run {} to {}\n", report.record.id, session.options.out);
+    std::cout << fmt::format("wrote run {} to {}\n", report.run.id, session.options.out);
   }
   return 0;
 }

@@ -151,7 +151,51 @@ MatrixF inputs_of(const Labelled& set) {
   return rows;
 }
 
-base::Result<graph::Graph> train(const Labelled& set, std::uint64_t seed, base::Progress& progress);
+#if PLUMBLINE_WITH_TORCH
+base::Result<graph::Graph> train(const Labelled& set, std::uint64_t seed, base::Progress& progress) {
+  nn::NetworkSpec spec;
+  spec.kind = "cnn";
+  spec.input_shape = {1, kSide, kSide};
+  spec.classes = 10;
+  nn::TrainOptions options;
+  options.seed = seed;
+  options.epochs = 3;
+  options.progress = &progress;
+  PL_TRY(nn::TrainedNetwork trained, nn::train_classifier(spec, inputs_of(set), set.labels, options));
+  return std::move(trained.graph);
+}
+#else
+// Without LibTorch the model is a logistic regression on the pixels, exported as one dense layer.
+base::Result<graph::Graph> train(const Labelled& set, std::uint64_t, base::Progress&) {
+  PL_TRY(const stats::LogisticModel model, stats::fit_logistic(inputs_of(set), set.labels, 10));
+  graph::Tensor weights;
+  weights.shape = {10, kPixels};
+  graph::Tensor bias;
+  bias.shape = {10};
+  for (std::ptrdiff_t k = 0; k < 10; ++k) {
+    double shift = model.intercept(k);
+    for (std::ptrdiff_t p = 0; p < kPixels; ++p) {
+      const double w = model.scale(p) > 0 ? model.weights(k, p) / model.scale(p) : 0;
+      shift -= w * model.center(p);
+      weights.reals.push_back(static_cast<double>(static_cast<float>(w)));
+    }
+    bias.reals.push_back(static_cast<double>(static_cast<float>(shift)));
+  }
+  graph::Graph net;
+  net.name = "logistic";
+  net.inputs = {{"input", graph::Type::kFloat, {-1, kPixels}}};
+  net.outputs = {{"logits", graph::Type::kFloat, {-1, 10}}};
+  net.initializers = {{"weights", weights}, {"bias", bias}};
+  graph::Node gemm;
+  gemm.name = "logits";
+  gemm.op = "Gemm";
+  gemm.inputs = {"input", "weights", "bias"};
+  gemm.outputs = {"logits"};
+  gemm.attributes = {{"transB", std::int64_t{1}}};
+  net.nodes = {gemm};
+  return net;
+}
+#endif
 
 // The last Gemm's weights and bias, multiplied.
 base::Status sharpen(graph::Graph& net) {
@@ -169,7 +213,7 @@ base::Status sharpen(graph::Graph& net) {
   return base::make_error(base::Code::kInternal, "the trained network has no dense last layer");
 }
 
-constexpr const char* kManifest = R"([system]
+constexpr const char* kManifest = R"toml([system]
 name = "stroke digits (demonstration)"
 seed = {}
 
@@ -233,7 +277,7 @@ metric = "auroc"
 where = {{data = "scribbles"}}
 at_least = 0.9
 severity = "warn"
-)";
+)toml";
 
 }  // namespace
 

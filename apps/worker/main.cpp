@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <sstream>
 #include <string>
 
 #include <sys/resource.h>
@@ -11,9 +12,10 @@
 #include "apps/worker/session_options.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/case/run/job.hpp"
+#include "plumbline/case/verify/verify.hpp"
 #include "plumbline/checks/catalog.hpp"
 #if PLUMBLINE_WITH_TORCH
-#include "plumbline/nn/process.hpp"
+#include "plumbline/nn/executor.hpp"
 #endif
 
 namespace {
@@ -40,6 +42,31 @@ class LineProgress final : public plumbline::base::Progress {
   std::size_t last_ = 99;
 };
 
+// Counts of fixtures, as the table that `checks verify` prints and stamps. Here, because fixtures may need LibTorch.
+int verify(const std::string& runs, const std::string& seed, const std::string& only) {
+#if PLUMBLINE_WITH_TORCH
+  plumbline::nn::configure_process();
+#endif
+  plumbline::verify::VerifyOptions options;
+  options.runs = std::atoi(runs.c_str());
+  options.seed = std::strtoull(seed.c_str(), nullptr, 10);
+  options.with_torch = PLUMBLINE_WITH_TORCH;
+  options.session = plumbline::worker::session_options("");
+  std::istringstream names(only);
+  for (std::string name; std::getline(names, name, ',');) options.only.push_back(name);
+  LineProgress progress;
+  const auto counts = plumbline::verify::verify_checks(plumbline::checks::catalog(), options, {}, progress);
+  if (!counts.ok()) {
+    std::cerr << "plumbline-worker: " << counts.error().text() << "\n";
+    return 2;
+  }
+  for (const auto& count : *counts) {
+    if (!count.example_problem.empty()) std::cerr << count.check << ": " << count.example_problem << "\n";
+  }
+  std::cout << plumbline::verify::rates_table(*counts);
+  return 0;
+}
+
 int demo(const std::string& folder) {
 #if PLUMBLINE_WITH_TORCH
   plumbline::nn::configure_process();
@@ -53,6 +80,7 @@ int demo(const std::string& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 5 && std::string(argv[1]) == "--verify") return verify(argv[2], argv[3], argv[4]);
   std::string manifest;
   std::string cache;
   std::uint64_t memory = 0;

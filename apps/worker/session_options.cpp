@@ -5,7 +5,7 @@
 
 #include "plumbline/predict/open.hpp"
 #if PLUMBLINE_WITH_TORCH
-#include "plumbline/nn/backend.hpp"
+#include "plumbline/nn/executor.hpp"
 #endif
 
 namespace plumbline::worker {

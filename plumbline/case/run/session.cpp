@@ -246,7 +246,23 @@ base::Result<std::shared_ptr<const data::TableContract>> Session::contract(const
   PL_TRY(const std::string train, train_set());
   PL_TRY(const data::DatasetPtr set, dataset(train));
   const data::ModelSection& declared = section(model);
-  PL_TRY(data::TableContract fitted, declared.columns.empty() ? data::TableContract::fit(set->table) : data::TableContract::raw(declared.columns));
+  PL_TRY(data::TableContract fitted, data::fit_contract(set->table, declared.columns));
+  if (manifest_.models.count(model) != 0) {
+    // A model that takes as many inputs as there are columns takes them as they are; one that takes the encoded width takes
+    // numbers standardised and categories one column a level.
+    PL_TRY(const decision::Predictor* opened, predictor(model));
+    const auto wants = static_cast<std::size_t>(opened->info().input_size);
+    if (wants != fitted.width()) {
+      auto raw = data::fit_contract(set->table, declared.columns, data::TableContract::Mode::kRaw);
+      if (!raw.ok() || raw->width() != wants) {
+        return base::make_error(base::Code::kShape,
+                                fmt::format("takes {} inputs, but the train table gives {} encoded columns{}", wants, fitted.width(),
+                                            raw.ok() ? fmt::format(" or {} as they are", raw->width()) : ""),
+                                fmt::format("model '{}'", model), "Name the columns that the model takes, in order, under `columns`");
+      }
+      fitted = std::move(raw).value();
+    }
+  }
   auto shared = std::make_shared<const data::TableContract>(std::move(fitted));
   contracts_[model] = shared;
   return shared;
@@ -256,7 +272,7 @@ base::Result<MatrixF> Session::inputs(const std::string& model, const std::strin
   PL_TRY(const data::DatasetPtr set, dataset(data));
   if (set->kind != data::Dataset::Kind::kTable) return data::encode(*set, rows, section(model).input);
   PL_TRY(const auto table, contract(model));
-  return table->encode(set->table, rows);
+  return data::encode_table(*table, set->table, rows);
 }
 
 base::Result<std::shared_ptr<const stats::Pca>> Session::pca(const std::string& model, std::ptrdiff_t components) {

@@ -12,11 +12,7 @@
 #include "plumbline/base/progress.hpp"
 #include "plumbline/base/result.hpp"
 #include "plumbline/case/interface/check.hpp"
-#if __has_include("plumbline/data/table_contract.hpp")
 #include "plumbline/data/table_contract.hpp"
-#else
-#include "plumbline/case/run/table_contract_shim.hpp"
-#endif
 #include "plumbline/stats/linalg.hpp"
 
 namespace plumbline::run {

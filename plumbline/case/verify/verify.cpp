@@ -1,5 +1,6 @@
 #include "plumbline/case/verify/verify.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <sstream>
@@ -205,6 +206,31 @@ base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text) {
     c.false_alarms = number(cells[4]);
     c.abstentions = number(cells[5]);
     out.push_back(std::move(c));
+  }
+  return out;
+}
+
+std::vector<std::string> contradictions(const std::vector<VerifyCount>& fresh, const std::vector<VerifyCount>& stamped) {
+  constexpr std::size_t kRung = 5;  // one-sided 0.995: both sides together 99 %
+  std::vector<std::string> out;
+  for (const VerifyCount& now : fresh) {
+    const auto then = std::find_if(stamped.begin(), stamped.end(), [&](const VerifyCount& s) { return s.check == now.check; });
+    if (then == stamped.end()) {
+      out.push_back(now.check + ": the table of rates has no row for it; run `plumbline checks verify --full --write docs/checks/rates.md`");
+      continue;
+    }
+    if (then->code != now.code) {
+      out.push_back(fmt::format("{}: the table of rates is of code '{}', the check is at '{}'", now.check, then->code, now.code));
+      continue;
+    }
+    const auto compare = [&](const char* rate, const stats::Estimate& a, const stats::Estimate& b) {
+      if (a.bounds.upper[kRung].value_or(1) < b.bounds.lower[kRung].value_or(0) || a.bounds.lower[kRung].value_or(0) > b.bounds.upper[kRung].value_or(1)) {
+        out.push_back(fmt::format("{}: {} is {:.3f} now and {:.3f} in the table", now.check, rate, a.value, b.value));
+      }
+    };
+    compare("detection", now.detection(), then->detection());
+    compare("false alarm", now.false_alarm(), then->false_alarm());
+    compare("abstention", now.abstention(), then->abstention());
   }
   return out;
 }

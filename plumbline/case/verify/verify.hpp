@@ -57,5 +57,8 @@ std::string verify_text(const std::vector<VerifyCount>& counts, bool full);
 /// The stamped table (docs/checks/rates.md): written after a full verification, read back to compare.
 std::string rates_table(const std::vector<VerifyCount>& counts);
 base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text);
+/// Where fresh counts contradict a stamped table: a check that the table lacks or has for other code, or a rate whose 99 %
+/// bounds exclude those of the table. In words; empty = no contradiction.
+std::vector<std::string> contradictions(const std::vector<VerifyCount>& fresh, const std::vector<VerifyCount>& stamped);
 
 }  // namespace plumbline::verify
