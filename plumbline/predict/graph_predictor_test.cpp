@@ -233,6 +233,12 @@ TEST(Network, DamagedCheckpointsAreRefused) {
   EXPECT_EQ(read_checkpoint(path, 10).error().code, Code::kLimit);
   EXPECT_EQ(read_checkpoint(folder.file("none")).error().code, Code::kIo);
   EXPECT_EQ(write_checkpoint(small_checkpoint(), folder.file("no/such/folder")).error().code, Code::kIo);
+  Checkpoint vast = small_checkpoint();  // a few bytes that declare fifty million weights
+  vast.spec.kind = "mlp";
+  vast.spec.input_shape = {9999};
+  vast.spec.hidden = {5000};
+  ASSERT_TRUE(write_checkpoint(vast, path).ok());
+  EXPECT_EQ(read_checkpoint(path).error().code, Code::kShape);
   Checkpoint other = small_checkpoint();
   other.weights.at("head.bias").shape = {4};
   other.weights.at("head.bias").reals.resize(4);

@@ -55,7 +55,8 @@ base::Status check_spec(const NetworkSpec& spec) {
 /// Adds nodes one after another and keeps count of the weights.
 class Builder {
  public:
-  Builder(const NetworkSpec& spec, const base::Rng& rng) : rng_(rng) {
+  /// Without a stream the weights have shapes and no values.
+  Builder(const NetworkSpec& spec, const base::Rng* rng) : rng_(rng) {
     graph_.name = "plumbline " + spec.kind;
     graph_.opset = 13;
     graph::Port input{"input", graph::Type::kFloat, {-1}};
@@ -81,9 +82,9 @@ class Builder {
     if (total_ > static_cast<double>(kMostWeights)) {
       return make_error(Code::kLimit, fmt::format("the network has more than {} weights", kMostWeights));
     }
-    tensor.reals.assign(static_cast<std::size_t>(size), 0.0);
-    if (gain > 0) {
-      base::Rng stream = rng_.fork(name);
+    if (rng_ != nullptr) tensor.reals.assign(static_cast<std::size_t>(size), 0.0);
+    if (rng_ != nullptr && gain > 0) {
+      base::Rng stream = rng_->fork(name);
       const double bound = std::sqrt(gain / static_cast<double>(fan_in));
       for (double& value : tensor.reals) value = static_cast<float>(stream.uniform(-bound, bound));
     }
@@ -101,7 +102,7 @@ class Builder {
   graph::Graph take() { return std::move(graph_); }
 
  private:
-  base::Rng rng_;
+  const base::Rng* rng_;
   graph::Graph graph_;
   std::string last_ = "input";
   double total_ = 0;
@@ -124,9 +125,7 @@ base::Result<std::vector<float>> floats_of(const Json& json, const std::string& 
   return values;
 }
 
-}  // namespace
-
-base::Result<graph::Graph> build_network(const NetworkSpec& spec, const base::Rng& rng) {
+base::Result<graph::Graph> build(const NetworkSpec& spec, const base::Rng* rng) {
   PL_CHECK(check_spec(spec));
   Builder net(spec, rng);
   std::int64_t width = 1;
@@ -139,9 +138,10 @@ base::Result<graph::Graph> build_network(const NetworkSpec& spec, const base::Rn
       PL_CHECK(net.weight(name + ".bias", {to}, from, 0));
       net.node("Conv", name, {name + ".weight", name + ".bias"}, name + ".out",
                {{"kernel_shape", std::vector<std::int64_t>{3, 3}}, {"pads", std::vector<std::int64_t>{1, 1, 1, 1}}});
-      net.node("Relu", fmt::format("relu{}", i + 1), {}, fmt::format("relu{}.out", i + 1));
+      // The maximum and the ReLU commute; pooled first, the ReLU sees a quarter of the numbers.
       net.node("MaxPool", fmt::format("pool{}", i + 1), {}, fmt::format("pool{}.out", i + 1),
                {{"kernel_shape", std::vector<std::int64_t>{2, 2}}, {"strides", std::vector<std::int64_t>{2, 2}}});
+      net.node("Relu", fmt::format("relu{}", i + 1), {}, fmt::format("relu{}.out", i + 1));
       from = to;
     }
     width = from * (spec.input_shape[1] / 4) * (spec.input_shape[2] / 4);
@@ -167,14 +167,19 @@ base::Result<graph::Graph> build_network(const NetworkSpec& spec, const base::Rn
   return net.take();
 }
 
+}  // namespace
+
+base::Result<graph::Graph> build_network(const NetworkSpec& spec, const base::Rng& rng) { return build(spec, &rng); }
+
 base::Result<graph::Graph> network_graph(const Checkpoint& checkpoint) {
-  PL_TRY(graph::Graph graph, build_network(checkpoint.spec, base::Rng(0)));
+  PL_TRY(graph::Graph graph, build(checkpoint.spec, nullptr));
   if (graph.initializers.size() != checkpoint.weights.size()) {
     return make_error(Code::kShape, fmt::format("{} weight tensors, expected {}", checkpoint.weights.size(), graph.initializers.size()));
   }
   for (auto& [name, tensor] : graph.initializers) {
     const auto found = checkpoint.weights.find(name);
-    if (found == checkpoint.weights.end() || found->second.shape != tensor.shape || found->second.reals.size() != tensor.reals.size()) {
+    if (found == checkpoint.weights.end() || found->second.shape != tensor.shape ||
+        static_cast<std::int64_t>(found->second.reals.size()) != tensor.size()) {
       return make_error(Code::kShape, fmt::format("weight '{}' is missing or has another shape than the network's", name));
     }
     tensor.reals = found->second.reals;
