@@ -233,6 +233,9 @@ TEST(Network, DamagedCheckpointsAreRefused) {
   EXPECT_EQ(read_checkpoint(path, 10).error().code, Code::kLimit);
   EXPECT_EQ(read_checkpoint(folder.file("none")).error().code, Code::kIo);
   EXPECT_EQ(write_checkpoint(small_checkpoint(), folder.file("no/such/folder")).error().code, Code::kIo);
+  const std::string head = "plumbline network 1\n";
+  EXPECT_EQ(parse_checkpoint(head + std::string(1'000'000, '\x81')).error().code, Code::kParse);        // a million nested lists
+  EXPECT_EQ(parse_checkpoint(head + "\x9b\x65\x6e\x65\x6e\x65\x6e\x65\x6e").error().code, Code::kParse);  // a list of 7e18
   Checkpoint vast = small_checkpoint();  // a few bytes that declare fifty million weights
   vast.spec.kind = "mlp";
   vast.spec.input_shape = {9999};

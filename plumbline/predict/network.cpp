@@ -114,6 +114,35 @@ std::vector<std::uint8_t> bytes_of(std::span<const float> values) {
   return bytes;
 }
 
+/// Walks CBOR before it is read: the reader recurses with the depth and believes declared sizes.
+class Bounds : public nlohmann::json_sax<Json> {
+ public:
+  explicit Bounds(std::size_t bytes) : bytes_(bytes) {}
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool start_object(std::size_t elements) override { return enter(elements); }
+  bool start_array(std::size_t elements) override { return enter(elements); }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+ private:
+  static constexpr int kDepth = 8;  // the format itself has four levels
+  bool enter(std::size_t elements) { return ++depth_ <= kDepth && (elements == static_cast<std::size_t>(-1) || elements <= bytes_); }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+  std::size_t bytes_;
+  int depth_ = 0;
+};
+
 base::Result<std::vector<float>> floats_of(const Json& json, const std::string& name) {
   if (!json.is_binary() || json.get_binary().size() % sizeof(float) != 0) {
     return make_error(Code::kParse, fmt::format("'{}' is no list of floats", name));
@@ -226,6 +255,10 @@ base::Result<Checkpoint> parse_checkpoint(std::string_view bytes) {
   if (!bytes.starts_with(kMagicStem)) return make_error(Code::kParse, "not a Plumbline network");
   if (!bytes.starts_with(kMagic)) return make_error(Code::kUnsupported, "the file is of a later format", {}, "Use the version that wrote it");
   bytes.remove_prefix(kMagic.size());
+  Bounds bounds(bytes.size());
+  if (!Json::sax_parse(bytes.begin(), bytes.end(), &bounds, Json::input_format_t::cbor)) {
+    return make_error(Code::kParse, "the file is truncated or damaged");
+  }
   const Json json = Json::from_cbor(bytes.begin(), bytes.end(), true, false);
   if (json.is_discarded() || !json.is_object()) return make_error(Code::kParse, "the file is truncated or damaged");
   Checkpoint checkpoint;
