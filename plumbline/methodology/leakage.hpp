@@ -55,7 +55,7 @@ struct LeakageResult {
 /// blanks;
 ///           numbers of a matrix). Near: nearest_images, nearest_texts (tables with free text) or nearest_rows (tables
 ///           encoded by a contract fitted on train, matrices standardised by train). The threshold is the (1 - tail)
-///           quantile of the nearest similarity of calibration units, held out of train, to the rest of train without
+///           quantile of the nearest similarity of calibration units of train to the other units of train, without
 ///           exact copies; half of them set it, the other half measure its false alarms.
 /// Shapes    train and test of one kind, with the same pixels or columns; labels, units optional.
 /// Returns   shares of test units with Clopper–Pearson bounds.

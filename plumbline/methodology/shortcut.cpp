@@ -470,6 +470,31 @@ base::Result<ShortcutResult> cheap_baselines(const Dataset& train, const Dataset
   return out;
 }
 
+stats::Estimate largest_of(std::span<const stats::Estimate> each) {
+  base::ensure(!each.empty(), "largest_of needs an estimate");
+  const auto by_value = [](const stats::Estimate& a, const stats::Estimate& b) { return a.value < b.value; };
+  stats::Estimate out = *std::max_element(each.begin(), each.end(), by_value);
+  const auto m = static_cast<double>(each.size());
+  for (std::size_t rung = 0; rung < stats::kLadder.size(); ++rung) {
+    const auto strict = stats::rung_at_or_above(1 - (1 - stats::kLadder[rung]) / m);
+    std::optional<double> low;
+    std::optional<double> high;
+    bool complete = true;
+    for (const stats::Estimate& e : each) {
+      if (strict && e.bounds.lower[*strict])
+        low = std::max(low.value_or(*e.bounds.lower[*strict]), *e.bounds.lower[*strict]);
+      // A baseline that always agrees with the majority class shows no spread: its figure is 0 and bounds nothing.
+      complete = complete && (e.bounds.upper[rung].has_value() || e.value == 0);
+      const double upper = e.bounds.upper[rung].value_or(e.value);
+      high = std::max(high.value_or(upper), upper);
+    }
+    out.bounds.lower[rung] = low;
+    out.bounds.upper[rung] = complete ? high : std::nullopt;
+  }
+  out.method = fmt::format("largest of {}: {}, union bound below", each.size(), out.method);
+  return out;
+}
+
 base::Result<Solvability> solvability(const ShortcutResult& result, std::span<const std::uint8_t> majority_correct,
                                       std::span<const std::uint8_t> model_correct, std::span<const int> units,
                                       const base::Rng& rng, std::size_t replicates, const base::CancelToken& cancel) {
@@ -526,26 +551,7 @@ base::Result<Solvability> solvability(const ShortcutResult& result, std::span<co
     out.each.push_back(std::move(s));
     if (out.each.back().value > out.each[out.worst_baseline].value) out.worst_baseline = b;
   }
-  out.worst = out.each[out.worst_baseline];
-  const auto m = static_cast<double>(out.each.size());
-  for (std::size_t rung = 0; rung < stats::kLadder.size(); ++rung) {
-    out.worst.bounds.lower[rung].reset();
-    const auto strict = stats::rung_at_or_above(1 - (1 - stats::kLadder[rung]) / m);
-    bool complete = true;
-    std::optional<double> high;
-    for (const stats::Estimate& s : out.each) {
-      if (strict && s.bounds.lower[*strict])
-        out.worst.bounds.lower[rung] =
-            std::max(out.worst.bounds.lower[rung].value_or(*s.bounds.lower[*strict]), *s.bounds.lower[*strict]);
-      // A baseline that always agrees with the majority class has no spread: its value is its bound.
-      const bool flat = s.value == 0 && !s.bounds.upper[rung];
-      complete = complete && (flat || s.bounds.upper[rung].has_value());
-      const double upper = s.bounds.upper[rung].value_or(s.value);
-      high = std::max(high.value_or(upper), upper);
-    }
-    out.worst.bounds.upper[rung] = complete ? high : std::nullopt;
-  }
-  out.worst.method = fmt::format("largest of {} baselines: {}, union bound below", out.each.size(), out.worst.method);
+  out.worst = largest_of(out.each);
   return out;
 }
 

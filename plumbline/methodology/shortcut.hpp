@@ -63,6 +63,11 @@ struct ShortcutResult {
 base::Result<ShortcutResult> cheap_baselines(const data::Dataset& train, const data::Dataset& test,
                                              const ShortcutOptions& options, const base::Rng& rng);
 
+/// The largest of several figures, with bounds for the largest true one: above, the largest upper bound; below, at
+/// confidence c, the largest lower bound at 1 - (1 - c) / m, rounded up to a rung (union bound over m figures).
+/// Precondition: not empty.
+stats::Estimate largest_of(std::span<const stats::Estimate> each);
+
 /// s = (baseline - majority) / (model - majority) in accuracy on the same rows: 0 = the baseline learnt nothing, 1 = it
 /// does as well as the model.
 struct Solvability {

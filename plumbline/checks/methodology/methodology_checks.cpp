@@ -9,6 +9,8 @@ void add_methodology(check::Registry& registry) {
   registry.add(methodology::determinism());
   registry.add(methodology::evaluation_aa());
   registry.add(methodology::adequacy());
+  registry.add(methodology::leakage());
+  registry.add(methodology::shortcut());
 }
 
 }  // namespace plumbline::checks

@@ -9,5 +9,7 @@ check::Entry gradient();
 check::Entry determinism();
 check::Entry evaluation_aa();
 check::Entry adequacy();
+check::Entry leakage();
+check::Entry shortcut();
 
 }  // namespace plumbline::checks::methodology
