@@ -236,7 +236,6 @@ check::Entry gradient() {
       "a layer behind a cast to integers and back: values unchanged, no gradient (median gap about 0.5)";
   entry.fixtures.control_words = "the same network without the cast (gaps near 1e-11)";
   entry.fixtures.false_alarm_level = 0.05;
-  entry.fixtures.cost_ms = 100;
   return entry;
 }
 
