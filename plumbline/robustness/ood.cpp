@@ -377,8 +377,11 @@ struct NearestNeighbours::State {
   MatrixD axes;      // d x d, rows = principal axes, leading first
   std::ptrdiff_t leading = 0;
   std::ptrdiff_t padded = 0;  // d rounded up to lanes
-  std::ptrdiff_t pairs = 0;   // groups of 16 rows, the last filled with rows that nothing selects
-  MatrixF turned;    // n x padded
+  std::ptrdiff_t pairs = 0;   // groups of 16 rows of one cell, filled up with rows that nothing selects
+  std::vector<std::ptrdiff_t> cells;     // first pair of each cell, and the end: rows near one pivot stand together
+  std::vector<std::uint32_t> row_of;     // lane -> row
+  MatrixF pivots;    // cells x padded
+  MatrixF turned;    // lanes x padded, so that rows of a cell are neighbours in memory too
   MatrixF heads;     // pairs x (leading * 16): leading axes, lane = row
   MatrixF starts;    // pairs x 16: -|head|^2 / 2
   double longest_head = 0;
@@ -397,6 +400,18 @@ struct NearestNeighbours::State {
       for (std::ptrdiff_t j = 0; j < rows.cols(); ++j) out(i, j) = static_cast<float>(product(i, j));
     }
     return out;
+  }
+  std::size_t nearest_pivot(const float* turned_row) const {
+    std::size_t best = 0;
+    float least = std::numeric_limits<float>::infinity();
+    for (std::ptrdiff_t c = 0; c < pivots.rows(); ++c) {
+      const float square = squared_distance(turned_row, &pivots(c, 0), padded);
+      if (square < least) {
+        least = square;
+        best = static_cast<std::size_t>(c);
+      }
+    }
+    return best;
   }
   double shift_of(const float* turned_row, const float* raw_row) const {
     const std::ptrdiff_t d = raw.cols();
@@ -429,26 +444,45 @@ base::Result<NearestNeighbours> NearestNeighbours::fit(MatrixRefF rows, const Op
   state->padded = (d + kLanes - 1) / kLanes * kLanes;
   double total = 0;
   for (std::ptrdiff_t j = 0; j < d; ++j) total += std::max(0.0, eigen.values(j));
-  constexpr double kLeadingShare = 0.9;  // of the variance: enough for the first pass to turn most rows away
+  constexpr double kLeadingShare = 0.95;  // of the variance: enough for the first pass to turn nearly all rows away
   double held = 0;
   while (state->leading < d && (state->leading == 0 || held < kLeadingShare * total)) held += std::max(0.0, eigen.values(state->leading++));
   const std::ptrdiff_t p = state->leading;
-  state->turned = state->turn(state->raw);
-  state->pairs = (n + kPair - 1) / kPair;
+  // Rows near one pivot are visited together and near cells first, so that the k-th distance is tight early. Any
+  // choice of pivots gives the same result.
+  const MatrixF turned = state->turn(state->raw);
+  const std::ptrdiff_t cells = std::clamp<std::ptrdiff_t>(n / 512, 1, 128);
+  state->pivots = MatrixF(cells, state->padded);
+  for (std::ptrdiff_t c = 0; c < cells; ++c) state->pivots.row(c) = turned.row(c * n / cells);
+  std::vector<std::vector<std::uint32_t>> members(static_cast<std::size_t>(cells));
+  for (std::ptrdiff_t i = 0; i < n; ++i) members[state->nearest_pivot(&turned(i, 0))].push_back(static_cast<std::uint32_t>(i));
+  state->cells.push_back(0);
+  for (const auto& cell : members) {
+    state->pairs += (static_cast<std::ptrdiff_t>(cell.size()) + kPair - 1) / kPair;
+    state->cells.push_back(state->pairs);
+  }
+  state->row_of.assign(static_cast<std::size_t>(state->pairs * kPair), 0);
+  state->turned = MatrixF::Zero(state->pairs * kPair, state->padded);
   state->heads = MatrixF::Zero(state->pairs, p * kPair);
   state->starts = MatrixF::Constant(state->pairs, kPair, -std::numeric_limits<float>::infinity());
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    const std::ptrdiff_t pair = i / kPair;
-    const std::ptrdiff_t lane = i % kPair;
-    double square = 0;
-    for (std::ptrdiff_t j = 0; j < p; ++j) {
-      const float v = state->turned(i, j);
-      state->heads(pair, j * kPair + lane) = v;
-      square += static_cast<double>(v) * static_cast<double>(v);
+  for (std::size_t c = 0; c < members.size(); ++c) {
+    for (std::size_t slot = 0; slot < members[c].size(); ++slot) {
+      const std::ptrdiff_t lane_index = state->cells[c] * kPair + static_cast<std::ptrdiff_t>(slot);
+      const std::ptrdiff_t pair = lane_index / kPair;
+      const std::ptrdiff_t lane = lane_index % kPair;
+      const auto i = static_cast<std::ptrdiff_t>(members[c][slot]);
+      state->row_of[static_cast<std::size_t>(lane_index)] = members[c][slot];
+      state->turned.row(lane_index) = turned.row(i);
+      double square = 0;
+      for (std::ptrdiff_t j = 0; j < p; ++j) {
+        const float v = turned(i, j);
+        state->heads(pair, j * kPair + lane) = v;
+        square += static_cast<double>(v) * static_cast<double>(v);
+      }
+      state->starts(pair, lane) = static_cast<float>(-0.5 * square);
+      state->longest_head = std::max(state->longest_head, std::sqrt(square));
+      state->most_shift = std::max(state->most_shift, state->shift_of(&turned(i, 0), &state->raw(i, 0)));
     }
-    state->starts(pair, lane) = static_cast<float>(-0.5 * square);
-    state->longest_head = std::max(state->longest_head, std::sqrt(square));
-    state->most_shift = std::max(state->most_shift, state->shift_of(&state->turned(i, 0), &state->raw(i, 0)));
   }
   return NearestNeighbours(std::move(state));
 }
@@ -464,12 +498,16 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
   const std::size_t k = s.options.k;
   const double g = KnnMargin::relative(d);
   constexpr std::ptrdiff_t kQueries = 32;
-  constexpr std::ptrdiff_t kTile = 64;  // pairs: 1024 reference rows stay in the near cache for all queries of a block
+  // Queries of one cell stand together in blocks, so that a block's near cells are near to all of it.
+  std::vector<std::pair<std::size_t, std::ptrdiff_t>> order;
+  for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) order.emplace_back(s.nearest_pivot(&turned(i, 0)), i);
+  std::sort(order.begin(), order.end());
   VectorD scores(rows.rows());
   const auto blocks = static_cast<std::size_t>((rows.rows() + kQueries - 1) / kQueries);
   const auto body = [&](std::size_t block) -> base::Status {
     const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(block) * kQueries;
     const std::ptrdiff_t count = std::min(kQueries, rows.rows() - first);
+    const auto query = [&](std::ptrdiff_t q) { return order[static_cast<std::size_t>(first + q)].second; };
     std::vector<Shortlist> lists(static_cast<std::size_t>(count));
     std::vector<double> shifts(static_cast<std::size_t>(count));
     std::vector<double> head_squares(static_cast<std::size_t>(count));
@@ -478,12 +516,12 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
     std::vector<float> packed(static_cast<std::size_t>(kQueries * p), 0.0F);  // groups of four queries, axis by axis
     for (std::ptrdiff_t q = 0; q < count; ++q) {
       const auto u = static_cast<std::size_t>(q);
-      const double head = length_of(&turned(first + q, 0), p);
+      const double head = length_of(&turned(query(q), 0), p);
       head_squares[u] = head * head;
-      shifts[u] = s.shift_of(&turned(first + q, 0), &raw(first + q, 0)) + s.most_shift;
+      shifts[u] = s.shift_of(&turned(query(q), 0), &raw(query(q), 0)) + s.most_shift;
       products[u] = KnnMargin::product(p, head, s.longest_head);
       thresholds[u] = std::numeric_limits<float>::lowest();
-      for (std::ptrdiff_t j = 0; j < p; ++j) packed[static_cast<std::size_t>((q / 4) * 4 * p + j * 4 + q % 4)] = turned(first + q, j);
+      for (std::ptrdiff_t j = 0; j < p; ++j) packed[static_cast<std::size_t>((q / 4) * 4 * p + j * 4 + q % 4)] = turned(query(q), j);
     }
     // The true k-th distance is at most sqrt(T) (1 + g) + shift, T the k-th smallest float32 square seen so far; a row
     // whose float32 square is above `limit` is farther than that, whatever the rounding did.
@@ -500,21 +538,25 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
       const double floored = exact - std::abs(exact) * 2 * kFloatUnit - 1e-37;
       thresholds[q] = static_cast<float>(std::max(floored, static_cast<double>(std::numeric_limits<float>::lowest())));
     };
-    for (std::ptrdiff_t tile = 0; tile < s.pairs; tile += kTile) {
+    std::vector<std::pair<float, std::size_t>> near_first;
+    for (std::ptrdiff_t c = 0; c < s.pivots.rows(); ++c) {
+      near_first.emplace_back(squared_distance(&turned(query(0), 0), &s.pivots(c, 0), s.padded), static_cast<std::size_t>(c));
+    }
+    std::sort(near_first.begin(), near_first.end());
+    for (const auto& [gap, cell] : near_first) {
       PL_CHECK(cancel.status());
-      const std::ptrdiff_t tile_end = std::min(s.pairs, tile + kTile);
       for (std::ptrdiff_t group = 0; group * 4 < count; ++group) {
-        for (std::ptrdiff_t pair = tile; pair < tile_end; ++pair) {
+        for (std::ptrdiff_t pair = s.cells[cell]; pair < s.cells[cell + 1]; ++pair) {
           unsigned mask[4];
           select_lanes(&s.heads(pair, 0), &s.starts(pair, 0), p, packed.data() + group * 4 * p, thresholds.data() + group * 4, mask);
           if ((mask[0] | mask[1] | mask[2] | mask[3]) == 0) continue;
           for (std::ptrdiff_t slot = 0; slot < 4 && group * 4 + slot < count; ++slot) {
             const auto q = static_cast<std::size_t>(group * 4 + slot);
             for (unsigned bits = mask[slot]; bits != 0; bits &= bits - 1) {
-              const std::ptrdiff_t row = pair * kPair + __builtin_ctz(bits);
-              const float square = squared_distance(&turned(first + static_cast<std::ptrdiff_t>(q), 0), &s.turned(row, 0), s.padded);
+              const std::ptrdiff_t lane = pair * kPair + __builtin_ctz(bits);
+              const float square = squared_distance(&turned(query(static_cast<std::ptrdiff_t>(q)), 0), &s.turned(lane, 0), s.padded);
               if (static_cast<double>(square) > lists[q].limit) continue;
-              lists[q].entries.emplace_back(square, static_cast<std::uint32_t>(row));
+              lists[q].entries.emplace_back(square, s.row_of[static_cast<std::size_t>(lane)]);
               if (lists[q].entries.size() % (2 * k) == 0) tighten(q);
             }
           }
@@ -526,9 +568,9 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
       const auto q = static_cast<std::size_t>(i);
       tighten(q);
       exact.clear();
-      for (const auto& [square, row] : lists[q].entries) exact.push_back(exact_squared(&raw(first + i, 0), &s.raw(row, 0), d));
+      for (const auto& [square, row] : lists[q].entries) exact.push_back(exact_squared(&raw(query(i), 0), &s.raw(row, 0), d));
       std::nth_element(exact.begin(), exact.begin() + static_cast<std::ptrdiff_t>(k - 1), exact.end());
-      scores(first + i) = std::sqrt(exact[k - 1]);
+      scores(query(i)) = std::sqrt(exact[k - 1]);
     }
     return base::ok();
   };

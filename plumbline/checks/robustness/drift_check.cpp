@@ -31,6 +31,7 @@ check::CheckInfo facts() {
           .params = {{"reference", std::string(), {}, {}, {}, "the set that the others are compared with; empty = the set of role train"},
                      {"sample", std::int64_t{2000}, 40, 20000, {}, "rows drawn from each set"},
                      {"permutations", std::int64_t{199}, 19, 99999, {}, "relabellings of the kernel test"},
+                     {"model", std::string(), {}, {}, {}, "for images: a model whose declared features are compared; empty = principal components of the reference"},
                      {"level", 0.05, 0.0001, 0.5, {}, "family-wise level of the tests"}},
           .yields = {{"classifier_auroc", "share", check::Direction::kLowerIsBetter, "held-out AUROC of a classifier that tells the set from the reference; 0.5 = not told apart", {}, {}},
                      {"largest_shift", "deviations", check::Direction::kLowerIsBetter, "largest absolute standardised mean difference of a numeric feature", {}, {}},
@@ -65,12 +66,17 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
     plan.not_applicable = fmt::format("the reference '{}' is not a data set of the manifest", reference);
     return plan;
   }
+  if (!params.text("model").empty() && !blueprint.models.contains(params.text("model"))) {
+    plan.not_applicable = fmt::format("the model '{}' is not in the manifest", params.text("model"));
+    return plan;
+  }
   for (const auto& [name, set] : blueprint.data) {
     if (name == reference || (set.role != data::Role::kTest && set.role != data::Role::kOutOfDistribution)) continue;
     if (set.kind != blueprint.data.at(reference).kind) continue;
     check::Task task;
     task.subject = fmt::format("{}@{}", reference, name);
     task.data = name;
+    task.model = params.text("model");
     task.cost_seconds = 2;
     plan.tasks.push_back(std::move(task));
   }
@@ -110,7 +116,8 @@ MatrixF pixel_rows(const data::Images& images, const std::vector<std::size_t>& r
   return out;
 }
 
-base::Result<std::vector<DriftColumn>> image_columns(const data::Dataset& a, const std::vector<std::size_t>& rows_a, const data::Dataset& b,
+/// The named statistics, then what kernel and classifier read: the model's features, or principal components of the reference.
+base::Result<std::vector<DriftColumn>> image_columns(Context& context, const data::Dataset& a, const std::vector<std::size_t>& rows_a, const data::Dataset& b,
                                                      const std::vector<std::size_t>& rows_b) {
   if (a.images.pixels() != b.images.pixels() || a.images.channels != b.images.channels || a.images.width != b.images.width) {
     return base::make_error(base::Code::kShape, fmt::format("images of '{}' and '{}' differ in size", a.name, b.name));
@@ -128,6 +135,17 @@ base::Result<std::vector<DriftColumn>> image_columns(const data::Dataset& a, con
   PL_TRY(const robustness::ImageStatistics sb, statistics(b.images, rows_b));
   append_matrix(columns, "statistic", sa.values, sb.values);
   for (std::size_t j = 0; j < sa.names.size(); ++j) columns[j].name = sa.names[j];
+  if (!context.task().model.empty()) {
+    const auto pick = [](const MatrixF& from, const std::vector<std::size_t>& rows) {
+      MatrixD to(static_cast<std::ptrdiff_t>(rows.size()), from.cols());
+      for (std::size_t i = 0; i < rows.size(); ++i) to.row(static_cast<std::ptrdiff_t>(i)) = from.row(static_cast<std::ptrdiff_t>(rows[i])).cast<double>();
+      return to;
+    };
+    PL_TRY(const auto of_a, context.features(context.task().model, a.name));
+    PL_TRY(const auto of_b, context.features(context.task().model, b.name));
+    append_matrix(columns, "feature", pick(*of_a, rows_a), pick(*of_b, rows_b));
+    return columns;
+  }
   const MatrixF pixels_a = pixel_rows(a.images, rows_a);
   const MatrixF pixels_b = pixel_rows(b.images, rows_b);
   const std::ptrdiff_t components = std::min<std::ptrdiff_t>({32, pixels_a.cols(), pixels_a.rows() - 1});
@@ -234,8 +252,8 @@ base::Result<Output> run(Context& context, const Params& params) {
   std::size_t first_of_encoding = 0;
   switch (a->kind) {
     case data::Dataset::Kind::kImages: {
-      PL_TRY(columns, image_columns(*a, rows_a, *b, rows_b));
-      first_of_encoding = 5;  // the named statistics are for people; kernel and classifier read the components
+      PL_TRY(columns, image_columns(context, *a, rows_a, *b, rows_b));
+      first_of_encoding = 5;  // the named statistics are for people; kernel and classifier read the rest
       break;
     }
     case data::Dataset::Kind::kTable: columns = table_columns(a->table, rows_a, b->table, rows_b, out.notes); break;

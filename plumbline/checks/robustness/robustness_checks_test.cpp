@@ -1,17 +1,15 @@
-// The adapters on their own fixtures, through the readers and a plain context: one session, no runner.
+// The adapters on their own fixtures and on real data, through the readers, the session and the verdict that a user's system meets.
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "plumbline/case/run/plan.hpp"
 #include "plumbline/checks/catalog.hpp"
-#include "plumbline/data/load.hpp"
 #include "plumbline/data/manifest.hpp"
-#include "plumbline/predict/open.hpp"
-#include "plumbline/robustness/corruption.hpp"
+#include "tests/support/fixture_runs.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::checks {
@@ -24,166 +22,33 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class PlainContext : public check::Context {
- public:
-  PlainContext(data::Manifest manifest, check::Task task) : manifest_(std::move(manifest)), task_(std::move(task)) {}
-  const data::Manifest& manifest() const override { return manifest_; }
-  const check::Task& task() const override { return task_; }
-  base::Result<data::DatasetPtr> dataset(const std::string& name) override { return data::load_dataset(manifest_, name); }
-  base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model, const std::string& data, bool) override {
-    auto prediction = std::make_shared<decision::Prediction>();
-    for (const auto& [section, facts] : manifest_.predictions) {
-      if (facts.model != model || facts.data != data) continue;
-      PL_TRY(prediction->outputs, data::load_predictions(manifest_, section));
-      return std::shared_ptr<const decision::Prediction>(prediction);
-    }
-    PL_TRY(const auto set, dataset(data));
-    std::vector<std::size_t> every(set->rows());
-    std::iota(every.begin(), every.end(), std::size_t{0});
-    PL_TRY(const MatrixF rows, inputs(model, data, every));
-    PL_TRY(decision::Predictor * opened, predictor(model));
-    PL_TRY(*prediction, opened->predict(rows, {}));
-    return std::shared_ptr<const decision::Prediction>(prediction);
-  }
-  base::Result<decision::PredictorInfo> predictor_info(const std::string& model) override {
-    decision::PredictorInfo info;
-    for (const auto& [section, facts] : manifest_.predictions) {
-      if (facts.model != model) continue;
-      PL_TRY(info.output, decision::parse_output(facts.output));
-    }
-    return info;
-  }
-  base::Result<decision::Predictor*> predictor(const std::string& model) override {
-    if (!predictor_) {
-      PL_TRY(predictor_, predict::open_predictor(manifest_.models.at(model)));
-    }
-    return predictor_.get();
-  }
-  base::Result<MatrixF> inputs(const std::string& model, const std::string& data, std::span<const std::size_t> rows) override {
-    PL_TRY(const auto set, dataset(data));
-    const auto section = manifest_.models.find(model);
-    return data::encode(*set, rows, section == manifest_.models.end() ? data::InputSpec{} : section->second.input);
-  }
-  base::Result<std::shared_ptr<const MatrixF>> features(const std::string& model, const std::string& data) override {
-    PL_TRY(const auto set, dataset(data));
-    std::vector<std::size_t> every(set->rows());
-    std::iota(every.begin(), every.end(), std::size_t{0});
-    PL_TRY(MatrixF rows, inputs(model, data, every));
-    return std::shared_ptr<const MatrixF>(std::make_shared<MatrixF>(std::move(rows)));
-  }
-  base::Rng rng(std::string_view purpose) override { return base::Rng(manifest_.seed, {purpose}); }
-  std::uint64_t seed() const override { return manifest_.seed; }
-  const base::CancelToken& cancel() const override { return cancel_; }
-  base::Progress& progress() override { return base::no_progress(); }
-  std::string examples_policy(const std::string&) override { return "full"; }
-
- private:
-  data::Manifest manifest_;
-  check::Task task_;
-  decision::PredictorPtr predictor_;
-  base::CancelToken cancel_;
-};
-
-check::Blueprint blueprint_of(const data::Manifest& manifest) {
-  check::Blueprint blueprint;
-  blueprint.manifest = &manifest;
-  for (const auto& [name, section] : manifest.data) blueprint.data[name] = data::peek_dataset(manifest, name).value();
-  for (const auto& [name, section] : manifest.models) {
-    blueprint.models[name].name = name;
-    blueprint.models[name].output = section.output;
-    blueprint.models[name].task = section.task;
-  }
-  for (const auto& [name, section] : manifest.predictions) {
-    check::ModelFacts& facts = blueprint.models[section.model];
-    facts.name = section.model;
-    facts.output = section.output;
-    facts.runs = false;
-    facts.stored_for.push_back(section.data);
-  }
-  return blueprint;
-}
-
-base::Result<check::Output> run_first_task(const check::Entry& entry, const data::Manifest& manifest, std::map<std::string, check::ParamValue> given = {}) {
-  const auto declared = manifest.check_params.find(entry.info.id);
-  if (declared != manifest.check_params.end()) {
-    for (const auto& [name, value] : declared->second) {
-      if (const auto* integer = std::get_if<std::int64_t>(&value)) given.emplace(name, *integer);
-    }
-  }
-  PL_TRY(const check::Params params, check::resolve_params(entry.info, given));
-  const check::Plan plan = entry.plan(blueprint_of(manifest), params);
-  if (plan.tasks.empty()) return base::make_error(base::Code::kUnsupported, plan.not_applicable);
-  PlainContext context(manifest, plan.tasks.front());
-  if (plan.tasks.front().shards == 1) return entry.run(context, params);
-  std::vector<std::string> shards;
-  for (std::size_t i = 0; i < plan.tasks.front().shards; ++i) {
-    PL_TRY(std::string shard, entry.run_shard(context, params, i));
-    shards.push_back(std::move(shard));
-  }
-  return entry.finish(context, params, shards);
-}
-
-/// The figure that a claim without further `where` means.
-const check::Evidence* figure(const check::Entry& entry, const check::Output& output, const data::ClaimSection& claim) {
-  std::map<std::string, std::string> where = claim.where;
-  for (const check::MetricSpec& metric : entry.info.yields) {
-    if (metric.name == claim.metric) where.insert(metric.where_default.begin(), metric.where_default.end());
-  }
-  for (const check::Evidence& e : output.evidence) {
-    if (e.metric != claim.metric) continue;
-    std::map<std::string, std::string> rest = e.where;
-    bool matches = true;
-    for (const auto& [key, value] : where) {
-      matches = matches && rest.contains(key) && rest.at(key) == value;
-      rest.erase(key);
-    }
-    rest.erase("data");
-    if (matches && rest.empty()) return &e;
-  }
-  return nullptr;
-}
-
-enum class Verdict { kSupported, kRefuted, kUndetermined };
-
-Verdict judge(const check::Entry& entry, bool defect, std::uint64_t seed) {
-  testing::TempFolder folder;
-  base::Rng rng(seed, {entry.info.id, defect ? "defect" : "control"});
-  const base::Status written = (defect ? entry.fixtures.defect : entry.fixtures.control)(folder.path(), rng);
-  EXPECT_TRUE(written.ok()) << (written.ok() ? "" : written.error().text());
-  const auto manifest = data::read_manifest(folder.file("system.toml"));
-  EXPECT_TRUE(manifest.ok()) << manifest.error().text();
-  const auto output = run_first_task(entry, *manifest);
-  EXPECT_TRUE(output.ok()) << output.error().text();
-  const data::ClaimSection& claim = manifest->claims.at(0);
-  const check::Evidence* evidence = figure(entry, *output, claim);
-  EXPECT_NE(evidence, nullptr);
-  if (evidence == nullptr) return Verdict::kUndetermined;
-  constexpr std::size_t kRung = 2;  // 0.95
-  const auto& bounds = evidence->estimate.bounds;
-  if (claim.at_most) {
-    if (bounds.upper[kRung] && *bounds.upper[kRung] <= *claim.at_most) return Verdict::kSupported;
-    return bounds.lower[kRung] && *bounds.lower[kRung] > *claim.at_most ? Verdict::kRefuted : Verdict::kUndetermined;
-  }
-  if (bounds.lower[kRung] && *bounds.lower[kRung] >= *claim.at_least) return Verdict::kSupported;
-  return bounds.upper[kRung] && *bounds.upper[kRung] < *claim.at_least ? Verdict::kRefuted : Verdict::kUndetermined;
-}
-
-// Ten pairs of each check. A check whose power or support were 0.9 would pass all twenty one time in eight; the published
-// rates come from 400 pairs through the runner.
-TEST(RobustnessFixtures, DefectsAreRefutedAndControlsSupported) {
+// Twenty pairs of each check, counted as `checks verify` counts them. A detection rate of 0.9 would show fewer than 17
+// refutations once in seven tries; the published rates come from 400 pairs.
+TEST(RobustnessFixtures, DefectsAreRefutedAndControlsAreNot) {
   for (const check::Entry& entry : {ood(), drift(), corruption()}) {
-    for (std::uint64_t seed = 0; seed < 10; ++seed) {
-      EXPECT_EQ(judge(entry, true, seed), Verdict::kRefuted) << entry.info.id << " defect " << seed;
-      EXPECT_EQ(judge(entry, false, seed), Verdict::kSupported) << entry.info.id << " control " << seed;
-    }
+    const verify::VerifyCount count = testing::count_fixtures(entry, 20);
+    EXPECT_EQ(count.detected, 20) << entry.info.id << " " << count.example_problem;
+    EXPECT_EQ(count.false_alarms, 0) << entry.info.id;
+    EXPECT_EQ(count.abstentions, 0) << entry.info.id << " " << count.example_problem;
   }
 }
 
-data::Manifest written(const check::Entry& entry, bool defect, const testing::TempFolder& folder, const std::string& more = "") {
+/// Writes a fixture with lines added to its manifest.
+void write_system(const check::Entry& entry, bool defect, const testing::TempFolder& folder, const std::string& more = "") {
   base::Rng rng(3, {"written"});
-  EXPECT_TRUE((defect ? entry.fixtures.defect : entry.fixtures.control)(folder.path(), rng).ok());
+  ASSERT_TRUE((defect ? entry.fixtures.defect : entry.fixtures.control)(folder.path(), rng).ok());
   testing::write_file(folder.file("system.toml"), testing::read_file(folder.file("system.toml")) + more);
-  return data::read_manifest(folder.file("system.toml")).value();
+}
+
+check::Output run(const check::Entry& entry, const testing::TempFolder& folder) {
+  auto output = testing::run_check(entry, folder.path());
+  EXPECT_TRUE(output.ok()) << output.error().text();
+  return output.ok() ? *output : check::Output{};
+}
+
+std::string why_not(const check::Entry& entry, const testing::TempFolder& folder) {
+  const data::Manifest manifest = data::read_manifest(folder.file("system.toml")).value();
+  return entry.plan(run::make_blueprint(manifest, true).value(), check::resolve_params(entry.info, {}).value()).not_applicable;
 }
 
 int count_metric(const check::Output& output, const std::string& metric) {
@@ -192,8 +57,8 @@ int count_metric(const check::Output& output, const std::string& metric) {
 
 TEST(OodCheck, EveryDetectorWithPValuesPicturesAndFindings) {
   testing::TempFolder folder;
-  const data::Manifest manifest = written(ood(), true, folder);
-  const auto output = run_first_task(ood(), manifest).value();
+  write_system(ood(), true, folder);
+  const check::Output output = run(ood(), folder);
   EXPECT_EQ(count_metric(output, "auroc"), 7);
   EXPECT_EQ(count_metric(output, "fpr95"), 7);
   EXPECT_EQ(count_metric(output, "false_alarm_rate"), 7);
@@ -213,7 +78,7 @@ TEST(OodCheck, EveryDetectorWithPValuesPicturesAndFindings) {
 
 TEST(OodCheck, WithoutCalibrationAndWithScoresItSaysWhatIsMissing) {
   testing::TempFolder folder;
-  (void)written(ood(), false, folder);
+  write_system(ood(), false, folder);
   std::string text = testing::read_file(folder.file("system.toml"));
   const auto drop = [&](const std::string& header) {
     const auto first = text.find(header);
@@ -223,7 +88,7 @@ TEST(OodCheck, WithoutCalibrationAndWithScoresItSaysWhatIsMissing) {
   drop("[predictions.calibration]");
   for (auto at = text.find("\"logits\""); at != std::string::npos; at = text.find("\"logits\"")) text.replace(at, 8, "\"scores\"");
   testing::write_file(folder.file("system.toml"), text);
-  const auto output = run_first_task(ood(), data::read_manifest(folder.file("system.toml")).value()).value();
+  const check::Output output = run(ood(), folder);
   EXPECT_EQ(count_metric(output, "auroc"), 4);  // the four that read features
   EXPECT_EQ(count_metric(output, "false_alarm_rate"), 0);
   const std::string notes = ::testing::PrintToString(output.notes);
@@ -233,15 +98,14 @@ TEST(OodCheck, WithoutCalibrationAndWithScoresItSaysWhatIsMissing) {
 
 TEST(OodCheck, PlanNamesWhatIsMissing) {
   testing::TempFolder folder;
-  const data::Manifest manifest = written(drift(), false, folder);
-  const auto params = check::resolve_params(ood().info, {}).value();
-  EXPECT_THAT(ood().plan(blueprint_of(manifest), params).not_applicable, HasSubstr("out-of-distribution"));
+  write_system(drift(), false, folder);
+  EXPECT_THAT(why_not(ood(), folder), HasSubstr("out-of-distribution"));
 }
 
 TEST(DriftCheck, NamesWhatMovedAndKeepsPValuesAboveZero) {
   testing::TempFolder folder;
-  const data::Manifest manifest = written(drift(), true, folder);
-  const auto output = run_first_task(drift(), manifest).value();
+  write_system(drift(), true, folder);
+  const check::Output output = run(drift(), folder);
   EXPECT_EQ(count_metric(output, "p_value"), 4);
   for (const check::Evidence& e : output.evidence) {
     if (e.metric == "features_moved") {
@@ -271,11 +135,9 @@ TEST(DriftCheck, ElectricityMarketMoved) {
   const std::string label = header.substr(header.rfind(',') + 1, header.find_last_not_of("\r\n") - header.rfind(','));
   testing::write_file(folder.file("system.toml"), "[system]\nname = \"market\"\n[data.train]\ntable = \"early.csv\"\nlabel = \"" + label +
                                                       "\"\n[data.test]\ntable = \"late.csv\"\nlabel = \"" + label + "\"\n");
-  const auto manifest = data::read_manifest(folder.file("system.toml"));
-  ASSERT_TRUE(manifest.ok()) << manifest.error().text();
-  const auto output = run_first_task(drift(), *manifest);
-  ASSERT_TRUE(output.ok()) << output.error().text();
-  for (const check::Evidence& e : output->evidence) {
+  const check::Output output = run(drift(), folder);
+  EXPECT_FALSE(output.evidence.empty());
+  for (const check::Evidence& e : output.evidence) {
     if (e.metric == "classifier_auroc") {
       EXPECT_GT(*e.estimate.low(), 0.6);
     }
@@ -287,8 +149,8 @@ TEST(DriftCheck, ElectricityMarketMoved) {
 
 TEST(CorruptionCheck, GridWorstFirstGalleryAndBaseline) {
   testing::TempFolder folder;
-  const data::Manifest manifest = written(corruption(), true, folder);
-  const auto output = run_first_task(corruption(), manifest).value();
+  write_system(corruption(), true, folder);
+  const check::Output output = run(corruption(), folder);
   EXPECT_EQ(count_metric(output, "mean_corruption_error"), 1);
   EXPECT_EQ(count_metric(output, "corruption_error"), 15 * 6);
   double last = 2;
@@ -305,16 +167,30 @@ TEST(CorruptionCheck, GridWorstFirstGalleryAndBaseline) {
   EXPECT_EQ(output.artifacts[1].kind, "gallery");
   EXPECT_EQ(output.artifacts[1].bytes.substr(1, 3), "PNG");
   EXPECT_THAT(output.rows, HasSubstr("60 of 100 rows of test as base images"));
-  // Against itself the paired ratio is 1 exactly, in every resample; so no bounds, and it says so.
-  const auto compared = run_first_task(corruption(), manifest, {{"baseline", std::string("other")}});
-  EXPECT_FALSE(compared.ok());  // 'other' is not a model
+}
+
+// A copy of the model errs on the same variants: the paired ratio is 1 in every resample, so there is nothing to bound.
+TEST(CorruptionCheck, RatioToACopyOfItselfIsOne) {
+  testing::TempFolder folder;
+  write_system(corruption(), true, folder,
+               "[model.copy]\npath = \"reader.onnx\"\noutput = \"logits\"\ninput = {range = [0, 1], layout = \"NCHW\"}\n");
+  std::string text = testing::read_file(folder.file("system.toml"));
+  text.replace(text.find("sample = 60"), 11, "sample = 60\nbaseline = \"copy\"");
+  testing::write_file(folder.file("system.toml"), text);
+  const check::Output output = run(corruption(), folder);
+  EXPECT_EQ(count_metric(output, "mean_corruption_error"), 1);  // the baseline is not judged itself
+  ASSERT_EQ(count_metric(output, "relative_corruption_error"), 1);
+  for (const check::Evidence& e : output.evidence) {
+    if (e.metric == "relative_corruption_error") {
+      EXPECT_EQ(e.estimate.value, 1);
+    }
+  }
 }
 
 TEST(CorruptionCheck, StoredPredictionsAndTablesAreNotApplicable) {
   testing::TempFolder folder;
-  const data::Manifest manifest = written(ood(), true, folder);
-  const auto params = check::resolve_params(corruption().info, {}).value();
-  EXPECT_THAT(corruption().plan(blueprint_of(manifest), params).not_applicable, HasSubstr("images"));
+  write_system(ood(), true, folder);
+  EXPECT_THAT(why_not(corruption(), folder), HasSubstr("images"));
 }
 
 }  // namespace
