@@ -71,7 +71,8 @@ Thumbnails thumbnails(const data::Images& images) {
 }
 
 /// Magnitudes of the low frequencies, each under a square root so that the strongest do not drown the rest, length 1.
-base::Result<MatrixF> spectra(const Thumbnails& images, const base::CancelToken& cancel) {
+/// `window`: pixels fade towards the border, so that what a shift pushes out matters less.
+base::Result<MatrixF> spectra(const Thumbnails& images, bool window, const base::CancelToken& cancel) {
   std::vector<std::pair<int, int>> frequencies;
   for (int u = 0; u <= kFrequency; ++u) {
     for (int v = u == 0 ? 1 : -kFrequency; v <= kFrequency; ++v) frequencies.emplace_back(u, v);
@@ -86,8 +87,11 @@ base::Result<MatrixF> spectra(const Thumbnails& images, const base::CancelToken&
         const double angle = 2 * std::numbers::pi *
                              (static_cast<double>(u * y) / images.height + static_cast<double>(v * x) / images.width);
         const Eigen::Index p = y * images.width + x;
-        basis(p, f) = static_cast<float>(std::cos(angle));
-        basis(p, k + f) = static_cast<float>(std::sin(angle));
+        const double weight = window ? std::sin(std::numbers::pi * (y + 0.5) / images.height) *
+                                           std::sin(std::numbers::pi * (x + 0.5) / images.width)
+                                     : 1.0;
+        basis(p, f) = static_cast<float>(weight * std::cos(angle));
+        basis(p, k + f) = static_cast<float>(weight * std::sin(angle));
       }
     }
   }
@@ -100,8 +104,12 @@ base::Result<MatrixF> spectra(const Thumbnails& images, const base::CancelToken&
                                 MatrixF rows(static_cast<Eigen::Index>(n), pixels);
                                 for (std::size_t i = 0; i < n; ++i) {
                                   const std::uint8_t* const image = images.image(first + i);
+                                  std::int64_t total = 0;
+                                  for (Eigen::Index p = 0; p < pixels; ++p) total += image[p];
+                                  const auto mean =
+                                      static_cast<float>(static_cast<double>(total) / static_cast<double>(pixels));
                                   for (Eigen::Index p = 0; p < pixels; ++p)
-                                    rows(static_cast<Eigen::Index>(i), p) = image[p];
+                                    rows(static_cast<Eigen::Index>(i), p) = static_cast<float>(image[p]) - mean;
                                 }
                                 MatrixF waves(static_cast<Eigen::Index>(n), 2 * k);
                                 waves.noalias() = rows * basis;
@@ -249,9 +257,19 @@ base::Result<std::vector<NearMatch>> nearest_images(const data::Images& referenc
   PL_CHECK(check_options(kName, options, reference.count, queries.count));
   const Thumbnails there = thumbnails(reference);
   const Thumbnails here = thumbnails(queries);
-  PL_TRY(const MatrixF reference_spectra, spectra(there, options.cancel));
-  PL_TRY(const MatrixF query_spectra, spectra(here, options.cancel));
-  PL_TRY(const auto found, candidates(reference_spectra, query_spectra, {}, options));
+  std::vector<std::vector<std::ptrdiff_t>> found(here.count);
+  for (const bool window : {false, true}) {
+    PL_TRY(const MatrixF reference_spectra, spectra(there, window, options.cancel));
+    PL_TRY(const MatrixF query_spectra, spectra(here, window, options.cancel));
+    PL_TRY(const auto ranked, candidates(reference_spectra, query_spectra, {}, options));
+    for (std::size_t i = 0; i < here.count; ++i) {
+      for (const Scored& candidate : ranked[i]) found[i].push_back(candidate.row);
+    }
+  }
+  for (auto& rows : found) {
+    std::sort(rows.begin(), rows.end());
+    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  }
   const int reach = std::min({options.shift, here.height / 4, here.width / 4});
   std::vector<NearMatch> out(here.count);
   constexpr std::size_t kBlock = 64;
@@ -260,15 +278,14 @@ base::Result<std::vector<NearMatch>> nearest_images(const data::Images& referenc
       [&](std::size_t block) -> base::Status {
         for (std::size_t i = block * kBlock; i < std::min(here.count, (block + 1) * kBlock); ++i) {
           NearMatch best{-1, -2};
-          for (const Scored& candidate : found[i]) {
-            const std::uint8_t* const other = there.image(static_cast<std::size_t>(candidate.row));
+          for (const std::ptrdiff_t row : found[i]) {
+            const std::uint8_t* const other = there.image(static_cast<std::size_t>(row));
             double similarity = -1;
             for (int dy = -reach; dy <= reach; ++dy) {
               for (int dx = -reach; dx <= reach; ++dx)
                 similarity = std::max(similarity, correlation(here.image(i), other, here.height, here.width, dy, dx));
             }
-            if (similarity > best.similarity || (similarity == best.similarity && candidate.row < best.row))
-              best = {candidate.row, similarity};
+            if (similarity > best.similarity) best = {row, similarity};
           }
           out[i] = best.row < 0 ? NearMatch{} : best;
         }

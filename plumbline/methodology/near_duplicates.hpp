@@ -24,8 +24,8 @@ struct NearOptions {
   /// A query never matches a reference row of its own group; both empty = every row may match every query.
   std::vector<int> reference_groups{};
   std::vector<int> query_groups{};
-  int candidates = 16;  ///< verified exactly for each query
-  int shift = 2;        ///< images: largest shift in pixels, each way, that is forgiven
+  int candidates = 8;  ///< verified exactly for each query and descriptor
+  int shift = 2;       ///< images: largest shift in pixels, each way, that is forgiven
   base::CancelToken cancel{};
 };
 
@@ -33,11 +33,12 @@ struct NearOptions {
 /// where both
 ///           overlap. Forgives shifts and any linear change of brightness and contrast. Images with a side above 32 are
 ///           first reduced by area average; colours are averaged.
-/// How       candidates by the low frequencies of the Fourier magnitude (which a shift does not change), scaled to
-///           length 1; sums of the verified correlation are exact integers.
+/// How       candidates by the low frequencies of the Fourier magnitude (which a shift does not change), of the image
+///           as it is and of the image faded towards its border, each scaled to length 1; sums of the verified
+///           correlation are exact integers.
 /// Returns   one match a query, similarity in [-1, 1]. Equal similarities: the smaller row.
 /// Errors    kShape: no image, or sizes differ between the two. kValue: shift outside [0, 8], candidates < 1.
-/// kCancelled. Cost      O(queries x reference x 60) multiplications in float. Deterministic for any number of threads.
+/// kCancelled. Cost      O(queries x reference x 120) multiplications in float. Deterministic for any number of threads.
 base::Result<std::vector<NearMatch>> nearest_images(const data::Images& reference, const data::Images& queries,
                                                     const NearOptions& options = {});
 
