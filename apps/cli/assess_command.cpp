@@ -148,7 +148,7 @@ base::Result<int> run_demo(const Session& session) {
     const char* word;  ///< a finding of the check must say it
   };
   constexpr Planted kPlanted[] = {
-      {"a mislabelled slice (dim test images)", "probe.accuracy", "", "ink"},
+      {"a mislabelled slice (dim test images)", "probe.accuracy", "", "brightness"},
       {"a shortcut (the corner tells the label)", "methodology.shortcut", "reads-the-strokes", "border"},
       {"a leak (train images in the test set)", "methodology.leakage", "tested-on-new-images", ""},
       {"an overconfident head", "caution.calibration", "honest-confidence", ""},

@@ -1,0 +1,140 @@
+"""assess and the commands around the store, from files on disk to exit status."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from cli.support import BIN, SystemTest, plumbline
+
+
+class Assess(SystemTest):
+    def test_exit_status_follows_the_verdict(self):
+        for claim, status, verdict in (("at_least = 0.8", 0, "supported"), ("at_least = 0.99", 1, "refuted"), ("at_least = 0.95", 3, "undetermined")):
+            self.write_predictions_system(claim=claim)
+            out, err, code = self.assess("--json", "--store", self.folder / f"{verdict}.db")
+            self.assertEqual(code, status, err)
+            self.assertEqual(json.loads(out)["claims"][0]["verdict"], verdict)
+        self.write_predictions_system(claim="at_least = 0.95")
+        _, _, code = self.assess("--fail-on", "refuted", "--store", self.folder / "x.db")
+        self.assertEqual(code, 0)
+
+    def test_outputs_are_written_and_agree(self):
+        self.write_predictions_system(claim="at_least = 0.99")
+        out, _, code = self.assess("--json", "--out", self.folder / "report")
+        self.assertEqual(code, 1)
+        names = sorted(p.name for p in (self.folder / "report").iterdir())
+        for name in ("evidence.json", "report.html", "junit.xml", "results.sarif", "summary.md", "case.gsn.yaml", "artifacts"):
+            self.assertIn(name, names)
+        stored = json.loads((self.folder / "report/evidence.json").read_text())
+        self.assertEqual(sorted(stored), ["argument", "claims", "evidence", "findings", "ledger", "run", "schema"])
+        self.assertEqual(stored["evidence"], json.loads(out)["evidence"])
+        self.assertIn("refuted", (self.folder / "report/summary.md").read_text())
+        self.assertIn("<failure", (self.folder / "report/junit.xml").read_text())
+
+    def test_every_check_has_a_ledger_line(self):
+        self.write_predictions_system()
+        out, _, _ = plumbline("assess", self.folder / "system.toml", "--json")
+        listed, _, _ = plumbline("checks", "list", "--json")
+        self.assertEqual({line["check"] for line in json.loads(out)["ledger"]}, {c["id"] for c in json.loads(listed)})
+        for line in json.loads(out)["ledger"]:
+            self.assertTrue(line["status"] == "ok" or line["reason"], line)
+
+    def test_cached_run_gives_the_same_evidence_and_is_no_new_look(self):
+        self.write_predictions_system()
+        first, _, _ = self.assess("--json")
+        second, _, _ = self.assess("--json")
+        a, b = json.loads(first), json.loads(second)
+        self.assertEqual([e["id"] for e in a["evidence"]], [e["id"] for e in b["evidence"]])
+        self.assertTrue(all(line["cached"] for line in b["ledger"] if line["status"] == "ok"))
+        self.assertEqual(b["claims"][0]["looks"], 1)
+        self.write_predictions_system(errors=21)
+        third, _, _ = self.assess("--json")
+        self.assertEqual(json.loads(third)["claims"][0]["looks"], 2)
+
+    def test_same_bits_for_any_number_of_workers(self):
+        self.write_predictions_system()
+        runs = []
+        for jobs in (1, 3):
+            out, _, _ = plumbline("assess", self.folder / "system.toml", "--json", "--jobs", jobs, "--no-cache", "--store", self.folder / f"{jobs}.db")
+            runs.append([e["id"] for e in json.loads(out)["evidence"]])
+        self.assertEqual(runs[0], runs[1])
+        self.assertGreater(len(runs[0]), 0)
+
+    def test_store_commands(self):
+        self.write_predictions_system()
+        self.assess("--name", "first")
+        self.write_predictions_system(errors=40)
+        self.assess("--name", "second")
+        store = ("--store", self.folder / ".plumbline/store.db")
+        runs = json.loads(plumbline("runs", "--json", *store)[0])
+        self.assertEqual([r["name"] for r in runs], ["second", "first"])
+        out, _, code = plumbline("show", "first", *store)
+        self.assertEqual(code, 0)
+        self.assertIn("pets", out)
+        self.assertEqual(plumbline("diff", "first", "second", *store)[2], 1)
+        self.assertEqual(plumbline("diff", "first", "first", *store)[2], 0)
+        trend = json.loads(plumbline("trend", "probe.accuracy", "accuracy", "--json", *store)[0])
+        self.assertEqual([round(p["evidence"]["value"], 3) for p in trend if p["evidence"]["where"] == {"data": "test"}], [0.9, 0.95])
+        self.assertEqual(plumbline("verify-store", *store)[2], 0)
+        out, err, code = plumbline("reproduce", trend[0]["evidence"]["id"][:12], *store)
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("the same bits", out)
+        self.assertEqual(plumbline("export", "first", "--out", self.folder / "exported", *store)[2], 0)
+        self.assertTrue((self.folder / "exported/report.html").exists())
+        self.assertEqual(plumbline("prune", "--keep", "1", *store)[2], 0)
+        self.assertEqual(plumbline("show", "first", *store)[2], 2)
+        self.assertEqual(plumbline("verify-store", *store)[2], 0)
+
+    def test_dry_run_runs_nothing(self):
+        self.write_predictions_system()
+        out, _, code = plumbline("assess", self.folder / "system.toml", "--dry-run")
+        self.assertEqual(code, 0)
+        self.assertIn("Would not run", out)
+        self.assertFalse((self.folder / ".plumbline").exists())
+
+    def test_a_waiver_changes_the_exit_status_and_not_the_verdict(self):
+        waiver = '[waiver.w]\nclaim = "right"\nowner = "ann"\nreason = "known, fixed in the next release"\nexpires = "{}"\n'
+        self.write_predictions_system(claim="at_least = 0.99", extra=waiver.format("2999-01-01"))
+        out, _, code = self.assess("--json")
+        self.assertEqual((json.loads(out)["claims"][0]["verdict"], code), ("refuted", 0))
+        self.write_predictions_system(claim="at_least = 0.99", extra=waiver.format("2001-01-01"))
+        out, _, code = self.assess("--json")
+        self.assertEqual((json.loads(out)["claims"][0]["verdict"], code), ("refuted", 1))
+
+    def test_no_worse_than_a_named_run(self):
+        self.write_predictions_system()
+        self.assess("--name", "champion")
+        self.write_predictions_system(errors=200, claim='no_worse_than = "champion"\nmargin = 0.02')
+        out, _, code = self.assess("--json")
+        self.assertEqual((json.loads(out)["claims"][0]["verdict"], code), ("refuted", 1))
+
+    def test_interrupt_keeps_finished_evidence_and_the_next_run_resumes(self):
+        self.write_predictions_system(rows=4000)
+        process = subprocess.Popen([str(BIN / "plumbline"), "assess", str(self.folder / "system.toml"), "--jobs", "1"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        time.sleep(0.4)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+        # A fast machine may have finished first; both ends are honest.
+        self.assertIn(process.returncode, (130, 0, 1, 3))
+        out, _, code = plumbline("assess", self.folder / "system.toml", "--json")
+        self.assertNotIn(code, (2, 130))
+        runs = json.loads(plumbline("runs", "--json", "--store", self.folder / ".plumbline/store.db")[0])
+        self.assertEqual(runs[0]["status"], "success")
+        if process.returncode == 130:
+            self.assertEqual(runs[1]["status"], "cancelled")
+        self.assertEqual(plumbline("verify-store", "--store", self.folder / ".plumbline/store.db")[2], 0)
+        self.assertTrue(json.loads(out)["evidence"])
+
+    def test_checks_verify_on_one_check(self):
+        out, err, code = plumbline("checks", "verify", "--only", "probe.accuracy", "--json")
+        self.assertEqual(code, 0, err)
+        row = json.loads(out)[0]
+        self.assertEqual(sorted(row), ["abstention", "check", "detection", "false_alarm"])
+        self.assertEqual(row["detection"]["n"], 20)
+
+
+if __name__ == "__main__":
+    unittest.main()

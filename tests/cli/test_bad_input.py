@@ -1,0 +1,136 @@
+"""Bad input: a clear message, exit status 2 or a ledger error as fits, nothing lost, nothing written elsewhere."""
+import json
+import os
+import pathlib
+import unittest
+
+from cli.support import SystemTest, gz, idx_images, idx_labels, plumbline
+
+
+class BadInput(SystemTest):
+    def refused(self, *needles, words=()):
+        out, err, code = plumbline("assess", self.folder / "system.toml", *words)
+        self.assertEqual(code, 2, err + out)
+        for needle in needles:
+            self.assertIn(needle, err)
+        self.assertFalse((self.folder / ".plumbline").exists(), "nothing is stored for a refused manifest")
+
+    def test_manifest_problems(self):
+        self.write_predictions_system(claim="at_leest = 0.9")
+        self.refused("at_leest", "at_least")
+        self.write_predictions_system(claim='at_least = 0.9\nseverity = "fatal"')
+        self.refused("severity")
+        self.write_predictions_system()
+        path = self.folder / "system.toml"
+        path.write_text(path.read_text().replace('"predictions.csv"', '"../elsewhere.csv"'))
+        self.refused("../elsewhere.csv")
+        self.write_predictions_system(extra='[[claim]]\nid = "right"\ntext = "again"\ncheck = "probe.accuracy"\nmetric = "accuracy"\nat_least = 0.1\n')
+        self.refused("right")
+        self.write_predictions_system()
+        path.write_text(path.read_text().replace('metric = "accuracy"', 'metric = "acuracy"'))
+        self.refused("acuracy", "accuracy")
+        path.write_text("this is [not toml")
+        self.refused("system.toml")
+        path.unlink()
+        self.refused("system.toml")
+
+    def test_nothing_selected(self):
+        self.write_predictions_system()
+        self.refused("no check", words=("--only", "probe.acuracy"))
+        self.refused("no check applies", words=("--skip", "probe", "--skip", "caution", "--skip", "methodology", "--skip", "robustness"))
+
+    def test_labels_out_of_range_and_shapes_that_disagree(self):
+        self.write_predictions_system()
+        (self.folder / "predictions.csv").write_text("cat,dog\n0.5,0.5\n")
+        out, err, code = self.assess("--json")
+        self.assertEqual(code, 4, err)
+        line = next(l for l in json.loads(out)["ledger"] if l["check"] == "probe.accuracy")
+        self.assertEqual(line["status"], "error")
+        self.assertIn("predictions", line["reason"])
+
+    def test_nan_in_predictions_is_named(self):
+        self.write_predictions_system()
+        text = (self.folder / "predictions.csv").read_text().splitlines()
+        text[3] = "nan,0.5"
+        (self.folder / "predictions.csv").write_text("\n".join(text) + "\n")
+        out, _, code = self.assess("--json")
+        self.assertEqual(code, 4)
+        self.assertEqual(json.loads(out)["claims"][0]["verdict"], "not_evaluated")
+
+    def test_damaged_image_files(self):
+        good = idx_images([[0] * 16] * 3, 4, 4)
+        cases = {
+            "truncated": good[:-5],
+            "header only": good[:16],
+            "empty": b"",
+            "promises more than it holds": good[:4] + (2**31 - 1).to_bytes(4, "big") + good[8:],
+            "wrong endian": good[:4][::-1] + good[4:],
+            "truncated gzip": gz(good)[:-6],
+            "not idx": b"hello, this is a text file\n" * 10,
+        }
+        for name, data in cases.items():
+            with self.subTest(name):
+                (self.folder / "images.bin").write_bytes(data)
+                (self.folder / "labels.bin").write_bytes(idx_labels([0, 1, 0]))
+                self.write("system.toml", '[system]\nname = "x"\n[data.train]\nimages = "images.bin"\nlabels = "labels.bin"\n[data.test]\nimages = "images.bin"\nlabels = "labels.bin"\n')
+                out, err, code = plumbline("assess", self.folder / "system.toml", "--json")
+                self.assertIn(code, (2, 4), err)
+                self.assertIn("images.bin", err + out)
+
+    def test_models_that_are_not_models(self):
+        (self.folder / "images.idx").write_bytes(idx_images([[i] * 16 for i in range(20)], 4, 4))
+        (self.folder / "labels.idx").write_bytes(idx_labels([i % 2 for i in range(20)]))
+        self.write("system.toml", '[system]\nname = "x"\n[model.m]\npath = "m.onnx"\noutput = "logits"\n[data.test]\nimages = "images.idx"\nlabels = "labels.idx"\n')
+        for data in (b"", b"\x08\x07garbage" * 50, b"\xff" * 100):
+            (self.folder / "m.onnx").write_bytes(data)
+            out, err, code = plumbline("assess", self.folder / "system.toml", "--json", "--no-cache", "--only", "probe.accuracy")
+            self.assertEqual(code, 4, err)
+            self.assertIn("m.onnx", json.loads(out)["ledger"][-1]["reason"] + out)
+
+    def test_untrusted_torchscript_is_not_opened(self):
+        (self.folder / "images.idx").write_bytes(idx_images([[i] * 16 for i in range(20)], 4, 4))
+        (self.folder / "labels.idx").write_bytes(idx_labels([i % 2 for i in range(20)]))
+        (self.folder / "m.pt").write_bytes(b"PK\x03\x04")
+        self.write("system.toml", '[system]\nname = "x"\n[model.m]\npath = "m.pt"\noutput = "logits"\n[data.test]\nimages = "images.idx"\nlabels = "labels.idx"\n')
+        out, err, code = plumbline("assess", self.folder / "system.toml", "--json", "--only", "probe.accuracy")
+        self.assertIn(code, (2, 4))
+        self.assertIn("trusted", out + err)
+
+    def test_output_and_store_that_cannot_be_written(self):
+        self.write_predictions_system()
+        blocked = self.write("file", "a file, not a folder")
+        _, err, code = self.assess("--out", blocked)
+        self.assertEqual(code, 2)
+        self.assertIn("output folder", err)
+        _, err, code = self.assess("--store", blocked / "store.db")
+        self.assertEqual(code, 2)
+        self.assertIn("store", err)
+        if os.path.exists("/dev/full"):
+            _, err, code = self.assess("--store", "/dev/full")
+            self.assertEqual(code, 2, err)
+
+    def test_hostile_names_do_no_harm(self):
+        self.write_predictions_system()
+        path = self.folder / "system.toml"
+        path.write_text(path.read_text().replace('"pets"\nseed', '"<script>alert(1)</script>\\u001b[31m\\u202e`|x`"\nseed'))
+        out, err, _ = self.assess("--out", self.folder / "report")
+        self.assertNotIn("\x1b[31m", out + err)
+        page = (self.folder / "report/report.html").read_text()
+        self.assertNotIn("<script>alert(1)", page)
+
+    def test_usage(self):
+        for words in ((), ("assess",), ("frobnicate",), ("checks", "show", "probe.acuracy"), ("show", "nothing-here"), ("init", self.folder / "a", "--kind", "boat")):
+            with self.subTest(words):
+                _, err, code = plumbline(*words, cwd=self.folder)
+                self.assertEqual(code, 2)
+                self.assertTrue(err)
+
+    def test_init_never_overwrites(self):
+        self.assertEqual(plumbline("init", self.folder / "new", "--kind", "images")[2], 0)
+        _, err, code = plumbline("init", self.folder / "new", "--kind", "images")
+        self.assertEqual(code, 2)
+        self.assertIn("exists already", err)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,63 @@
+"""The commands of the documentation, run; the help text, read; links and figures of the pages, checked."""
+import pathlib
+import re
+import unittest
+
+from cli.support import SOURCE, SystemTest, plumbline
+
+PAGES = sorted([SOURCE / "README.md", SOURCE / "CONTRIBUTING.md", *(SOURCE / "docs").rglob("*.md")])
+
+
+class Docs(SystemTest):
+    def test_links_lead_somewhere(self):
+        for page in PAGES:
+            for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+                if not re.match(r"[a-z]+:", target):
+                    self.assertTrue((page.parent / target).exists(), f"{page.relative_to(SOURCE)} links to {target}")
+
+    def test_documented_commands_exist(self):
+        usage, _, _ = plumbline("--help")
+        for page in PAGES:
+            for command in re.findall(r"^(?:\$ )?plumbline ([a-z-]+)", page.read_text(), re.M):
+                self.assertRegex(usage, rf"(?m)^\s+{command}\b", f"{page.relative_to(SOURCE)} names 'plumbline {command}'")
+
+    def test_manifests_in_the_pages_parse(self):
+        for page in PAGES:
+            for number, block in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(), re.S)):
+                if "[system]" not in block:
+                    continue
+                self.write(f"{page.stem}-{number}.toml", block)
+                _, err, code = plumbline("config", "check", self.folder / f"{page.stem}-{number}.toml")
+                # Data files are the reader's own; everything else must be right.
+                wrong = [line for line in err.splitlines() if "unknown" in line or "expected" in line or "line" in line]
+                self.assertFalse(wrong, f"{page.relative_to(SOURCE)}: {err}")
+                self.assertIn(code, (0, 2))
+
+    def test_walk_through_from_init_to_gate(self):
+        """docs/user/first-case.md, every command in order, on the data that the page makes."""
+        page = (SOURCE / "docs/user/first-case.md").read_text()
+        ran = 0
+        for language, block in re.findall(r"```(sh|toml|python)\n(.*?)```", page, re.S):
+            if language == "toml":
+                (self.folder / "pets/system.toml").write_text(block)
+            elif language == "python":
+                (self.folder / "make_data.py").write_text(block)
+            else:
+                for line in block.strip().splitlines():
+                    ran += 1
+                    self.run_line(line)
+        self.assertGreaterEqual(ran, 6)
+
+    def run_line(self, line):
+        import os
+        import subprocess
+
+        from cli.support import BIN
+        command, _, expected = line.partition("  # exit status ")
+        env = {**os.environ, "PATH": f"{BIN}:/usr/bin:/bin"}
+        done = subprocess.run(["bash", "-c", command], cwd=self.folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+        self.assertEqual(done.returncode, int(expected or 0), f"{command}\n{done.stdout}\n{done.stderr}")
+
+
+if __name__ == "__main__":
+    unittest.main()
