@@ -145,8 +145,12 @@ TEST(Battery, EveryFigureCarriesWhatItMust) {
       // Bounds nest: a higher confidence never gives a tighter bound.
       const auto& b = e.estimate.bounds;
       for (std::size_t i = 1; i < b.lower.size(); ++i) {
-        if (b.lower[i - 1] && b.lower[i]) EXPECT_LE(*b.lower[i], *b.lower[i - 1]);
-        if (b.upper[i - 1] && b.upper[i]) EXPECT_GE(*b.upper[i], *b.upper[i - 1]);
+        if (b.lower[i - 1] && b.lower[i]) {
+          EXPECT_LE(*b.lower[i], *b.lower[i - 1]);
+        }
+        if (b.upper[i - 1] && b.upper[i]) {
+          EXPECT_GE(*b.upper[i], *b.upper[i - 1]);
+        }
       }
       const auto back = check::evidence_from_json(nlohmann::json::parse(check::to_json(e).dump()));
       ASSERT_TRUE(back.ok()) << back.error().text();
@@ -187,7 +191,9 @@ TEST(Battery, ParametersOutsideTheirRangeAreRefused) {
     for (const check::ParamSpec& p : entry.info.params) {
       SCOPED_TRACE(entry.info.id + " " + p.name);
       EXPECT_FALSE(check::resolve_params(entry.info, {{p.name + "x", p.fallback}}).ok());
-      if (p.high && std::holds_alternative<double>(p.fallback)) EXPECT_FALSE(check::resolve_params(entry.info, {{p.name, *p.high + 1}}).ok());
+      if (p.high && std::holds_alternative<double>(p.fallback)) {
+        EXPECT_FALSE(check::resolve_params(entry.info, {{p.name, *p.high + 1}}).ok());
+      }
       if (p.low && std::holds_alternative<std::int64_t>(p.fallback)) {
         EXPECT_FALSE(check::resolve_params(entry.info, {{p.name, static_cast<std::int64_t>(*p.low) - 1}}).ok());
       }
