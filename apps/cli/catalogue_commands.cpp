@@ -26,7 +26,8 @@ namespace {
 std::string value_text(const check::ParamValue& value) { return check::to_json(value).dump(); }
 
 std::string facts_text(const check::CheckInfo& info) {
-  std::string out = fmt::format("{}  ({}, {})\n{}\n\n{}\n\nNeeds\n", info.id, info.row, check::maturity_name(info.maturity), info.title, info.question);
+  std::string out = fmt::format("{}  ({}, {})\n{}\n\n{}\n\nNeeds\n", info.id, info.row,
+                                check::maturity_name(info.maturity), info.title, info.question);
   for (const std::string& need : info.needs) out += "  - " + need + "\n";
   out += "\nParameters\n";
   for (const check::ParamSpec& p : info.params) {
@@ -38,7 +39,11 @@ std::string facts_text(const check::CheckInfo& info) {
   if (info.params.empty()) out += "  none\n";
   out += "\nGives\n";
   for (const check::MetricSpec& m : info.yields) {
-    out += fmt::format("  {} ({}, {}): {}", m.name, m.unit, m.direction == check::Direction::kNone ? "no better side" : std::string(check::direction_name(m.direction)) + " is better", m.help);
+    out += fmt::format("  {} ({}, {}): {}", m.name, m.unit,
+                       m.direction == check::Direction::kNone
+                           ? "no better side"
+                           : std::string(check::direction_name(m.direction)) + " is better",
+                       m.help);
     if (!m.where.empty()) out += fmt::format(" Select with where: {}.", base::join_words(m.where));
     for (const auto& [key, value] : m.where_default) out += fmt::format(" Default {} = {}.", key, value);
     out += "\n";
@@ -65,7 +70,8 @@ base::Result<int> run_checks_list(const Session& session) {
   }
   for (const check::Entry& entry : checks::catalog().entries()) {
     const bool missing = entry.info.needs_torch && !PLUMBLINE_WITH_TORCH;
-    std::cout << fmt::format("{:<28} {:<4} {:<9} {}{}\n", entry.info.id, entry.info.row, check::maturity_name(entry.info.maturity), entry.info.question,
+    std::cout << fmt::format("{:<28} {:<4} {:<9} {}{}\n", entry.info.id, entry.info.row,
+                             check::maturity_name(entry.info.maturity), entry.info.question,
                              missing ? " (missing: this build has no LibTorch)" : "");
   }
   return 0;
@@ -77,8 +83,9 @@ base::Result<int> run_checks_show(const Session& session) {
     std::vector<std::string> ids;
     for (const check::Entry& known : checks::catalog().entries()) ids.push_back(known.info.id);
     const std::string guess = base::nearest(session.options.check, ids);
-    return base::make_error(base::Code::kValue, fmt::format("no check '{}'", session.options.check), "",
-                            guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
+    return base::make_error(
+        base::Code::kValue, fmt::format("no check '{}'", session.options.check), "",
+        guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
   }
   if (session.options.json) {
     std::cout << check::to_json(entry->info).dump(2) << "\n";
@@ -93,7 +100,8 @@ base::Result<int> run_checks_verify(const Session& session) {
   std::vector<std::string> only;
   for (const std::string& name : o.only) {
     if (checks::catalog().find(name) == nullptr) {
-      return base::make_error(base::Code::kValue, fmt::format("no check '{}'", name), "--only", "`plumbline checks list` shows them");
+      return base::make_error(base::Code::kValue, fmt::format("no check '{}'", name), "--only",
+                              "`plumbline checks list` shows them");
     }
     only.push_back(name);
   }
@@ -101,15 +109,18 @@ base::Result<int> run_checks_verify(const Session& session) {
   // Fresh pairs: another stream than the stamped table's.
   const std::uint64_t seed = o.full ? o.seed : o.seed + 1;
   PL_TRY(const std::string worker, find_worker(session));
-  PL_TRY(const std::string text, output_of({worker, "--verify", std::to_string(runs), std::to_string(seed), fmt::format("{}", fmt::join(only, ","))}));
+  PL_TRY(const std::string text, output_of({worker, "--verify", std::to_string(runs), std::to_string(seed),
+                                            fmt::format("{}", fmt::join(only, ","))}));
   PL_TRY(std::vector<verify::VerifyCount> counts, verify::parse_rates(text));
   if (counts.empty()) return base::make_error(base::Code::kValue, "no check to verify");
   for (verify::VerifyCount& count : counts) {
-    if (const check::Entry* entry = checks::catalog().find(count.check)) count.false_alarm_level = entry->fixtures.false_alarm_level;
+    if (const check::Entry* entry = checks::catalog().find(count.check))
+      count.false_alarm_level = entry->fixtures.false_alarm_level;
   }
   std::vector<std::string> failures;
   for (const verify::VerifyCount& count : counts) {
-    if (const std::string failure = count.failure(o.full); !failure.empty()) failures.push_back(count.check + " " + failure);
+    if (const std::string failure = count.failure(o.full); !failure.empty())
+      failures.push_back(count.check + " " + failure);
   }
   if (!o.full) {
     PL_TRY(const std::vector<verify::VerifyCount> stamped, verify::parse_rates(kStampedRates));
@@ -131,7 +142,8 @@ base::Result<int> run_config_schema(const Session&) {
 }
 
 base::Result<int> run_config_check(const Session& session) {
-  PL_TRY(const data::Manifest manifest, data::read_manifest(session.options.manifest, {session.options.roots, 1U << 20U}));
+  PL_TRY(const data::Manifest manifest,
+         data::read_manifest(session.options.manifest, {session.options.roots, 1U << 20U}));
   PL_CHECK(claims::validate_claims(manifest, checks::catalog()));
   assess::AssessOptions options;
   options.manifest = session.options.manifest;
@@ -146,13 +158,18 @@ base::Result<int> run_init(const Session& session) {
   namespace fs = std::filesystem;
   const fs::path file = fs::path(session.options.folder) / "system.toml";
   std::error_code code;
-  if (fs::exists(file, code)) return base::make_error(base::Code::kValue, "exists already", file.string(), "Name another folder, or edit the file that is there");
+  if (fs::exists(file, code))
+    return base::make_error(base::Code::kValue, "exists already", file.string(),
+                            "Name another folder, or edit the file that is there");
   fs::create_directories(session.options.folder, code);
   std::ofstream out(file);
   out << manifest_template(session.options.kind);
-  if (!out.flush()) return base::make_error(base::Code::kIo, "cannot be written", file.string(), "Check that the folder is writable");
-  std::cout << fmt::format("wrote {}\nNext: put your model and data beside it, then\n  plumbline config check {}\n  plumbline assess {} --out report\n", file.string(),
-                           file.string(), file.string());
+  if (!out.flush())
+    return base::make_error(base::Code::kIo, "cannot be written", file.string(), "Check that the folder is writable");
+  std::cout << fmt::format(
+      "wrote {}\nNext: put your model and data beside it, then\n  plumbline config check {}\n  plumbline assess {} "
+      "--out report\n",
+      file.string(), file.string(), file.string());
   return 0;
 }
 

@@ -90,7 +90,8 @@ int run(int argc, char** argv) {
   std::signal(SIGTERM, on_interrupt);
   TerminalProgress progress(options.quiet);
   std::error_code ignored;
-  const Session session{options, g_cancel, progress, std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string()};
+  const Session session{options, g_cancel, progress,
+                        std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string()};
   const auto result = commands().at(options.command)(session);
   progress.clear();
   if (result.ok()) return *result;

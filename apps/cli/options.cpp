@@ -1,9 +1,9 @@
 #include "apps/cli/options.hpp"
 
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
-#include <unistd.h>
 
 namespace plumbline::cli {
 namespace {
@@ -23,19 +23,28 @@ void add_manifest(CLI::App* command, Options& o) {
 }
 
 void add_roots(CLI::App* command, std::vector<std::string>& roots) {
-  command->add_option("--root", roots, "NAME=DIR: a named root for paths such as data:mnist/x.gz (PLUMBLINE_DATA is the root named data)");
+  command->add_option(
+      "--root", roots,
+      "NAME=DIR: a named root for paths such as data:mnist/x.gz (PLUMBLINE_DATA is the root named data)");
 }
 
 void add_store(CLI::App* command, Options& o) {
-  command->add_option("--store", o.store, "The evidence store (default: .plumbline/store.db beside the manifest, or in this folder)");
+  command->add_option("--store", o.store,
+                      "The evidence store (default: .plumbline/store.db beside the manifest, or in this folder)");
 }
 
-void add_json(CLI::App* command, Options& o) { command->add_flag("--json", o.json, "Print JSON and nothing else on standard output"); }
+void add_json(CLI::App* command, Options& o) {
+  command->add_flag("--json", o.json, "Print JSON and nothing else on standard output");
+}
 
 void add_workers(CLI::App* command, Options& o) {
   command->add_option("--jobs,-j", o.jobs, "Worker processes (default: one a core)")->check(CLI::Range(1, 256));
-  command->add_option("--timeout", o.timeout, "Seconds after which a task is stopped")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--memory", o.memory_gib, "Address space of a worker, GiB; 0 = unlimited")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--timeout", o.timeout, "Seconds after which a task is stopped")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--memory", o.memory_gib, "Address space of a worker, GiB; 0 = unlimited")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -43,7 +52,10 @@ void add_workers(CLI::App* command, Options& o) {
 Options parse_command_line(int argc, char** argv) {
   Options o;
   std::vector<std::string> roots;
-  CLI::App app("Plumbline tells whether a system that learns and decides does what people want, how sure that is, and what to do next.", "plumbline");
+  CLI::App app(
+      "Plumbline tells whether a system that learns and decides does what people want, how sure that is, and what to "
+      "do next.",
+      "plumbline");
   app.set_version_flag("--version", "plumbline " PLUMBLINE_VERSION);
   app.footer(kFooter);
   app.require_subcommand(1);
@@ -53,16 +65,25 @@ Options parse_command_line(int argc, char** argv) {
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
   init->add_option("folder", o.folder, "Where to write system.toml")->required();
-  init->add_option("--kind", o.kind, "What the system is")->check(CLI::IsMember({"images", "table", "predictions"}))->required();
+  init->add_option("--kind", o.kind, "What the system is")
+      ->check(CLI::IsMember({"images", "table", "predictions"}))
+      ->required();
 
-  auto* assess = app.add_subcommand("assess", "Run the checks that apply, judge each claim, store the run, write the report");
+  auto* assess =
+      app.add_subcommand("assess", "Run the checks that apply, judge each claim, store the run, write the report");
   add_manifest(assess, o);
-  assess->add_option("--out", o.out, "Folder for report.html, evidence.json, junit.xml, results.sarif, summary.md, case.gsn.yaml, artifacts/");
+  assess->add_option(
+      "--out", o.out,
+      "Folder for report.html, evidence.json, junit.xml, results.sarif, summary.md, case.gsn.yaml, artifacts/");
   assess->add_option("--only", o.only, "Run only these checks or rooms");
   assess->add_option("--skip", o.skip, "Leave these checks or rooms out");
   assess->add_option("--name", o.name, "A name for the run");
-  assess->add_option("--fail-on", o.fail_on, "refuted: an undetermined claim alone does not fail")->check(CLI::IsMember({"refuted", "undetermined"}))->capture_default_str();
-  assess->add_option("--format", o.format, "What to print")->check(CLI::IsMember({"text", "markdown", "junit", "sarif", "github"}))->capture_default_str();
+  assess->add_option("--fail-on", o.fail_on, "refuted: an undetermined claim alone does not fail")
+      ->check(CLI::IsMember({"refuted", "undetermined"}))
+      ->capture_default_str();
+  assess->add_option("--format", o.format, "What to print")
+      ->check(CLI::IsMember({"text", "markdown", "junit", "sarif", "github"}))
+      ->capture_default_str();
   assess->add_flag("--dry-run", o.dry_run, "Show what would run, why the rest would not, and the estimated cost");
   assess->add_flag("--no-cache", o.no_cache, "Run everything again");
   add_workers(assess, o);
@@ -99,7 +120,9 @@ Options parse_command_line(int argc, char** argv) {
   runs->add_option("--offset", o.offset, "After how many");
   auto* show = app.add_subcommand("show", "One run, judged as it stands");
   show->add_option("run", o.reference, "Id, name, or latest")->required();
-  show->add_option("--format", o.format, "What to print")->check(CLI::IsMember({"text", "markdown", "junit", "sarif", "github"}))->capture_default_str();
+  show->add_option("--format", o.format, "What to print")
+      ->check(CLI::IsMember({"text", "markdown", "junit", "sarif", "github"}))
+      ->capture_default_str();
   auto* diff = app.add_subcommand("diff", "What changed between two runs; exit status 1 when a verdict or figure did");
   diff->add_option("first", o.reference, "A run")->required();
   diff->add_option("second", o.second, "Another run")->required();
@@ -107,15 +130,18 @@ Options parse_command_line(int argc, char** argv) {
   trend->add_option("check", o.check, "The check")->required();
   trend->add_option("metric", o.metric, "The metric")->required();
   trend->add_option("--limit", o.limit, "How many points")->capture_default_str();
-  auto* reproduce = app.add_subcommand("reproduce", "Compute a piece of evidence again; exit status 1 when it differs, with the first difference");
+  auto* reproduce = app.add_subcommand(
+      "reproduce", "Compute a piece of evidence again; exit status 1 when it differs, with the first difference");
   reproduce->add_option("evidence", o.reference, "Its id, or a unique beginning of it")->required();
   add_workers(reproduce, o);
-  auto* prune = app.add_subcommand("prune", "Keep the newest runs; older ones leave their roots, so that the chain still verifies");
+  auto* prune = app.add_subcommand(
+      "prune", "Keep the newest runs; older ones leave their roots, so that the chain still verifies");
   prune->add_option("--keep", o.keep, "How many")->capture_default_str();
   auto* export_run = app.add_subcommand("export", "Write the reports of a stored run to a folder");
   export_run->add_option("run", o.reference, "Id, name, or latest")->required();
   export_run->add_option("--out", o.out, "Folder")->required();
-  auto* chain = app.add_subcommand("verify-store", "Recompute every root of the store; exit status 1 when something was changed");
+  auto* chain =
+      app.add_subcommand("verify-store", "Recompute every root of the store; exit status 1 when something was changed");
   for (CLI::App* command : {runs, show, diff, trend, reproduce, prune, export_run, chain}) {
     add_store(command, o);
     add_json(command, o);
@@ -127,7 +153,8 @@ Options parse_command_line(int argc, char** argv) {
   add_roots(reproduce, roots);
   add_roots(export_run, roots);
 
-  auto* demo = app.add_subcommand("demo", "Make a small image task with planted weaknesses, train on it, assess it, and tell which were named");
+  auto* demo = app.add_subcommand(
+      "demo", "Make a small image task with planted weaknesses, train on it, assess it, and tell which were named");
   demo->add_option("folder", o.folder, "Where to work")->required();
   add_workers(demo, o);
   add_json(demo, o);
@@ -151,7 +178,8 @@ Options parse_command_line(int argc, char** argv) {
     }
     o.roots[root.substr(0, equals)] = root.substr(equals + 1);
   }
-  if (const char* data = std::getenv("PLUMBLINE_DATA"); data != nullptr && *data != '\0') o.roots.try_emplace("data", data);
+  if (const char* data = std::getenv("PLUMBLINE_DATA"); data != nullptr && *data != '\0')
+    o.roots.try_emplace("data", data);
   o.color = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
   for (const CLI::App* at = &app; at != nullptr;) {
     const auto chosen = at->get_subcommands();

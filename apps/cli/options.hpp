@@ -16,20 +16,20 @@ struct Options {
   std::string store;
   std::string out;
   std::string name;
-  std::string check;           ///< checks show
-  std::string kind;            ///< init
-  std::string folder;          ///< init, demo
-  std::string reference;       ///< run or evidence
-  std::string second;          ///< the other run of diff
-  std::string metric;          ///< trend
+  std::string check;      ///< checks show
+  std::string kind;       ///< init
+  std::string folder;     ///< init, demo
+  std::string reference;  ///< run or evidence
+  std::string second;     ///< the other run of diff
+  std::string metric;     ///< trend
   std::vector<std::string> only;
   std::vector<std::string> skip;
   std::map<std::string, std::string> roots;
   std::string fail_on = "undetermined";
   std::string format = "text";
-  std::string write_table;     ///< checks verify --full --write
+  std::string write_table;  ///< checks verify --full --write
   int jobs = 0;
-  int runs = 0;                ///< checks verify
+  int runs = 0;  ///< checks verify
   std::uint64_t seed = 0;
   double timeout = 600;
   double memory_gib = 8;

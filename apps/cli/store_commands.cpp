@@ -22,7 +22,8 @@ base::Result<std::unique_ptr<run::Store>> open_existing(const Options& options) 
   if (path.empty()) path = options.manifest.empty() ? ".plumbline/store.db" : assess::default_store(options.manifest);
   std::error_code code;
   if (!std::filesystem::exists(path, code)) {
-    return base::make_error(base::Code::kIo, "there is no store here", path, "Name one with --store, or run `plumbline assess` first");
+    return base::make_error(base::Code::kIo, "there is no store here", path,
+                            "Name one with --store, or run `plumbline assess` first");
   }
   return run::open_sqlite_store(path);
 }
@@ -30,7 +31,8 @@ base::Result<std::unique_ptr<run::Store>> open_existing(const Options& options) 
 std::string figure(const check::Evidence& e) {
   const auto low = e.estimate.low(e.level);
   const auto high = e.estimate.high(e.level);
-  return fmt::format("{:.4g} [{}, {}]", e.estimate.value, low ? fmt::format("{:.4g}", *low) : "-", high ? fmt::format("{:.4g}", *high) : "-");
+  return fmt::format("{:.4g} [{}, {}]", e.estimate.value, low ? fmt::format("{:.4g}", *low) : "-",
+                     high ? fmt::format("{:.4g}", *high) : "-");
 }
 
 std::string what(const check::Evidence& e) {
@@ -47,16 +49,27 @@ base::Result<int> run_runs(const Session& session) {
   if (session.options.json) {
     nlohmann::json out = nlohmann::json::array();
     for (const run::RunSummary& r : runs) {
-      out.push_back({{"id", r.id}, {"name", r.name}, {"status", check::run_status_name(r.status)}, {"system", r.system}, {"started", r.started},
-                     {"seconds", r.seconds}, {"evidence", r.evidence}, {"verdicts", r.verdicts}, {"exit_status", r.exit_status}, {"pruned", r.pruned}});
+      out.push_back({{"id", r.id},
+                     {"name", r.name},
+                     {"status", check::run_status_name(r.status)},
+                     {"system", r.system},
+                     {"started", r.started},
+                     {"seconds", r.seconds},
+                     {"evidence", r.evidence},
+                     {"verdicts", r.verdicts},
+                     {"exit_status", r.exit_status},
+                     {"pruned", r.pruned}});
     }
     std::cout << out.dump(2) << "\n";
     return 0;
   }
   for (const run::RunSummary& r : runs) {
-    std::cout << fmt::format("{}  {}  {:<10} {:>7.1f} s  {:>4} figures  {}{}{}\n", r.id, r.started, check::run_status_name(r.status), r.seconds, r.evidence,
-                             printable(r.system), r.name.empty() ? "" : " (" + printable(r.name) + ")",
-                             r.pruned ? "  pruned" : r.verdicts.empty() ? "" : "  " + r.verdicts);
+    std::cout << fmt::format("{}  {}  {:<10} {:>7.1f} s  {:>4} figures  {}{}{}\n", r.id, r.started,
+                             check::run_status_name(r.status), r.seconds, r.evidence, printable(r.system),
+                             r.name.empty() ? "" : " (" + printable(r.name) + ")",
+                             r.pruned             ? "  pruned"
+                             : r.verdicts.empty() ? ""
+                                                  : "  " + r.verdicts);
   }
   if (runs.empty()) std::cout << "no runs\n";
   return 0;
@@ -64,14 +77,16 @@ base::Result<int> run_runs(const Session& session) {
 
 base::Result<int> run_show(const Session& session) {
   PL_TRY(const auto store, open_existing(session.options));
-  PL_TRY(const report::Report report, assess::rebuild_report(checks::catalog(), *store, session.options.reference, {session.options.roots, 1U << 20U}));
+  PL_TRY(const report::Report report, assess::rebuild_report(checks::catalog(), *store, session.options.reference,
+                                                             {session.options.roots, 1U << 20U}));
   print_report(report, session.options);
   return report.exit.code;
 }
 
 base::Result<int> run_export(const Session& session) {
   PL_TRY(const auto store, open_existing(session.options));
-  PL_TRY(const report::Report report, assess::rebuild_report(checks::catalog(), *store, session.options.reference, {session.options.roots, 1U << 20U}));
+  PL_TRY(const report::Report report, assess::rebuild_report(checks::catalog(), *store, session.options.reference,
+                                                             {session.options.roots, 1U << 20U}));
   PL_CHECK(assess::write_reports(report, session.options.out));
   if (session.options.json) {
     std::cout << nlohmann::json{{"run", report.run.id}, {"out", session.options.out}}.dump(2) << "\n";
@@ -93,9 +108,13 @@ base::Result<int> run_diff(const Session& session) {
   std::size_t same = 0;
   const auto note = [&](const std::string& key, const check::Evidence* before, const check::Evidence* after) {
     const char* kind = before == nullptr ? "added" : after == nullptr ? "removed" : "changed";
-    changes.push_back({{"what", key}, {"change", kind}, {"before", before ? check::to_json(*before) : nlohmann::json()}, {"after", after ? check::to_json(*after) : nlohmann::json()}});
+    changes.push_back({{"what", key},
+                       {"change", kind},
+                       {"before", before ? check::to_json(*before) : nlohmann::json()},
+                       {"after", after ? check::to_json(*after) : nlohmann::json()}});
     if (!session.options.json) {
-      std::cout << fmt::format("{:<8} {}\n         {} -> {}\n", kind, printable(key), before ? figure(*before) : "-", after ? figure(*after) : "-");
+      std::cout << fmt::format("{:<8} {}\n         {} -> {}\n", kind, printable(key), before ? figure(*before) : "-",
+                               after ? figure(*after) : "-");
     }
   };
   for (const auto& [key, e] : a) {
@@ -112,7 +131,9 @@ base::Result<int> run_diff(const Session& session) {
     if (a.count(key) == 0) note(key, nullptr, e);
   }
   if (session.options.json) {
-    std::cout << nlohmann::json{{"first", first.id}, {"second", second.id}, {"same", same}, {"changes", changes}}.dump(2) << "\n";
+    std::cout << nlohmann::json{{"first", first.id}, {"second", second.id}, {"same", same}, {"changes", changes}}.dump(
+                     2)
+              << "\n";
   } else {
     std::cout << fmt::format("{} figures the same, {} differ\n", same, changes.size());
   }
@@ -124,12 +145,16 @@ base::Result<int> run_trend(const Session& session) {
   PL_TRY(const auto points, store->trend(session.options.check, session.options.metric, session.options.limit));
   if (session.options.json) {
     nlohmann::json out = nlohmann::json::array();
-    for (const run::TrendPoint& p : points) out.push_back({{"run", p.run}, {"started", p.started}, {"evidence", check::to_json(p.evidence)}});
+    for (const run::TrendPoint& p : points)
+      out.push_back({{"run", p.run}, {"started", p.started}, {"evidence", check::to_json(p.evidence)}});
     std::cout << out.dump(2) << "\n";
     return 0;
   }
-  for (const run::TrendPoint& p : points) std::cout << fmt::format("{}  {}  {:<32} {}\n", p.started, p.run, figure(p.evidence), printable(what(p.evidence)));
-  if (points.empty()) std::cout << fmt::format("no run holds {} {}\n", printable(session.options.check), printable(session.options.metric));
+  for (const run::TrendPoint& p : points)
+    std::cout << fmt::format("{}  {}  {:<32} {}\n", p.started, p.run, figure(p.evidence), printable(what(p.evidence)));
+  if (points.empty())
+    std::cout << fmt::format("no run holds {} {}\n", printable(session.options.check),
+                             printable(session.options.metric));
   return points.empty() ? 3 : 0;
 }
 
@@ -148,7 +173,8 @@ base::Result<int> run_verify_store(const Session& session) {
   PL_TRY(const auto store, open_existing(session.options));
   const base::Status status = store->verify_chain();
   if (session.options.json) {
-    std::cout << nlohmann::json{{"ok", status.ok()}, {"problem", status.ok() ? "" : status.error().text()}}.dump() << "\n";
+    std::cout << nlohmann::json{{"ok", status.ok()}, {"problem", status.ok() ? "" : status.error().text()}}.dump()
+              << "\n";
   } else {
     std::cout << (status.ok() ? "every root and the chain agree\n" : status.error().text() + "\n");
   }
@@ -158,12 +184,19 @@ base::Result<int> run_verify_store(const Session& session) {
 base::Result<int> run_reproduce(const Session& session) {
   PL_TRY(const auto store, open_existing(session.options));
   PL_TRY(const std::string worker, find_worker(session));
-  PL_TRY(const auto result, assess::reproduce(checks::catalog(), *store, session.options.reference, worker_executor(session, worker),
-                                              {session.options.roots, 1U << 20U}, PLUMBLINE_WITH_TORCH, session.cancel, session.progress));
+  PL_TRY(const auto result,
+         assess::reproduce(checks::catalog(), *store, session.options.reference, worker_executor(session, worker),
+                           {session.options.roots, 1U << 20U}, PLUMBLINE_WITH_TORCH, session.cancel, session.progress));
   if (session.options.json) {
-    std::cout << nlohmann::json{{"same", result.same}, {"difference", result.difference}, {"before", check::to_json(result.before)}, {"after", check::to_json(result.after)}}.dump(2) << "\n";
+    std::cout << nlohmann::json{{"same", result.same},
+                                {"difference", result.difference},
+                                {"before", check::to_json(result.before)},
+                                {"after", check::to_json(result.after)}}
+                     .dump(2)
+              << "\n";
   } else {
-    std::cout << fmt::format("{}\nstored  {}\nagain   {}\n{}\n", printable(what(result.before)), figure(result.before), figure(result.after),
+    std::cout << fmt::format("{}\nstored  {}\nagain   {}\n{}\n", printable(what(result.before)), figure(result.before),
+                             figure(result.after),
                              result.same ? "the same bits" : "first difference: " + result.difference);
   }
   return result.same ? 0 : 1;

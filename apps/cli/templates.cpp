@@ -3,7 +3,8 @@
 namespace plumbline::cli {
 namespace {
 
-constexpr const char* kImages = R"(# What is assessed, on which data, and what must hold. Every key: plumbline config schema
+constexpr const char* kImages =
+    R"(# What is assessed, on which data, and what must hold. Every key: plumbline config schema
 [system]
 name = "image classifier"
 seed = 7
@@ -46,7 +47,8 @@ metric = "exact_share"
 at_most = 0.01
 )";
 
-constexpr const char* kTable = R"(# What is assessed, on which data, and what must hold. Every key: plumbline config schema
+constexpr const char* kTable =
+    R"(# What is assessed, on which data, and what must hold. Every key: plumbline config schema
 [system]
 name = "table classifier"
 seed = 7
@@ -84,7 +86,8 @@ metric = "exact_share"
 at_most = 0.01
 )";
 
-constexpr const char* kPredictions = R"(# Predictions that another program wrote, and what must hold. Every key: plumbline config schema
+constexpr const char* kPredictions =
+    R"(# Predictions that another program wrote, and what must hold. Every key: plumbline config schema
 [system]
 name = "stored predictions"
 seed = 7

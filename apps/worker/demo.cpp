@@ -35,19 +35,20 @@ struct Labelled {
 
 // Strokes of a seven-segment digit: top, upper right, lower right, bottom, lower left, upper left, middle.
 constexpr std::array<std::array<int, 7>, 10> kStrokes = {{{1, 1, 1, 1, 1, 1, 0},
-                                                           {0, 1, 1, 0, 0, 0, 0},
-                                                           {1, 1, 0, 1, 1, 0, 1},
-                                                           {1, 1, 1, 1, 0, 0, 1},
-                                                           {0, 1, 1, 0, 0, 1, 1},
-                                                           {1, 0, 1, 1, 0, 1, 1},
-                                                           {1, 0, 1, 1, 1, 1, 1},
-                                                           {1, 1, 1, 0, 0, 0, 0},
-                                                           {1, 1, 1, 1, 1, 1, 1},
-                                                           {1, 1, 1, 1, 0, 1, 1}}};
+                                                          {0, 1, 1, 0, 0, 0, 0},
+                                                          {1, 1, 0, 1, 1, 0, 1},
+                                                          {1, 1, 1, 1, 0, 0, 1},
+                                                          {0, 1, 1, 0, 0, 1, 1},
+                                                          {1, 0, 1, 1, 0, 1, 1},
+                                                          {1, 0, 1, 1, 1, 1, 1},
+                                                          {1, 1, 1, 0, 0, 0, 0},
+                                                          {1, 1, 1, 1, 1, 1, 1},
+                                                          {1, 1, 1, 1, 0, 1, 1}}};
 struct Segment {
   double x0, y0, x1, y1;
 };
-constexpr std::array<Segment, 7> kSegments = {{{4, 2, 9, 2}, {9, 2, 9, 6}, {9, 6, 9, 11}, {4, 11, 9, 11}, {4, 6, 4, 11}, {4, 2, 4, 6}, {4, 6, 9, 6}}};
+constexpr std::array<Segment, 7> kSegments = {
+    {{4, 2, 9, 2}, {9, 2, 9, 6}, {9, 6, 9, 11}, {4, 11, 9, 11}, {4, 6, 4, 11}, {4, 2, 4, 6}, {4, 6, 9, 6}}};
 
 double distance_to(const Segment& s, double x, double y) {
   const double dx = s.x1 - s.x0;
@@ -57,7 +58,8 @@ double distance_to(const Segment& s, double x, double y) {
 }
 
 // Ink from strokes (already placed), with noise; `brightness` in (0, 255].
-void paint(std::uint8_t* image, const std::vector<Segment>& strokes, double thickness, double brightness, base::Rng& rng) {
+void paint(std::uint8_t* image, const std::vector<Segment>& strokes, double thickness, double brightness,
+           base::Rng& rng) {
   for (int y = 0; y < kSide; ++y) {
     for (int x = 0; x < kSide; ++x) {
       double near = 1e9;
@@ -89,7 +91,8 @@ Labelled draw_digits(std::size_t count, base::Rng rng) {
     paint(set.image(i), strokes, rng.uniform(0.4, 1.2), rng.uniform(90, 255), rng);
     // The shortcut: nine grey levels a class in the upper left corner.
     for (const int p : {0, 1, kSide, kSide + 1}) {
-      set.image(i)[p] = static_cast<std::uint8_t>(std::clamp(std::lround(20 + 22.0 * digit + rng.normal(0, 3)), 0L, 255L));
+      set.image(i)[p] =
+          static_cast<std::uint8_t>(std::clamp(std::lround(20 + 22.0 * digit + rng.normal(0, 3)), 0L, 255L));
     }
     set.labels.push_back(digit);
   }
@@ -102,7 +105,8 @@ Labelled draw_scribbles(std::size_t count, base::Rng rng) {
   set.bytes.resize(count * kPixels);
   for (std::size_t i = 0; i < count; ++i) {
     std::vector<Segment> strokes;
-    for (int s = 0; s < 4; ++s) strokes.push_back({rng.uniform(1, 13), rng.uniform(1, 13), rng.uniform(1, 13), rng.uniform(1, 13)});
+    for (int s = 0; s < 4; ++s)
+      strokes.push_back({rng.uniform(1, 13), rng.uniform(1, 13), rng.uniform(1, 13), rng.uniform(1, 13)});
     paint(set.image(i), strokes, rng.uniform(0.4, 1.2), rng.uniform(90, 255), rng);
     set.labels.push_back(0);
   }

@@ -20,7 +20,8 @@ predict::OpenOptions open_options() {
 }
 
 // The same file on the reference interpreter, in double: an executor that disagrees with it may not be measured.
-base::Result<std::optional<double>> parity(const data::ModelSection& section, decision::Predictor& model, MatrixRefF rows) {
+base::Result<std::optional<double>> parity(const data::ModelSection& section, decision::Predictor& model,
+                                           MatrixRefF rows) {
   if (!PLUMBLINE_WITH_TORCH) return std::optional<double>();
   PL_TRY(const decision::PredictorPtr reference, predict::open_predictor(section));
   PL_TRY(const decision::Prediction got, model.predict(rows, {}));
@@ -41,7 +42,9 @@ base::Result<std::optional<double>> parity(const data::ModelSection& section, de
 run::SessionOptions session_options(const std::string& cache_folder) {
   run::SessionOptions options;
   options.cache_folder = cache_folder;
-  options.open_predictor = [](const data::ModelSection& section) { return predict::open_predictor(section, open_options()); };
+  options.open_predictor = [](const data::ModelSection& section) {
+    return predict::open_predictor(section, open_options());
+  };
   options.parity = parity;
   return options;
 }

@@ -1,5 +1,5 @@
-// Prediction throughput of the LibTorch executor. First the agreement with the float64 interpreter, then time. The floor of a
-// multilayer perceptron is its matrix products alone (Eigen, the same batch); counters are rows a second.
+// Prediction throughput of the LibTorch executor. First the agreement with the float64 interpreter, then time. The
+// floor of a multilayer perceptron is its matrix products alone (Eigen, the same batch); counters are rows a second.
 
 #include <cstdio>
 #include <cstdlib>
@@ -51,7 +51,8 @@ void predict_rows(benchmark::State& state, const std::string& kind, bool torch) 
   const auto model = open(kind, torch);
   const MatrixF rows = images().topRows(torch ? kRows : 256);
   for (auto _ : state) benchmark::DoNotOptimize(model->predict(rows, {})->outputs.data());
-  state.counters["rows/s"] = benchmark::Counter(static_cast<double>(rows.rows() * state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["rows/s"] =
+      benchmark::Counter(static_cast<double>(rows.rows() * state.iterations()), benchmark::Counter::kIsRate);
 }
 
 void gradient_rows(benchmark::State& state, const std::string& kind) {
@@ -59,7 +60,8 @@ void gradient_rows(benchmark::State& state, const std::string& kind) {
   const MatrixD rows = images().topRows(512).cast<double>();
   const MatrixD weights = MatrixD::Ones(512, 10);
   for (auto _ : state) benchmark::DoNotOptimize(model->input_gradient(rows, weights)->data());
-  state.counters["rows/s"] = benchmark::Counter(static_cast<double>(rows.rows() * state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["rows/s"] =
+      benchmark::Counter(static_cast<double>(rows.rows() * state.iterations()), benchmark::Counter::kIsRate);
 }
 
 /// The floor: the perceptron's five products and nothing else.
@@ -81,7 +83,8 @@ void products(benchmark::State& state) {
       benchmark::DoNotOptimize(c.data());
     }
   }
-  state.counters["rows/s"] = benchmark::Counter(static_cast<double>(kRows * state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["rows/s"] =
+      benchmark::Counter(static_cast<double>(kRows * state.iterations()), benchmark::Counter::kIsRate);
 }
 
 void train_epoch(benchmark::State& state) {
@@ -92,7 +95,8 @@ void train_epoch(benchmark::State& state) {
   options.epochs = 1;
   options.batch = 128;
   for (auto _ : state) benchmark::DoNotOptimize(train_classifier(spec_of("cnn"), rows, labels, options).ok());
-  state.counters["rows/s"] = benchmark::Counter(static_cast<double>(kRows * state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["rows/s"] =
+      benchmark::Counter(static_cast<double>(kRows * state.iterations()), benchmark::Counter::kIsRate);
 }
 
 BENCHMARK(products)->Name("floor/mlp_products")->Unit(benchmark::kMillisecond);

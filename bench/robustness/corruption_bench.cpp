@@ -39,7 +39,8 @@ void run(benchmark::State& state, CorruptionFamily family, const std::string& na
     std::exit(1);
   }
   for (auto _ : state) benchmark::DoNotOptimize(corrupt_images(images, rows, spec).value());
-  state.counters["images/s"] = benchmark::Counter(static_cast<double>(images.count), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["images/s"] =
+      benchmark::Counter(static_cast<double>(images.count), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 }  // namespace
@@ -48,10 +49,14 @@ void run(benchmark::State& state, CorruptionFamily family, const std::string& na
 int main(int argc, char** argv) {
   using namespace plumbline::robustness;  // NOLINT: a benchmark's main
   for (const Corruption& c : corruptions(CorruptionFamily::kDigits)) {
-    benchmark::RegisterBenchmark(("digits 1x28x28 " + std::string(c.name)).c_str(), run, CorruptionFamily::kDigits, std::string(c.name), 1, 28)->MeasureProcessCPUTime();
+    benchmark::RegisterBenchmark(("digits 1x28x28 " + std::string(c.name)).c_str(), run, CorruptionFamily::kDigits,
+                                 std::string(c.name), 1, 28)
+        ->MeasureProcessCPUTime();
   }
   for (const Corruption& c : corruptions(CorruptionFamily::kCommon)) {
-    benchmark::RegisterBenchmark(("common 3x32x32 " + std::string(c.name)).c_str(), run, CorruptionFamily::kCommon, std::string(c.name), 3, 32)->MeasureProcessCPUTime();
+    benchmark::RegisterBenchmark(("common 3x32x32 " + std::string(c.name)).c_str(), run, CorruptionFamily::kCommon,
+                                 std::string(c.name), 3, 32)
+        ->MeasureProcessCPUTime();
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

@@ -29,7 +29,8 @@ void fill(MatrixF& rows, std::vector<int>& labels, base::Rng rng) {
     const auto k = static_cast<std::ptrdiff_t>(rng.below(10));
     labels[static_cast<std::size_t>(i)] = static_cast<int>(k);
     for (std::ptrdiff_t j = 0; j < kColumns; ++j) {
-      rows(i, j) = static_cast<float>(centres(k, j) + 3 * rng.normal() / std::sqrt(1.0 + static_cast<double>(j)) * std::exp(-0.02 * static_cast<double>(j)));
+      rows(i, j) = static_cast<float>(centres(k, j) + 3 * rng.normal() / std::sqrt(1.0 + static_cast<double>(j)) *
+                                                          std::exp(-0.02 * static_cast<double>(j)));
     }
   }
 }
@@ -75,7 +76,8 @@ void nearest_neighbours(benchmark::State& state) {
   const NearestNeighbours knn = NearestNeighbours::fit(data().train, {.k = 50, .unit_length = false}).value();
   const MatrixF few = data().test.topRows(50);
   const VectorD scores = knn.score(few).value();
-  for (std::ptrdiff_t i = 0; i < few.rows(); ++i) check(scores(i) == plain_knn(data().train, &few(i, 0), 50), "k nearest neighbours and brute force in double");
+  for (std::ptrdiff_t i = 0; i < few.rows(); ++i)
+    check(scores(i) == plain_knn(data().train, &few(i, 0), 50), "k nearest neighbours and brute force in double");
   for (auto _ : state) benchmark::DoNotOptimize(knn.score(data().test).value());
   state.counters["rows/s"] = benchmark::Counter(20000.0, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["leading axes"] = static_cast<double>(knn.leading());

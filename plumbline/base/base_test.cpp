@@ -25,13 +25,15 @@ TEST(Hash, Sha256KnownAnswers) {
 TEST(Guard, MessagesNameArgumentAndValue) {
   const double bad[] = {1.0, NAN};
   EXPECT_THAT(check_all_finite("f", "logits", bad).error().text(), HasSubstr("logits[1] is nan"));
-  EXPECT_THAT(check_in_open("f", "level", 1.0, 0, 1).error().text(), HasSubstr("level is 1, expected a number in (0, 1)"));
+  EXPECT_THAT(check_in_open("f", "level", 1.0, 0, 1).error().text(),
+              HasSubstr("level is 1, expected a number in (0, 1)"));
   EXPECT_THAT(check_in("f", "share", NAN, 0, 1).error().text(), HasSubstr("share is nan"));
   EXPECT_THAT(check_positive("f", "scale", -2).error().text(), HasSubstr("scale is -2"));
   EXPECT_THAT(check_at_least("f", "rows", 0, 1).error().text(), HasSubstr("rows is 0, expected at least 1"));
   EXPECT_THAT(check_size("f", "labels", 3, 4).error().text(), HasSubstr("labels has size 3, expected 4"));
   const int labels[] = {0, 5};
-  EXPECT_THAT(check_labels("f", "labels", labels, 3).error().text(), HasSubstr("labels[1] is 5, expected an integer in [0, 3)"));
+  EXPECT_THAT(check_labels("f", "labels", labels, 3).error().text(),
+              HasSubstr("labels[1] is 5, expected an integer in [0, 3)"));
   EXPECT_TRUE(check_finite("f", "x", 1.0).ok());
 }
 
@@ -56,7 +58,11 @@ TEST(Parallel, FirstErrorByIndexWinsAndCancelStops) {
   EXPECT_EQ(status.error().message, "task 40");
   const auto token = CancelToken::make();
   token.cancel();
-  EXPECT_EQ(parallel_for(10, [](std::size_t) { return ok(); }, token).error().code, Code::kCancelled);
+  EXPECT_EQ(parallel_for(
+                10, [](std::size_t) { return ok(); }, token)
+                .error()
+                .code,
+            Code::kCancelled);
 }
 
 TEST(Text, NearestSuggestsOnlyWhatIsNear) {

@@ -64,7 +64,8 @@ Status check_size(std::string_view function, std::string_view name, std::ptrdiff
 Status check_labels(std::string_view function, std::string_view name, std::span<const int> labels, int classes) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] < 0 || labels[i] >= classes) {
-      return value_error(function, fmt::format("{}[{}] is {}, expected an integer in [0, {})", name, i, labels[i], classes));
+      return value_error(function,
+                         fmt::format("{}[{}] is {}, expected an integer in [0, {})", name, i, labels[i], classes));
     }
   }
   return ok();

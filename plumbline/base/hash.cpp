@@ -66,7 +66,8 @@ std::string sha256_hex(std::string_view text) { return Sha256().add(text).hex();
 
 Result<std::string> sha256_file(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return make_error(Code::kIo, "cannot be opened for reading", path, "Check the path and permissions");
+  if (file == nullptr)
+    return make_error(Code::kIo, "cannot be opened for reading", path, "Check the path and permissions");
   Sha256 hash;
   std::vector<std::byte> buffer(1U << 20U);
   std::size_t got = 0;

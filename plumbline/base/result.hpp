@@ -58,7 +58,7 @@ struct Unit {};
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}     // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
@@ -107,8 +107,8 @@ inline Status ok() { return Unit{}; }
   if (!TMP.ok()) return TMP.error();  \
   DECL = std::move(TMP).value()
 /// The same for a Status, whose value nobody needs.
-#define PL_CHECK(EXPR)                                              \
-  do {                                                              \
+#define PL_CHECK(EXPR)                                                         \
+  do {                                                                         \
     if (auto pl_status_ = (EXPR); !pl_status_.ok()) return pl_status_.error(); \
   } while (false)
 #define PL_CAT_(A, B) PL_CAT2_(A, B)

@@ -37,10 +37,9 @@ Rng Rng::fork(std::string_view name) const {
 Rng Rng::fork(std::uint64_t index) const { return fork(fmt::format("#{}", index)); }
 
 void Rng::refill() {
-  const r123::Philox4x32::ctr_type counter = {{static_cast<std::uint32_t>(counter_),
-                                               static_cast<std::uint32_t>(counter_ >> 32U),
-                                               static_cast<std::uint32_t>(lane_),
-                                               static_cast<std::uint32_t>(lane_ >> 32U)}};
+  const r123::Philox4x32::ctr_type counter = {
+      {static_cast<std::uint32_t>(counter_), static_cast<std::uint32_t>(counter_ >> 32U),
+       static_cast<std::uint32_t>(lane_), static_cast<std::uint32_t>(lane_ >> 32U)}};
   const r123::Philox4x32::key_type key = {{key_[0], key_[1]}};
   const auto out = r123::Philox4x32()(counter, key);
   ++counter_;

@@ -10,8 +10,8 @@ namespace plumbline::checks {
 
 std::string number(double value) { return fmt::format("{}", value); }
 
-check::Artifact gallery(std::string id, std::string title, std::string caption, std::span<const Tile> tiles, int channels, int height, int width,
-                        const std::string& policy, std::size_t across) {
+check::Artifact gallery(std::string id, std::string title, std::string caption, std::span<const Tile> tiles,
+                        int channels, int height, int width, const std::string& policy, std::size_t across) {
   check::Artifact artifact;
   artifact.id = std::move(id);
   artifact.kind = "gallery";
@@ -35,9 +35,11 @@ check::Artifact gallery(std::string id, std::string title, std::string caption, 
           std::size_t sum = 0;
           std::size_t count = 0;
           for (std::size_t yy = y / cell * cell; yy < std::min(h, (y / cell + 1) * cell); ++yy) {
-            for (std::size_t xx = x / cell * cell; xx < std::min(w, (x / cell + 1) * cell); ++xx, ++count) sum += tiles[t].image[(c * h + yy) * w + xx];
+            for (std::size_t xx = x / cell * cell; xx < std::min(w, (x / cell + 1) * cell); ++xx, ++count)
+              sum += tiles[t].image[(c * h + yy) * w + xx];
           }
-          sheet[((t / across * h + y) * across * w + t % across * w + x) * shown + c] = static_cast<std::uint8_t>(sum / count);
+          sheet[((t / across * h + y) * across * w + t % across * w + x) * shown + c] =
+              static_cast<std::uint8_t>(sum / count);
         }
       }
     }
@@ -53,19 +55,23 @@ check::Artifact gallery(std::string id, std::string title, std::string caption, 
   png_alloc_size_t size = 0;
   if (!tiles.empty() && png_image_write_to_memory(&image, nullptr, &size, 0, sheet.data(), 0, nullptr) != 0) {
     artifact.bytes.resize(size);
-    if (png_image_write_to_memory(&image, artifact.bytes.data(), &size, 0, sheet.data(), 0, nullptr) == 0) artifact.bytes.clear();
+    if (png_image_write_to_memory(&image, artifact.bytes.data(), &size, 0, sheet.data(), 0, nullptr) == 0)
+      artifact.bytes.clear();
     artifact.bytes.resize(std::min<std::size_t>(size, artifact.bytes.size()));
   }
   if (artifact.bytes.empty()) artifact.media_type.clear();
   artifact.columns = {{"caption", "", captions}, {"row", "1", rows}};
-  if (std::any_of(groups.begin(), groups.end(), [](const std::string& g) { return !g.empty(); })) artifact.columns.push_back({"group", "", groups});
-  artifact.facts = {{"tile_width", number(width)}, {"tile_height", number(height)}, {"columns", fmt::format("{}", across)}};
+  if (std::any_of(groups.begin(), groups.end(), [](const std::string& g) { return !g.empty(); }))
+    artifact.columns.push_back({"group", "", groups});
+  artifact.facts = {
+      {"tile_width", number(width)}, {"tile_height", number(height)}, {"columns", fmt::format("{}", across)}};
   if (policy != "full") artifact.facts["shown"] = "blurred, as the manifest asks";
   return artifact;
 }
 
 check::Artifact histogram(std::string id, std::string title, std::string caption, std::string x_label,
-                          std::span<const std::pair<std::string, std::span<const double>>> series, std::size_t bins, double clip) {
+                          std::span<const std::pair<std::string, std::span<const double>>> series, std::size_t bins,
+                          double clip) {
   check::Artifact artifact;
   artifact.id = std::move(id);
   artifact.kind = "histogram";

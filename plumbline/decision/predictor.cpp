@@ -19,15 +19,18 @@ base::Result<Output> parse_output(std::string_view word) {
   if (word == "logits") return Output::kLogits;
   if (word == "probabilities") return Output::kProbabilities;
   if (word == "scores") return Output::kScores;
-  return base::make_error(base::Code::kValue, fmt::format("output is '{}', expected logits, probabilities or scores", word));
+  return base::make_error(base::Code::kValue,
+                          fmt::format("output is '{}', expected logits, probabilities or scores", word));
 }
 
 base::Result<MatrixD> Predictor::predict64(MatrixRefD) {
-  return base::make_error(base::Code::kUnsupported, fmt::format("model '{}' ({}) does not run in double", info().name, info().kind));
+  return base::make_error(base::Code::kUnsupported,
+                          fmt::format("model '{}' ({}) does not run in double", info().name, info().kind));
 }
 
 base::Result<MatrixD> Predictor::input_gradient(MatrixRefD, MatrixRefD) {
-  return base::make_error(base::Code::kUnsupported, fmt::format("model '{}' ({}) has no input gradient", info().name, info().kind));
+  return base::make_error(base::Code::kUnsupported,
+                          fmt::format("model '{}' ({}) has no input gradient", info().name, info().kind));
 }
 
 MatrixD softmax(MatrixRefD logits) {

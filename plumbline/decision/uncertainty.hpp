@@ -21,7 +21,8 @@ struct MeasuredUncertainty {
 struct Reading {
   std::string name;
   std::string action;
-  double weight = 0;  ///< declared plausibility; 0 = none declared. Not a probability that may be averaged over silently
+  double weight =
+      0;  ///< declared plausibility; 0 = none declared. Not a probability that may be averaged over silently
 };
 
 /// An absent part was not measured; it is not zero.

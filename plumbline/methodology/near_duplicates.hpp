@@ -38,7 +38,8 @@ struct NearOptions {
 ///           correlation are exact integers.
 /// Returns   one match a query, similarity in [-1, 1]. Equal similarities: the smaller row.
 /// Errors    kShape: no image, or sizes differ between the two. kValue: shift outside [0, 8], candidates < 1.
-/// kCancelled. Cost      O(queries x reference x 120) multiplications in float. Deterministic for any number of threads.
+/// kCancelled. Cost      O(queries x reference x 120) multiplications in float. Deterministic for any number of
+/// threads.
 base::Result<std::vector<NearMatch>> nearest_images(const data::Images& reference, const data::Images& queries,
                                                     const NearOptions& options = {});
 

@@ -45,11 +45,13 @@ void enter_torch();
 Value to_value(const graph::Tensor& tensor, Precision precision);
 graph::Tensor to_graph_tensor(const Value& value);
 
-/// Runs the nodes in order over `values`, which holds the inputs and initialisers, and adds what they compute; values that are
-/// neither outputs of the graph nor in `keep` go after their last use. Records gradients where the thread's mode and the values ask for it.
+/// Runs the nodes in order over `values`, which holds the inputs and initialisers, and adds what they compute; values
+/// that are neither outputs of the graph nor in `keep` go after their last use. Records gradients where the thread's
+/// mode and the values ask for it.
 void run_nodes(const graph::Graph& graph, Values& values, const std::vector<std::string>& keep, Precision precision);
 
-/// Operators with a kernel on ATen; the others of graph::supported_operators() run on the interpreter, without gradient.
+/// Operators with a kernel on ATen; the others of graph::supported_operators() run on the interpreter, without
+/// gradient.
 const std::vector<std::string>& native_operators();
 
 }  // namespace plumbline::nn

@@ -18,11 +18,12 @@
 namespace plumbline::nn {
 namespace {
 
-using ::testing::HasSubstr;
 using base::Code;
+using ::testing::HasSubstr;
 using Shape = std::vector<std::int64_t>;
 
-// Conformance: the same walker and cases as the interpreter's ------------------------------------------------------------
+// Conformance: the same walker and cases as the interpreter's
+// ------------------------------------------------------------
 
 void expect_conformance(const std::string& group, Precision precision, double relative, int least) {
   const char* set = std::getenv("PLUMBLINE_ONNX_CASES");
@@ -32,10 +33,14 @@ void expect_conformance(const std::string& group, Precision precision, double re
   tolerance.relative = relative;
   if (precision == Precision::kFloat32) tolerance.absolute = 1e-5;
   const auto report = graph::run_conformance(
-      folder, [&](const graph::Graph& graph, const std::map<std::string, graph::Tensor>& inputs) { return execute(graph, inputs, {}, precision); },
+      folder,
+      [&](const graph::Graph& graph, const std::map<std::string, graph::Tensor>& inputs) {
+        return execute(graph, inputs, {}, precision);
+      },
       tolerance);
   ASSERT_TRUE(report.ok()) << report.error().text();
-  std::cout << report->cases << " cases, " << report->passed << " passed, " << report->not_applicable << " not applicable\n";
+  std::cout << report->cases << " cases, " << report->passed << " passed, " << report->not_applicable
+            << " not applicable\n";
   for (const std::string& failure : report->failures) ADD_FAILURE() << failure;
   EXPECT_GE(report->passed, least);
 }
@@ -50,11 +55,13 @@ TEST(ExecutorConformance, EveryNativeKernelIsAListedOperator) {
   for (const auto& info : graph::supported_operators()) listed.emplace_back(info.name);
   for (const std::string& name : native_operators()) EXPECT_THAT(listed, ::testing::Contains(name));
   int native = 0;
-  for (const std::string& name : listed) native += std::count(native_operators().begin(), native_operators().end(), name) > 0 ? 1 : 0;
+  for (const std::string& name : listed)
+    native += std::count(native_operators().begin(), native_operators().end(), name) > 0 ? 1 : 0;
   std::cout << native << " of " << listed.size() << " operators run on ATen, the others on the interpreter\n";
 }
 
-// Networks ------------------------------------------------------------------------------------------------------------------
+// Networks
+// ------------------------------------------------------------------------------------------------------------------
 
 MatrixF random_rows(std::ptrdiff_t n, std::ptrdiff_t d, std::uint64_t seed = 1) {
   base::Rng rng(seed);
@@ -113,7 +120,8 @@ TEST(Executor, ClosedFormOfASmallNet) {
   weights << 1, 10, 1, 10;
   const auto gradient = (*model)->input_gradient(x.cast<double>(), weights);
   ASSERT_TRUE(gradient.ok()) << gradient.error().text();
-  // W2' w = (1 - 20, 3 + 10) = (-19, 13). Row 0: only unit 2 is on: 13 (2, 0.5). Row 1: both: -19 (1, -1) + 13 (2, 0.5).
+  // W2' w = (1 - 20, 3 + 10) = (-19, 13). Row 0: only unit 2 is on: 13 (2, 0.5). Row 1: both: -19 (1, -1) + 13 (2,
+  // 0.5).
   MatrixD slope(2, 2);
   slope << 26, 6.5, 7, 25.5;
   EXPECT_EQ(*gradient, slope);
@@ -142,7 +150,8 @@ void expect_gradient(const graph::Graph& graph, std::ptrdiff_t size, const Shape
     const MatrixD low = *(*model)->predict64(down);
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       double slope = 0;
-      for (std::ptrdiff_t k = 0; k < weights.cols(); ++k) slope += weights(i, k) * (high(i, k) - low(i, k)) / (2 * step);
+      for (std::ptrdiff_t k = 0; k < weights.cols(); ++k)
+        slope += weights(i, k) * (high(i, k) - low(i, k)) / (2 * step);
       EXPECT_NEAR((*gradient)(i, j), slope, tolerance * std::max(scale, 1.0)) << i << ", " << j;
     }
   }
@@ -172,7 +181,11 @@ graph::Graph recurrent(const std::string& op, int gates) {
   graph.initializers["b"] = weights_of({2, 2 * gates * 3}, 3);
   graph.initializers["shape"] = {graph::Type::kInt64, {2}, {}, {-1, 6}};
   graph.nodes = {{"t", "Transpose", {"x"}, {"xt"}, {{"perm", Shape{1, 0, 2}}}},
-                 {"rec", op, {"xt", "w", "r", "b"}, {"all", "last"}, {{"hidden_size", std::int64_t{3}}, {"direction", std::string("bidirectional")}}},
+                 {"rec",
+                  op,
+                  {"xt", "w", "r", "b"},
+                  {"all", "last"},
+                  {{"hidden_size", std::int64_t{3}}, {"direction", std::string("bidirectional")}}},
                  {"t2", "Transpose", {"last"}, {"bh"}, {{"perm", Shape{1, 0, 2}}}},
                  {"f", "Reshape", {"bh", "shape"}, {"y"}, {}}};
   return graph;
@@ -184,7 +197,8 @@ graph::Graph attention() {
   graph.opset = 17;
   graph.inputs = {{"x", graph::Type::kFloat, {-1, 4, 6}}};
   graph.outputs = {{"y", graph::Type::kFloat, {-1, 6}}};
-  for (const char* name : {"q", "k", "v"}) graph.initializers[std::string("w") + name] = weights_of({6, 6}, static_cast<std::uint64_t>(name[0]));
+  for (const char* name : {"q", "k", "v"})
+    graph.initializers[std::string("w") + name] = weights_of({6, 6}, static_cast<std::uint64_t>(name[0]));
   graph.initializers["scale"] = {graph::Type::kFloat, {}, {0.40824829}, {}};
   graph.initializers["g"] = weights_of({6}, 21, 1);
   graph.initializers["b"] = weights_of({6}, 22, 1);
@@ -217,7 +231,11 @@ graph::Graph residual() {
                  {"n", "BatchNormalization", {"c1", "scale", "shift", "mean", "var"}, {"n1"}, {}},
                  {"l", "LeakyRelu", {"n1"}, {"l1"}, {}},
                  {"a", "Add", {"l1", "x"}, {"a1"}, {}},
-                 {"p", "AveragePool", {"a1"}, {"p1"}, {{"kernel_shape", Shape{3, 3}}, {"strides", Shape{2, 2}}, {"pads", Shape{1, 1, 1, 1}}}},
+                 {"p",
+                  "AveragePool",
+                  {"a1"},
+                  {"p1"},
+                  {{"kernel_shape", Shape{3, 3}}, {"strides", Shape{2, 2}}, {"pads", Shape{1, 1, 1, 1}}}},
                  {"g", "GlobalAveragePool", {"p1"}, {"g1"}, {}},
                  {"f", "Flatten", {"g1"}, {"y"}, {}}};
   return graph;
@@ -237,7 +255,8 @@ TEST(ExecutorGradient, MovedElementsCarryTheirGradientAndOthersSayTheyDoNot) {
   graph.inputs = {{"x", graph::Type::kFloat, {-1, 4}}};
   graph.outputs = {{"y", graph::Type::kFloat, {-1, 6}}};
   graph.initializers["pads"] = {graph::Type::kInt64, {4}, {}, {0, 1, 0, 1}};
-  graph.nodes = {{"e", "Exp", {"x"}, {"ex"}, {}}, {"p", "Pad", {"ex", "pads"}, {"y"}, {{"mode", std::string("reflect")}}}};
+  graph.nodes = {{"e", "Exp", {"x"}, {"ex"}, {}},
+                 {"p", "Pad", {"ex", "pads"}, {"y"}, {{"mode", std::string("reflect")}}}};
   expect_gradient(graph, 4);
   graph.nodes[1] = {"p", "ReduceProd", {"ex"}, {"y"}, {{"axes", Shape{1}}}};
   auto model = open(graph);
@@ -249,7 +268,8 @@ TEST(ExecutorGradient, MovedElementsCarryTheirGradientAndOthersSayTheyDoNot) {
 }
 
 TEST(Executor, AgreesWithTheInterpreter) {
-  for (const auto& graph : {network("mlp"), network("cnn"), recurrent("LSTM", 4), recurrent("GRU", 3), attention(), residual()}) {
+  for (const auto& graph :
+       {network("mlp"), network("cnn"), recurrent("LSTM", 4), recurrent("GRU", 3), attention(), residual()}) {
     auto model = open(graph);
     ASSERT_TRUE(model.ok()) << model.error().text();
     const MatrixF rows = random_rows(9, (*model)->info().input_size);
@@ -257,14 +277,17 @@ TEST(Executor, AgreesWithTheInterpreter) {
     ASSERT_TRUE(gap.ok()) << gap.error().text();
     EXPECT_LT(*gap, 1e-5) << graph.name;
     // In double, to the last few bits.
-    auto oracle = predict::make_graph_predictor([] {
-      data::ModelSection section;
-      section.name = "o";
-      section.output = "scores";
-      return section;
-    }(), graph, "onnx", "", predict::make_interpreter(graph));
+    auto oracle = predict::make_graph_predictor(
+        [] {
+          data::ModelSection section;
+          section.name = "o";
+          section.output = "scores";
+          return section;
+        }(),
+        graph, "onnx", "", predict::make_interpreter(graph));
     const MatrixD want = *(*oracle)->predict64(rows.cast<double>());
-    EXPECT_LT((*(*model)->predict64(rows.cast<double>()) - want).cwiseAbs().maxCoeff(), 1e-12 * std::max(1.0, want.cwiseAbs().maxCoeff()));
+    EXPECT_LT((*(*model)->predict64(rows.cast<double>()) - want).cwiseAbs().maxCoeff(),
+              1e-12 * std::max(1.0, want.cwiseAbs().maxCoeff()));
   }
 }
 

@@ -29,15 +29,19 @@ using Shape = std::vector<std::int64_t>;
 
 constexpr std::int64_t kMostElements = std::int64_t{1} << 28U;
 
-[[noreturn]] void fail(Code code, std::string message) { throw EngineError(base::make_error(code, std::move(message))); }
+[[noreturn]] void fail(Code code, std::string message) {
+  throw EngineError(base::make_error(code, std::move(message)));
+}
 
 bool is_real(Type type) { return type == Type::kFloat || type == Type::kDouble || type == Type::kFloat16; }
 
 at::ScalarType scalar_type(Precision precision) { return precision == Precision::kFloat32 ? at::kFloat : at::kDouble; }
 
-// Matrix products -------------------------------------------------------------------------------------------------------
+// Matrix products
+// -------------------------------------------------------------------------------------------------------
 
-/// op(a) op(b) of contiguous matrices by Eigen: an order of magnitude faster than a reference BLAS, whichever of them LibTorch is bound to.
+/// op(a) op(b) of contiguous matrices by Eigen: an order of magnitude faster than a reference BLAS, whichever of them
+/// LibTorch is bound to.
 template <class Scalar>
 void multiply_into(const Tensor& a, bool ta, const Tensor& b, bool tb, const Tensor& c) {
   using M = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -56,7 +60,8 @@ Tensor multiply(const Tensor& left, bool ta, const Tensor& right, bool tb) {
   const std::int64_t m = a.size(ta ? 1 : 0);
   const std::int64_t k = a.size(ta ? 0 : 1);
   if (k != b.size(tb ? 1 : 0)) {
-    fail(Code::kShape, fmt::format("a product of {} x {} and {} x {} does not fit", m, k, b.size(tb ? 1 : 0), b.size(tb ? 0 : 1)));
+    fail(Code::kShape,
+         fmt::format("a product of {} x {} and {} x {} does not fit", m, k, b.size(tb ? 1 : 0), b.size(tb ? 0 : 1)));
   }
   Tensor c = k == 0 ? at::zeros({m, b.size(tb ? 0 : 1)}, a.options()) : at::empty({m, b.size(tb ? 0 : 1)}, a.options());
   if (k == 0 || c.numel() == 0) return c;
@@ -75,7 +80,8 @@ struct Product : torch::autograd::Function<Product> {
     context->saved_data["tb"] = tb;
     return multiply(a, ta, b, tb);
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const bool ta = context->saved_data["ta"].toBool();
     const bool tb = context->saved_data["tb"].toBool();
@@ -93,7 +99,8 @@ Tensor product(const Tensor& a, bool ta, const Tensor& b, bool tb) {
   return multiply(a, ta, b, tb);
 }
 
-// Calls -----------------------------------------------------------------------------------------------------------------
+// Calls
+// -----------------------------------------------------------------------------------------------------------------
 
 /// One node with its input values; tensors of absent inputs are not defined.
 struct Call {
@@ -128,7 +135,8 @@ struct Call {
     return {data, data + flat.numel()};
   }
   std::int64_t axis(std::int64_t value, std::int64_t rank) const {
-    if (value < -rank || value >= std::max<std::int64_t>(rank, 1)) fail(Code::kValue, fmt::format("axis {} is outside a tensor of rank {}", value, rank));
+    if (value < -rank || value >= std::max<std::int64_t>(rank, 1))
+      fail(Code::kValue, fmt::format("axis {} is outside a tensor of rank {}", value, rank));
     return value < 0 ? value + rank : value;
   }
 
@@ -164,10 +172,12 @@ Outcome fold(const Call& c, F combine) {
 }
 
 void check_elements(double elements) {
-  if (elements > static_cast<double>(kMostElements)) fail(Code::kLimit, fmt::format("more than {} elements", kMostElements));
+  if (elements > static_cast<double>(kMostElements))
+    fail(Code::kLimit, fmt::format("more than {} elements", kMostElements));
 }
 
-// Elementwise -------------------------------------------------------------------------------------------------------------
+// Elementwise
+// -------------------------------------------------------------------------------------------------------------
 
 Outcome clip(const Call& c) {
   if (!c.all_real()) return std::nullopt;
@@ -210,7 +220,8 @@ Outcome cast_like(const Call& c) {
   return std::nullopt;
 }
 
-// Products and convolutions -----------------------------------------------------------------------------------------------
+// Products and convolutions
+// -----------------------------------------------------------------------------------------------
 
 Outcome gemm(const Call& c) {
   if (!c.all_real() || c.in(0).dim() != 2 || c.in(1).dim() != 2) return std::nullopt;
@@ -272,7 +283,8 @@ Window window_of(const Call& c, const Tensor& x, Shape kernel) {
   if (w.dilation.empty()) w.dilation.assign(axes, 1);
   Shape pads = c.integers("pads");
   if (pads.empty()) pads.assign(2 * axes, 0);
-  if (axes < 1 || axes > 3 || w.kernel.size() != axes || w.stride.size() != axes || w.dilation.size() != axes || pads.size() != 2 * axes) {
+  if (axes < 1 || axes > 3 || w.kernel.size() != axes || w.stride.size() != axes || w.dilation.size() != axes ||
+      pads.size() != 2 * axes) {
     fail(Code::kShape, fmt::format("kernel, strides, dilations or pads do not fit an input of rank {}", x.dim()));
   }
   w.before.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(axes));
@@ -286,7 +298,8 @@ Window window_of(const Call& c, const Tensor& x, Shape kernel) {
     if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
       const std::int64_t size = x.size(static_cast<std::int64_t>(i) + 2);
       const std::int64_t out = (size + w.stride[i] - 1) / w.stride[i];
-      const std::int64_t total = std::max<std::int64_t>(0, (out - 1) * w.stride[i] + (w.kernel[i] - 1) * w.dilation[i] + 1 - size);
+      const std::int64_t total =
+          std::max<std::int64_t>(0, (out - 1) * w.stride[i] + (w.kernel[i] - 1) * w.dilation[i] + 1 - size);
       w.before[i] = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
       w.after[i] = total - w.before[i];
     }
@@ -306,7 +319,8 @@ Outcome convolution(const Call& c) {
     w.before.assign(w.before.size(), 0);
   }
   const Tensor bias = c.has(2) ? c.in(2) : Tensor();
-  return one(at::convolution(x, weight, bias, w.stride, w.before, w.dilation, false, Shape(w.before.size(), 0), c.integer("group", 1)));
+  return one(at::convolution(x, weight, bias, w.stride, w.before, w.dilation, false, Shape(w.before.size(), 0),
+                             c.integer("group", 1)));
 }
 
 Outcome convolution_transposed(const Call& c) {
@@ -319,7 +333,8 @@ Outcome convolution_transposed(const Call& c) {
   const std::size_t axes = w.kernel.size();
   Shape extra = c.integers("output_padding");
   if (extra.empty()) extra.assign(axes, 0);
-  Tensor y = at::convolution(x, weight, Tensor(), w.stride, Shape(axes, 0), w.dilation, true, Shape(axes, 0), c.integer("group", 1));
+  Tensor y = at::convolution(x, weight, Tensor(), w.stride, Shape(axes, 0), w.dilation, true, Shape(axes, 0),
+                             c.integer("group", 1));
   Shape crop;
   for (std::size_t i = axes; i > 0; --i) {
     crop.push_back(-w.before[i - 1]);
@@ -341,7 +356,9 @@ Outcome max_pool(const Call& c) {
   if (w.padded()) x = at::constant_pad_nd(x, w.pads(), -std::numeric_limits<double>::infinity());
   const Shape none(w.kernel.size(), 0);
   switch (w.kernel.size()) {
-    case 1: return one(at::max_pool2d(x.unsqueeze(-2), {1, w.kernel[0]}, {1, w.stride[0]}, {0, 0}, {1, w.dilation[0]}).squeeze(-2));
+    case 1:
+      return one(
+          at::max_pool2d(x.unsqueeze(-2), {1, w.kernel[0]}, {1, w.stride[0]}, {0, 0}, {1, w.dilation[0]}).squeeze(-2));
     case 2: return one(at::max_pool2d(x, w.kernel, w.stride, none, w.dilation));
     default: return one(at::max_pool3d(x, w.kernel, w.stride, none, w.dilation));
   }
@@ -385,7 +402,8 @@ Outcome global_max(const Call& c) {
   return one(at::amax(c.in(0), spatial_axes(c.in(0)), true));
 }
 
-// Normalisation -------------------------------------------------------------------------------------------------------------
+// Normalisation
+// -------------------------------------------------------------------------------------------------------------
 
 /// Per-channel numbers against an input with channels on axis 1.
 Tensor channels(const Tensor& values, const Tensor& x) {
@@ -395,7 +413,9 @@ Tensor channels(const Tensor& values, const Tensor& x) {
 }
 
 Outcome batch_normalization(const Call& c) {
-  if (!c.all_real() || c.integer("training_mode", 0) != 0 || c.wants(1) || c.in(0).dim() < 2 || c.integer("spatial", 1) != 1) return std::nullopt;
+  if (!c.all_real() || c.integer("training_mode", 0) != 0 || c.wants(1) || c.in(0).dim() < 2 ||
+      c.integer("spatial", 1) != 1)
+    return std::nullopt;
   const Tensor& x = c.in(0);
   const Tensor scale = c.in(1) / at::sqrt(c.in(4) + c.number("epsilon", 1e-5));
   return one((x - channels(c.in(3), x)) * channels(scale, x) + channels(c.in(2), x));
@@ -415,7 +435,8 @@ Normal standardised(const Tensor& x, const Shape& axes, double epsilon) {
 Outcome instance_normalization(const Call& c) {
   if (!c.all_real() || c.in(0).dim() < 3) return std::nullopt;
   const Tensor& x = c.in(0);
-  return one(standardised(x, spatial_axes(x), c.number("epsilon", 1e-5)).values * channels(c.in(1), x) + channels(c.in(2), x));
+  return one(standardised(x, spatial_axes(x), c.number("epsilon", 1e-5)).values * channels(c.in(1), x) +
+             channels(c.in(2), x));
 }
 
 Outcome group_normalization(const Call& c) {
@@ -423,7 +444,8 @@ Outcome group_normalization(const Call& c) {
   const Tensor& x = c.in(0);
   const std::int64_t groups = c.integer("num_groups", 0);
   if (groups < 1 || x.size(1) % groups != 0) return std::nullopt;
-  const Tensor values = standardised(x.reshape({x.size(0), groups, -1}), {2}, c.number("epsilon", 1e-5)).values.reshape(x.sizes());
+  const Tensor values =
+      standardised(x.reshape({x.size(0), groups, -1}), {2}, c.number("epsilon", 1e-5)).values.reshape(x.sizes());
   const auto spread = [&](const Tensor& t) {
     return channels(t.numel() == x.size(1) ? t : at::repeat_interleave(t, x.size(1) / t.numel()), x);
   };
@@ -449,7 +471,8 @@ Outcome local_response(const Call& c) {
   const Tensor squares = x * x;
   Tensor sum = at::zeros_like(x);
   const std::int64_t n = x.size(1);
-  for (std::int64_t shift = -((size - 1) / 2); shift <= size / 2; ++shift) {  // spec: floor((size-1)/2) below, ceil((size-1)/2) above
+  for (std::int64_t shift = -((size - 1) / 2); shift <= size / 2;
+       ++shift) {  // spec: floor((size-1)/2) below, ceil((size-1)/2) above
     const std::int64_t length = n - std::abs(shift);
     if (length <= 0) continue;
     Shape pads(static_cast<std::size_t>(2 * (x.dim() - 2)), 0);
@@ -457,14 +480,17 @@ Outcome local_response(const Call& c) {
     pads.push_back(std::max<std::int64_t>(shift, 0));
     sum = sum + at::constant_pad_nd(squares.narrow(1, std::max<std::int64_t>(shift, 0), length), pads);
   }
-  return one(x * at::pow(c.number("bias", 1) + c.number("alpha", 1e-4) / static_cast<double>(size) * sum, -c.number("beta", 0.75)));
+  return one(x * at::pow(c.number("bias", 1) + c.number("alpha", 1e-4) / static_cast<double>(size) * sum,
+                         -c.number("beta", 0.75)));
 }
 
 template <bool Log>
 Outcome softmax(const Call& c) {
   if (!c.all_real()) return std::nullopt;
   const Tensor& x = c.in(0);
-  const auto apply = [](const Tensor& t, std::int64_t axis) { return Log ? at::log_softmax(t, axis) : at::softmax(t, axis); };
+  const auto apply = [](const Tensor& t, std::int64_t axis) {
+    return Log ? at::log_softmax(t, axis) : at::softmax(t, axis);
+  };
   const std::int64_t axis = c.axis(c.integer("axis", c.opset >= 13 ? -1 : 1), x.dim());
   if (c.opset >= 13) return one(apply(x, axis));
   std::int64_t rows = 1;
@@ -473,7 +499,8 @@ Outcome softmax(const Call& c) {
   return one(apply(x.reshape({rows, -1}), 1).reshape(x.sizes()));
 }
 
-// Reductions ------------------------------------------------------------------------------------------------------------------
+// Reductions
+// ------------------------------------------------------------------------------------------------------------------
 
 enum class Reduce { kL1, kL2, kLogSum, kLogSumExp, kMax, kMean, kMin, kSum, kSumSquare };
 
@@ -504,7 +531,8 @@ Outcome cumulative_sum(const Call& c) {
   return one(at::cumsum(c.in(0), c.axis(c.list(1).at(0), c.in(0).dim())));
 }
 
-// Shapes ----------------------------------------------------------------------------------------------------------------------
+// Shapes
+// ----------------------------------------------------------------------------------------------------------------------
 
 Outcome identity(const Call& c) { return one(c.in(0)); }
 
@@ -514,7 +542,8 @@ Outcome reshape(const Call& c) {
   if (c.integer("allowzero", 0) == 0) {
     for (std::size_t i = 0; i < shape.size(); ++i) {
       if (shape[i] != 0) continue;
-      if (static_cast<std::int64_t>(i) >= x.dim()) fail(Code::kShape, fmt::format("axis {} copies an axis that the input lacks", i));
+      if (static_cast<std::int64_t>(i) >= x.dim())
+        fail(Code::kShape, fmt::format("axis {} copies an axis that the input lacks", i));
       shape[i] = x.size(static_cast<std::int64_t>(i));
     }
   }
@@ -526,7 +555,8 @@ Outcome flatten(const Call& c) {
   const Tensor& x = c.in(0);
   std::int64_t axis = c.integer("axis", 1);
   if (axis < 0) axis += x.dim();
-  if (axis < 0 || axis > x.dim()) fail(Code::kValue, fmt::format("axis {} is outside a tensor of rank {}", axis, x.dim()));
+  if (axis < 0 || axis > x.dim())
+    fail(Code::kValue, fmt::format("axis {} is outside a tensor of rank {}", axis, x.dim()));
   std::int64_t rows = 1;
   for (std::int64_t i = 0; i < axis; ++i) rows *= x.size(i);
   if (x.numel() == 0) return std::nullopt;
@@ -610,7 +640,9 @@ Outcome slice(const Call& c) {
   for (std::size_t i = 0; i < starts.size(); ++i) {
     const std::int64_t axis = c.axis(axes[i], x.dim());
     const std::int64_t size = x.size(axis);
-    const auto place = [&](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? std::max(at, -size) + size : at, 0, size); };
+    const auto place = [&](std::int64_t at) {
+      return std::clamp<std::int64_t>(at < 0 ? std::max(at, -size) + size : at, 0, size);
+    };
     const std::int64_t begin = place(starts[i]);
     x = x.slice(axis, begin, std::max(place(ends[i]), begin), steps[i]);
   }
@@ -624,7 +656,8 @@ Outcome split(const Call& c) {
   if (sizes.empty()) {
     const auto parts = static_cast<std::int64_t>(c.node.outputs.size());
     const std::int64_t each = (x.size(axis) + parts - 1) / parts;
-    for (std::int64_t i = 0; i < parts; ++i) sizes.push_back(std::clamp<std::int64_t>(x.size(axis) - i * each, 0, each));
+    for (std::int64_t i = 0; i < parts; ++i)
+      sizes.push_back(std::clamp<std::int64_t>(x.size(axis) - i * each, 0, each));
   }
   return at::split_with_sizes(x, sizes, axis);
 }
@@ -656,15 +689,16 @@ Outcome pad(const Call& c) {
   for (std::size_t i = rank; i > 0; --i) {
     order.push_back(pads[i - 1]);
     order.push_back(pads[rank + i - 1]);
-    elements *= std::max(0.0, static_cast<double>(x.size(static_cast<std::int64_t>(i) - 1)) + static_cast<double>(pads[i - 1]) +
-                                  static_cast<double>(pads[rank + i - 1]));
+    elements *= std::max(0.0, static_cast<double>(x.size(static_cast<std::int64_t>(i) - 1)) +
+                                  static_cast<double>(pads[i - 1]) + static_cast<double>(pads[rank + i - 1]));
   }
   check_elements(elements);
   const double value = c.has(2) ? c.in(2).item<double>() : c.number("value", 0);
   return one(at::constant_pad_nd(x, order, value));
 }
 
-// Recurrent ---------------------------------------------------------------------------------------------------------------------
+// Recurrent
+// ---------------------------------------------------------------------------------------------------------------------
 
 /// Gates of one step for every sequence: x W' + b, with the input part computed for all steps at once.
 /// LSTM, GRU and RNN in their default form: default activations, no clip, no peepholes, no lengths.
@@ -685,7 +719,8 @@ Outcome recurrent(const Call& c) {
   const std::int64_t rows = x.size(1);
   const std::int64_t h = r.size(2);
   const std::int64_t directions = w.size(0);
-  if (directions != (direction == "bidirectional" ? 2 : 1) || w.size(1) != Gates * h || steps == 0 || rows == 0) return std::nullopt;
+  if (directions != (direction == "bidirectional" ? 2 : 1) || w.size(1) != Gates * h || steps == 0 || rows == 0)
+    return std::nullopt;
   std::vector<Tensor> all;
   std::vector<Tensor> last;
   std::vector<Tensor> last_cell;
@@ -713,12 +748,14 @@ Outcome recurrent(const Call& c) {
       if constexpr (Gates == 1) {
         state = at::tanh(xs + product(state, false, rd, true) + rb);
       } else if constexpr (Gates == 3) {  // order z r h
-        const Tensor zr = at::sigmoid(xs.narrow(-1, 0, 2 * h) + product(state, false, rd.narrow(0, 0, 2 * h), true) + rb.narrow(0, 0, 2 * h));
+        const Tensor zr = at::sigmoid(xs.narrow(-1, 0, 2 * h) + product(state, false, rd.narrow(0, 0, 2 * h), true) +
+                                      rb.narrow(0, 0, 2 * h));
         const Tensor z = part(zr, 0);
         const Tensor reset = part(zr, 1);
         const Tensor rh = rd.narrow(0, 2 * h, h);
         const Tensor bh = rb.narrow(0, 2 * h, h);
-        const Tensor hidden = after ? reset * (product(state, false, rh, true) + bh) : product(reset * state, false, rh, true) + bh;
+        const Tensor hidden =
+            after ? reset * (product(state, false, rh, true) + bh) : product(reset * state, false, rh, true) + bh;
         state = (1 - z) * at::tanh(part(xs, 2) + hidden) + z * state;
       } else {  // order i o f c
         const Tensor g = xs + product(state, false, rd, true) + rb;
@@ -768,7 +805,8 @@ const std::map<std::string, Kernel, std::less<>>& kernels() {
       {"GlobalAveragePool", global_average},
       {"GlobalMaxPool", global_max},
       {"GroupNormalization", group_normalization},
-      {"HardSigmoid", [](const Call& c) { return one(at::clamp(c.in(0) * c.number("alpha", 0.2) + c.number("beta", 0.5), 0, 1)); }},
+      {"HardSigmoid",
+       [](const Call& c) { return one(at::clamp(c.in(0) * c.number("alpha", 0.2) + c.number("beta", 0.5), 0, 1)); }},
       {"HardSwish", [](const Call& c) { return one(c.in(0) * at::clamp(c.in(0) / 6 + 0.5, 0, 1)); }},
       {"Identity", identity},
       {"InstanceNormalization", instance_normalization},
@@ -779,7 +817,8 @@ const std::map<std::string, Kernel, std::less<>>& kernels() {
       {"Log", unary<at::log>},
       {"LogSoftmax", softmax<true>},
       {"MatMul", matmul},
-      {"Max", [](const Call& c) { return fold(c, [](const Tensor& a, const Tensor& b) { return at::maximum(a, b); }); }},
+      {"Max",
+       [](const Call& c) { return fold(c, [](const Tensor& a, const Tensor& b) { return at::maximum(a, b); }); }},
       {"MaxPool", max_pool},
       {"Mean",
        [](const Call& c) -> Outcome {
@@ -787,7 +826,8 @@ const std::map<std::string, Kernel, std::less<>>& kernels() {
          if (sum) (*sum)[0] = (*sum)[0] / static_cast<double>(c.inputs.size());
          return sum;
        }},
-      {"Min", [](const Call& c) { return fold(c, [](const Tensor& a, const Tensor& b) { return at::minimum(a, b); }); }},
+      {"Min",
+       [](const Call& c) { return fold(c, [](const Tensor& a, const Tensor& b) { return at::minimum(a, b); }); }},
       {"Mish", [](const Call& c) { return one(c.in(0) * at::tanh(at::softplus(c.in(0), 1, 40))); }},
       {"Mul", [](const Call& c) { return fold(c, [](const Tensor& a, const Tensor& b) { return a * b; }); }},
       {"Neg", unary<at::neg>},
@@ -810,7 +850,8 @@ const std::map<std::string, Kernel, std::less<>>& kernels() {
       {"Round", unary<at::round>},
       {"Selu",
        [](const Call& c) {
-         return one(at::elu(c.in(0), c.number("alpha", 1.67326319217681884765625), c.number("gamma", 1.05070102214813232421875)));
+         return one(at::elu(c.in(0), c.number("alpha", 1.67326319217681884765625),
+                            c.number("gamma", 1.05070102214813232421875)));
        }},
       {"Sigmoid", unary<at::sigmoid>},
       {"Sign", unary<at::sign>},
@@ -836,10 +877,12 @@ const std::map<std::string, Kernel, std::less<>>& kernels() {
   return table;
 }
 
-/// Operators that only move or copy elements of their first input: their gradient follows from running them on positions.
+/// Operators that only move or copy elements of their first input: their gradient follows from running them on
+/// positions.
 bool moves_elements(const std::string& op) {
-  static const std::set<std::string, std::less<>> ops = {"DepthToSpace", "Expand",  "Flatten", "Gather", "GatherElements", "GatherND", "Pad",
-                                                         "Reshape",      "ReverseSequence", "Slice", "SpaceToDepth", "Split", "Tile", "Trilu", "TopK", "MaxPool"};
+  static const std::set<std::string, std::less<>> ops = {
+      "DepthToSpace",    "Expand", "Flatten",      "Gather", "GatherElements", "GatherND", "Pad",  "Reshape",
+      "ReverseSequence", "Slice",  "SpaceToDepth", "Split",  "Tile",           "Trilu",    "TopK", "MaxPool"};
   return ops.contains(op);
 }
 
@@ -873,13 +916,17 @@ std::vector<Value> interpreted(const Call& c) {
   };
   const auto results = run();
   std::vector<Value> values;
-  for (const std::string& name : node.outputs) values.push_back(name.empty() ? Value{} : to_value(results.at(name), c.precision));
+  for (const std::string& name : node.outputs)
+    values.push_back(name.empty() ? Value{} : to_value(results.at(name), c.precision));
   if (!differentiable) return values;
-  const bool integers_only = std::all_of(values.begin(), values.end(), [](const Value& v) { return !v.tensor || !is_real(v.type); });
+  const bool integers_only =
+      std::all_of(values.begin(), values.end(), [](const Value& v) { return !v.tensor || !is_real(v.type); });
   if (integers_only) return values;
-  if (!moves_elements(node.op) || c.in(0).numel() == 0) fail(Code::kUnsupported, "there is no gradient through this operator in this form");
+  if (!moves_elements(node.op) || c.in(0).numel() == 0)
+    fail(Code::kUnsupported, "there is no gradient through this operator in this form");
   for (std::size_t i = 1; i < c.inputs.size(); ++i) {
-    if (c.has(i) && c.in(i).requires_grad()) fail(Code::kUnsupported, "there is no gradient with respect to this input");
+    if (c.has(i) && c.in(i).requires_grad())
+      fail(Code::kUnsupported, "there is no gradient with respect to this input");
   }
   // The same node on the positions 1, 2, ... of the first input; 0 marks what it filled in.
   graph::Tensor& positions = inputs.at("in0");
@@ -976,7 +1023,8 @@ void run_nodes(const graph::Graph& graph, Values& values, const std::vector<std:
       Call call{node, graph.opset, precision, {}, {}};
       for (const std::string& name : node.inputs) {
         const auto found = values.find(name);
-        if (!name.empty() && found == values.end()) fail(Code::kValue, fmt::format("tensor '{}' is not known here", name));
+        if (!name.empty() && found == values.end())
+          fail(Code::kValue, fmt::format("tensor '{}' is not known here", name));
         call.inputs.push_back(name.empty() ? Tensor() : *found->second.tensor);
         call.types.push_back(name.empty() ? Type::kFloat : found->second.type);
       }

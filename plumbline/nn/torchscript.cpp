@@ -22,40 +22,51 @@ using base::make_error;
 
 class ScriptPredictor : public decision::Predictor {
  public:
-  ScriptPredictor(decision::PredictorInfo info, torch::jit::Module module) : info_(std::move(info)), module_(std::move(module)) {}
+  ScriptPredictor(decision::PredictorInfo info, torch::jit::Module module)
+      : info_(std::move(info)), module_(std::move(module)) {}
 
   const decision::PredictorInfo& info() const override { return info_; }
 
   base::Result<decision::Prediction> predict(MatrixRefF rows, const decision::PredictOptions& options) override {
-    return predict::predict_in_batches(info_, rows, options, true, [&](const MatrixF& batch) -> base::Result<decision::Prediction> {
-      decision::Prediction part;
-      PL_CHECK(run(module_, batch, at::kFloat, [&](const Tensor&, const Tensor& y) { part.outputs = matrix_of(y, batch.rows()); }));
-      return part;
-    });
+    return predict::predict_in_batches(
+        info_, rows, options, true, [&](const MatrixF& batch) -> base::Result<decision::Prediction> {
+          decision::Prediction part;
+          PL_CHECK(run(module_, batch, at::kFloat,
+                       [&](const Tensor&, const Tensor& y) { part.outputs = matrix_of(y, batch.rows()); }));
+          return part;
+        });
   }
 
   base::Result<MatrixD> predict64(MatrixRefD rows) override {
-    return in_batches(rows, info_.outputs, [&](const MatrixD& batch, std::ptrdiff_t, std::ptrdiff_t) -> base::Result<MatrixD> {
-      MatrixD out;
-      PL_CHECK(run(doubled(), batch, at::kDouble, [&](const Tensor&, const Tensor& y) { out = matrix_of(y, batch.rows()); }));
-      return out;
-    });
+    return in_batches(rows, info_.outputs,
+                      [&](const MatrixD& batch, std::ptrdiff_t, std::ptrdiff_t) -> base::Result<MatrixD> {
+                        MatrixD out;
+                        PL_CHECK(run(doubled(), batch, at::kDouble,
+                                     [&](const Tensor&, const Tensor& y) { out = matrix_of(y, batch.rows()); }));
+                        return out;
+                      });
   }
 
   base::Result<MatrixD> input_gradient(MatrixRefD rows, MatrixRefD weights) override {
     PL_CHECK(base::check_size("input_gradient", "rows of weights", weights.rows(), rows.rows()));
     PL_CHECK(base::check_size("input_gradient", "columns of weights", weights.cols(), info_.outputs));
-    return in_batches(rows, info_.input_size, [&](const MatrixD& batch, std::ptrdiff_t begin, std::ptrdiff_t count) -> base::Result<MatrixD> {
-      MatrixD out = MatrixD::Zero(batch.rows(), batch.cols());
-      MatrixD seed = predict::padded_rows(weights, begin, count, batch.rows());
-      PL_CHECK(run(doubled(), batch, at::kDouble, [&](const Tensor& x, const Tensor& y) {
-        if (!y.requires_grad()) return;
-        const Tensor given = at::from_blob(seed.data(), {seed.rows(), seed.cols()}, at::kDouble).clone().reshape(y.sizes());
-        const auto found = torch::autograd::grad({y}, {x}, {given}, false, false, true);
-        if (found[0].defined()) out = matrix_of(found[0], batch.rows());
-      }, true));
-      return out;
-    });
+    return in_batches(
+        rows, info_.input_size,
+        [&](const MatrixD& batch, std::ptrdiff_t begin, std::ptrdiff_t count) -> base::Result<MatrixD> {
+          MatrixD out = MatrixD::Zero(batch.rows(), batch.cols());
+          MatrixD seed = predict::padded_rows(weights, begin, count, batch.rows());
+          PL_CHECK(run(
+              doubled(), batch, at::kDouble,
+              [&](const Tensor& x, const Tensor& y) {
+                if (!y.requires_grad()) return;
+                const Tensor given =
+                    at::from_blob(seed.data(), {seed.rows(), seed.cols()}, at::kDouble).clone().reshape(y.sizes());
+                const auto found = torch::autograd::grad({y}, {x}, {given}, false, false, true);
+                if (found[0].defined()) out = matrix_of(found[0], batch.rows());
+              },
+              true));
+          return out;
+        });
   }
 
   /// Finds the number of outputs from one row of zeros.
@@ -64,7 +75,8 @@ class ScriptPredictor : public decision::Predictor {
     std::ptrdiff_t outputs = 0;
     PL_CHECK(run(module_, zero, at::kFloat, [&](const Tensor&, const Tensor& y) { outputs = y.numel(); }));
     if (info_.outputs != 0 && info_.outputs != outputs) {
-      return make_error(Code::kShape, fmt::format("the model gives {} outputs a row, but classes is {}", outputs, info_.outputs));
+      return make_error(Code::kShape,
+                        fmt::format("the model gives {} outputs a row, but classes is {}", outputs, info_.outputs));
     }
     info_.outputs = outputs;
     return base::ok();
@@ -91,19 +103,24 @@ class ScriptPredictor : public decision::Predictor {
   }
 
   template <class M, class Use>
-  base::Status run(torch::jit::Module& module, const M& batch, at::ScalarType type, const Use& use, bool gradient = false) {
+  base::Status run(torch::jit::Module& module, const M& batch, at::ScalarType type, const Use& use,
+                   bool gradient = false) {
     return guarded([&] {
       enter_torch();
       const at::AutoGradMode mode(gradient);
       std::vector<std::int64_t> shape = {batch.rows()};
       shape.insert(shape.end(), info_.input_shape.begin(), info_.input_shape.end());
-      const Tensor x = at::from_blob(const_cast<typename M::Scalar*>(batch.data()), shape, type).clone().set_requires_grad(gradient);
+      const Tensor x =
+          at::from_blob(const_cast<typename M::Scalar*>(batch.data()), shape, type).clone().set_requires_grad(gradient);
       const at::IValue answer = forward(module, x);
-      if (!answer.isTensor()) throw EngineError(make_error(Code::kShape, fmt::format("the model returns a {}, expected one tensor", answer.tagKind())));
+      if (!answer.isTensor())
+        throw EngineError(
+            make_error(Code::kShape, fmt::format("the model returns a {}, expected one tensor", answer.tagKind())));
       const Tensor y = answer.toTensor();
       if (y.dim() < 1 || y.size(0) != batch.rows() || y.numel() == 0 || !at::isFloatingType(y.scalar_type())) {
-        throw EngineError(make_error(Code::kShape, fmt::format("the model returns {} numbers for {} rows, expected floats with the rows first",
-                                                               y.numel(), batch.rows())));
+        throw EngineError(make_error(
+            Code::kShape, fmt::format("the model returns {} numbers for {} rows, expected floats with the rows first",
+                                      y.numel(), batch.rows())));
       }
       use(x, y);
     });
@@ -116,7 +133,8 @@ class ScriptPredictor : public decision::Predictor {
     for (std::ptrdiff_t begin = 0; begin < rows.rows(); begin += kBatch64) {
       const std::ptrdiff_t count = std::min(kBatch64, rows.rows() - begin);
       PL_TRY(const MatrixD part, one(predict::padded_rows(rows, begin, count, kBatch64), begin, count));
-      if (part.cols() != columns) return make_error(Code::kShape, fmt::format("the answer has {} columns, expected {}", part.cols(), columns));
+      if (part.cols() != columns)
+        return make_error(Code::kShape, fmt::format("the answer has {} columns, expected {}", part.cols(), columns));
       out.middleRows(begin, count) = part.topRows(count);
     }
     return out;
@@ -139,14 +157,17 @@ class ScriptPredictor : public decision::Predictor {
 /// What LibTorch says about a file it cannot read, in words that help.
 base::Error load_error(const std::string& text, const std::string& path) {
   const std::string first = text.substr(0, text.find('\n'));
-  if (text.find("Attempted to read a PyTorch file with version") != std::string::npos || text.find("kMaxSupportedFileFormatVersion") != std::string::npos) {
+  if (text.find("Attempted to read a PyTorch file with version") != std::string::npos ||
+      text.find("kMaxSupportedFileFormatVersion") != std::string::npos) {
     return make_error(Code::kUnsupported, first, path,
-                      "It was saved by a newer PyTorch than 1.13, which this build reads; export it to ONNX (torch.onnx.export, opset 17), or save it again "
+                      "It was saved by a newer PyTorch than 1.13, which this build reads; export it to ONNX "
+                      "(torch.onnx.export, opset 17), or save it again "
                       "with PyTorch 1.13");
   }
   if (text.find("Unknown builtin op") != std::string::npos || text.find("unrecognized") != std::string::npos) {
     const std::size_t op = text.find("Unknown builtin op");
-    return make_error(Code::kUnsupported, op == std::string::npos ? first : text.substr(op, text.find('\n', op) - op), path,
+    return make_error(Code::kUnsupported, op == std::string::npos ? first : text.substr(op, text.find('\n', op) - op),
+                      path,
                       "It uses an operator that PyTorch 1.13 lacks; export it to ONNX (torch.onnx.export, opset 17)");
   }
   if (text.find("constants.pkl") != std::string::npos || text.find("code/") != std::string::npos) {
@@ -169,8 +190,10 @@ base::Result<decision::PredictorPtr> open_torchscript(const data::ModelSection& 
     return make_error(Code::kValue, "a TorchScript model needs `input_shape`, without the batch axis", place);
   }
   if (!info.features.empty()) {
-    return make_error(Code::kUnsupported, fmt::format("features names tensor '{}', but a TorchScript model gives outputs only", info.features), place,
-                      "Use \"inputs\" or \"pca:64\", or export the model to ONNX");
+    return make_error(
+        Code::kUnsupported,
+        fmt::format("features names tensor '{}', but a TorchScript model gives outputs only", info.features), place,
+        "Use \"inputs\" or \"pca:64\", or export the model to ONNX");
   }
   info.kind = "torchscript";
   info.hash = std::move(hash);

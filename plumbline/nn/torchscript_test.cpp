@@ -11,8 +11,8 @@
 namespace plumbline::nn {
 namespace {
 
-using ::testing::HasSubstr;
 using base::Code;
+using ::testing::HasSubstr;
 
 class TorchScript : public ::testing::Test {
  protected:
@@ -27,7 +27,8 @@ class TorchScript : public ::testing::Test {
     return folder_.file(name);
   }
 
-  base::Result<decision::PredictorPtr> open(const std::string& path, bool trusted = true, std::vector<std::int64_t> shape = {3}) {
+  base::Result<decision::PredictorPtr> open(const std::string& path, bool trusted = true,
+                                            std::vector<std::int64_t> shape = {3}) {
     data::ModelSection section;
     section.name = "m";
     section.output = "logits";
@@ -71,7 +72,9 @@ TEST_F(TorchScript, IsRefusedWithAReason) {
   const base::Error misfit = open(path, true, {7}).error();
   EXPECT_EQ(misfit.code, Code::kValue);
   EXPECT_THAT(misfit.text(), HasSubstr("shapes cannot be multiplied"));
-  EXPECT_THAT(open(save("raise.pt", "def forward(self, x):\n  assert x.size(0) > 5, 'too few'\n  return x\n")).error().text(), HasSubstr("too few"));
+  EXPECT_THAT(
+      open(save("raise.pt", "def forward(self, x):\n  assert x.size(0) > 5, 'too few'\n  return x\n")).error().text(),
+      HasSubstr("too few"));
   EXPECT_EQ(open(save("two.pt", "def forward(self, x):\n  return (x, x)\n")).error().code, Code::kShape);
   EXPECT_EQ(open(save("sum.pt", "def forward(self, x):\n  return x.sum()\n")).error().code, Code::kShape);
 }
@@ -80,7 +83,8 @@ TEST_F(TorchScript, DamagedFilesAreErrorsOfTheReader) {
   const std::string path = save("net.pt", "def forward(self, x):\n  return torch.matmul(x, self.w.t())\n");
   const std::string bytes = testing::read_file(path);
   for (const double share : {0.0, 0.1, 0.5, 0.9, 0.99}) {
-    testing::write_file(folder_.file("cut.pt"), bytes.substr(0, static_cast<std::size_t>(share * static_cast<double>(bytes.size()))));
+    testing::write_file(folder_.file("cut.pt"),
+                        bytes.substr(0, static_cast<std::size_t>(share * static_cast<double>(bytes.size()))));
     const auto cut = open(folder_.file("cut.pt"));
     ASSERT_FALSE(cut.ok()) << share;
     EXPECT_EQ(cut.error().code, Code::kParse) << cut.error().text();

@@ -35,7 +35,8 @@ struct Parameter {
   bool decays = false;
 };
 
-base::Status check_arguments(MatrixRefF inputs, std::span<const int> labels, const NetworkSpec& spec, const TrainOptions& options) {
+base::Status check_arguments(MatrixRefF inputs, std::span<const int> labels, const NetworkSpec& spec,
+                             const TrainOptions& options) {
   constexpr std::string_view kHere = "train_classifier";
   PL_CHECK(base::check_at_least(kHere, "rows of inputs", inputs.rows(), 1));
   PL_CHECK(base::check_size(kHere, "labels", static_cast<std::ptrdiff_t>(labels.size()), inputs.rows()));
@@ -44,17 +45,20 @@ base::Status check_arguments(MatrixRefF inputs, std::span<const int> labels, con
   PL_CHECK(base::check_at_least(kHere, "batch", options.batch, 1));
   PL_CHECK(base::check_positive(kHere, "rate", options.rate));
   if (!(options.rate_decay > 0 && options.rate_decay <= 1)) {
-    return make_error(Code::kValue, fmt::format("{}: rate_decay is {}, expected a number in (0, 1]", kHere, options.rate_decay));
+    return make_error(Code::kValue,
+                      fmt::format("{}: rate_decay is {}, expected a number in (0, 1]", kHere, options.rate_decay));
   }
   PL_CHECK(base::check_in(kHere, "momentum", options.momentum, 0, 1));
   PL_CHECK(base::check_in(kHere, "weight_decay", options.weight_decay, 0, 1e3));
   if (options.optimiser != "adam" && options.optimiser != "sgd") {
-    return make_error(Code::kValue, fmt::format("{}: optimiser is '{}', expected adam or sgd", kHere, options.optimiser));
+    return make_error(Code::kValue,
+                      fmt::format("{}: optimiser is '{}', expected adam or sgd", kHere, options.optimiser));
   }
   for (std::ptrdiff_t i = 0; i < inputs.rows(); ++i) {
     for (std::ptrdiff_t j = 0; j < inputs.cols(); ++j) {
       if (!std::isfinite(inputs(i, j))) {
-        return make_error(Code::kValue, fmt::format("{}: inputs({}, {}) is {}, expected a finite number", kHere, i, j, inputs(i, j)));
+        return make_error(Code::kValue,
+                          fmt::format("{}: inputs({}, {}) is {}, expected a finite number", kHere, i, j, inputs(i, j)));
       }
     }
   }
@@ -104,7 +108,8 @@ class Trainer {
   /// One pass over the rows. Sums of losses go over batches in their order.
   base::Status epoch(MatrixRefF inputs, std::span<const int> labels) {
     const auto n = static_cast<std::size_t>(inputs.rows());
-    const base::Rng order_stream = base::Rng(options_.seed, {"train", "order"}).fork(static_cast<std::uint64_t>(checkpoint_.epochs));
+    const base::Rng order_stream =
+        base::Rng(options_.seed, {"train", "order"}).fork(static_cast<std::uint64_t>(checkpoint_.epochs));
     const std::vector<std::size_t> order = base::Rng(order_stream).permutation(n);
     const double rate = options_.rate * std::pow(options_.rate_decay, static_cast<double>(checkpoint_.epochs));
     double total = 0;
@@ -114,12 +119,14 @@ class Trainer {
       double loss = 0;
       PL_CHECK(guarded([&] { loss = step(inputs, labels, std::span(order).subspan(begin, count), rate); }));
       if (!std::isfinite(loss)) {
-        return make_error(Code::kValue, fmt::format("the loss is {} in epoch {}, row {}", loss, checkpoint_.epochs + 1, begin), "train_classifier",
-                          fmt::format("Try a rate below {}", options_.rate));
+        return make_error(Code::kValue,
+                          fmt::format("the loss is {} in epoch {}, row {}", loss, checkpoint_.epochs + 1, begin),
+                          "train_classifier", fmt::format("Try a rate below {}", options_.rate));
       }
       total += loss * static_cast<double>(count);
       if (options_.progress != nullptr) {
-        options_.progress->update("train", static_cast<std::size_t>(checkpoint_.epochs) * n + begin + count, static_cast<std::size_t>(options_.epochs) * n);
+        options_.progress->update("train", static_cast<std::size_t>(checkpoint_.epochs) * n + begin + count,
+                                  static_cast<std::size_t>(options_.epochs) * n);
       }
     }
     ++checkpoint_.epochs;
@@ -132,7 +139,8 @@ class Trainer {
     checkpoint_.weights.clear();
     checkpoint_.state.clear();
     for (const Parameter& parameter : parameters_) {
-      checkpoint_.weights[parameter.name] = to_graph_tensor({std::make_shared<Tensor>(parameter.value), graph::Type::kFloat});
+      checkpoint_.weights[parameter.name] =
+          to_graph_tensor({std::make_shared<Tensor>(parameter.value), graph::Type::kFloat});
       checkpoint_.state["first." + parameter.name] = parameter.first;
       if (!parameter.second.empty()) checkpoint_.state["second." + parameter.name] = parameter.second;
     }
@@ -145,7 +153,8 @@ class Trainer {
   std::vector<float> state(const std::string& name, std::size_t size) const {
     const auto found = checkpoint_.state.find(name);
     if (found == checkpoint_.state.end()) return std::vector<float>(size, 0.0F);
-    if (found->second.size() != size) throw EngineError(make_error(Code::kShape, fmt::format("the checkpoint's '{}' has another size", name)));
+    if (found->second.size() != size)
+      throw EngineError(make_error(Code::kShape, fmt::format("the checkpoint's '{}' has another size", name)));
     return found->second;
   }
 
@@ -228,13 +237,19 @@ base::Result<TrainedNetwork> train_classifier(const NetworkSpec& spec, MatrixRef
     std::error_code ignored;
     if (std::filesystem::exists(options.checkpoint, ignored)) {
       PL_TRY(predict::Checkpoint found, predict::read_checkpoint(options.checkpoint));
-      const char* other = !(found.spec == spec) ? "another network" : found.settings != start.settings ? "other settings" : found.data != start.data ? "other data" : nullptr;
+      const char* other = !(found.spec == spec)              ? "another network"
+                          : found.settings != start.settings ? "other settings"
+                          : found.data != start.data         ? "other data"
+                                                             : nullptr;
       if (other != nullptr) {
-        return make_error(Code::kValue, fmt::format("the checkpoint is of {}", other), options.checkpoint, "Remove it, or name another file");
+        return make_error(Code::kValue, fmt::format("the checkpoint is of {}", other), options.checkpoint,
+                          "Remove it, or name another file");
       }
       if (found.epochs > options.epochs) {
-        return make_error(Code::kValue, fmt::format("the checkpoint has {} epochs, more than the {} asked for", found.epochs, options.epochs),
-                          options.checkpoint, "Remove it, or name another file");
+        return make_error(
+            Code::kValue,
+            fmt::format("the checkpoint has {} epochs, more than the {} asked for", found.epochs, options.epochs),
+            options.checkpoint, "Remove it, or name another file");
       }
       PL_TRY(graph, predict::network_graph(found));
       start = std::move(found);

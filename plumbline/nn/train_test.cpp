@@ -15,8 +15,8 @@
 namespace plumbline::nn {
 namespace {
 
-using ::testing::HasSubstr;
 using base::Code;
+using ::testing::HasSubstr;
 
 struct Rows {
   MatrixF inputs;
@@ -185,7 +185,8 @@ TEST(Train, OneStepOfSgdIsTheGradientStepByHand) {
 
 MatrixF unit_range(const data::Images& images) {
   MatrixF rows(static_cast<std::ptrdiff_t>(images.count), static_cast<std::ptrdiff_t>(images.pixels()));
-  for (std::ptrdiff_t i = 0; i < rows.size(); ++i) rows.data()[i] = static_cast<float>(images.bytes[static_cast<std::size_t>(i)]) / 255.0F;
+  for (std::ptrdiff_t i = 0; i < rows.size(); ++i)
+    rows.data()[i] = static_cast<float>(images.bytes[static_cast<std::size_t>(i)]) / 255.0F;
   return rows;
 }
 
@@ -218,7 +219,9 @@ TEST(Train, EveryErrorConditionHasItsMessage) {
   const Rows train = bars(20, 3);
   const testing::TempFolder folder;
   TrainOptions options;
-  const auto error = [&](const TrainOptions& with) { return train_classifier(mlp(), train.inputs, train.labels, with).error(); };
+  const auto error = [&](const TrainOptions& with) {
+    return train_classifier(mlp(), train.inputs, train.labels, with).error();
+  };
   options.epochs = 0;
   EXPECT_THAT(error(options).text(), HasSubstr("epochs is 0"));
   options.epochs = 1;
@@ -244,7 +247,8 @@ TEST(Train, EveryErrorConditionHasItsMessage) {
   EXPECT_THAT(train_classifier(mlp(), train.inputs, labels, options).error().text(), HasSubstr("labels[3] is 4"));
   labels.pop_back();
   EXPECT_EQ(train_classifier(mlp(), train.inputs, labels, options).error().code, Code::kShape);
-  EXPECT_THAT(train_classifier(mlp(), train.inputs.leftCols(9), train.labels, options).error().text(), HasSubstr("columns of inputs has size 9"));
+  EXPECT_THAT(train_classifier(mlp(), train.inputs.leftCols(9), train.labels, options).error().text(),
+              HasSubstr("columns of inputs has size 9"));
   MatrixF broken = train.inputs;
   broken(2, 5) = NAN;
   EXPECT_THAT(train_classifier(mlp(), broken, train.labels, options).error().text(), HasSubstr("inputs(2, 5) is nan"));
@@ -254,7 +258,8 @@ TEST(Train, EveryErrorConditionHasItsMessage) {
   options.seed = 5;
   EXPECT_THAT(error(options).text(), HasSubstr("the checkpoint is of other settings"));
   options.seed = 0;
-  EXPECT_THAT(train_classifier(cnn(), train.inputs, train.labels, options).error().text(), HasSubstr("another network"));
+  EXPECT_THAT(train_classifier(cnn(), train.inputs, train.labels, options).error().text(),
+              HasSubstr("another network"));
   MatrixF changed = train.inputs;
   changed(0, 0) += 1;
   EXPECT_THAT(train_classifier(mlp(), changed, train.labels, options).error().text(), HasSubstr("other data"));

@@ -33,8 +33,9 @@ MatrixD padded_rows(MatrixRefD rows, std::ptrdiff_t begin, std::ptrdiff_t count,
 base::Status check_answer(const decision::PredictorInfo& info, MatrixRefD outputs, std::ptrdiff_t rows,
                           std::ptrdiff_t first_row) {
   if (outputs.rows() != rows || outputs.cols() != info.outputs) {
-    return make_error(Code::kShape, fmt::format("the answer has shape {} x {}, expected {} x {}", outputs.rows(), outputs.cols(),
-                                                rows, info.outputs),
+    return make_error(Code::kShape,
+                      fmt::format("the answer has shape {} x {}, expected {} x {}", outputs.rows(), outputs.cols(),
+                                  rows, info.outputs),
                       fmt::format("model '{}'", info.name));
   }
   for (std::ptrdiff_t i = 0; i < rows; ++i) {
@@ -42,36 +43,42 @@ base::Status check_answer(const decision::PredictorInfo& info, MatrixRefD output
     for (std::ptrdiff_t k = 0; k < outputs.cols(); ++k) {
       const double value = outputs(i, k);
       if (!std::isfinite(value)) {
-        return make_error(Code::kValue, fmt::format("the answer for row {} has {} in column {}", first_row + i, value, k),
+        return make_error(Code::kValue,
+                          fmt::format("the answer for row {} has {} in column {}", first_row + i, value, k),
                           fmt::format("model '{}'", info.name));
       }
       if (info.output == decision::Output::kProbabilities && (value < -1e-6 || value > 1 + 1e-6)) {
-        return make_error(Code::kValue,
-                          fmt::format("the answer for row {} has {} in column {}, expected a probability", first_row + i, value, k),
-                          fmt::format("model '{}'", info.name), "Declare output = \"logits\" or \"scores\" if that is what the model gives");
+        return make_error(
+            Code::kValue,
+            fmt::format("the answer for row {} has {} in column {}, expected a probability", first_row + i, value, k),
+            fmt::format("model '{}'", info.name),
+            "Declare output = \"logits\" or \"scores\" if that is what the model gives");
       }
       sum += value;
     }
     if (info.output == decision::Output::kProbabilities && std::abs(sum - 1) > 1e-3) {
-      return make_error(Code::kValue, fmt::format("the probabilities of row {} sum to {}, expected 1", first_row + i, sum),
-                        fmt::format("model '{}'", info.name), "Declare output = \"scores\" if they are not probabilities");
+      return make_error(
+          Code::kValue, fmt::format("the probabilities of row {} sum to {}, expected 1", first_row + i, sum),
+          fmt::format("model '{}'", info.name), "Declare output = \"scores\" if they are not probabilities");
     }
   }
   return base::ok();
 }
 
 base::Result<decision::Prediction> predict_in_batches(const decision::PredictorInfo& info, MatrixRefF rows,
-                                                      const decision::PredictOptions& options, bool pad, const BatchRunner& run) {
+                                                      const decision::PredictOptions& options, bool pad,
+                                                      const BatchRunner& run) {
   if (info.input_size != 0) PL_CHECK(base::check_size("predict", "columns of rows", rows.cols(), info.input_size));
   PL_CHECK(base::check_at_least("predict", "batch", options.batch, 1));
   if (options.want_features && info.features.empty()) {
-    return make_error(Code::kUnsupported, "features were asked for, but none are declared", fmt::format("model '{}'", info.name),
-                      "Name a tensor under `features` in the manifest");
+    return make_error(Code::kUnsupported, "features were asked for, but none are declared",
+                      fmt::format("model '{}'", info.name), "Name a tensor under `features` in the manifest");
   }
   for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) {
     for (std::ptrdiff_t j = 0; j < rows.cols(); ++j) {
       if (!std::isfinite(rows(i, j))) {
-        return make_error(Code::kValue, fmt::format("predict: rows({}, {}) is {}, expected a finite number", i, j, rows(i, j)));
+        return make_error(Code::kValue,
+                          fmt::format("predict: rows({}, {}) is {}, expected a finite number", i, j, rows(i, j)));
       }
     }
   }
@@ -98,7 +105,8 @@ base::Result<decision::Prediction> predict_in_batches(const decision::PredictorI
       all.features.middleRows(begin, count) = part.features.topRows(count);
     }
     if (options.progress != nullptr) {
-      options.progress->update("predict " + info.name, static_cast<std::size_t>(begin + count), static_cast<std::size_t>(n));
+      options.progress->update("predict " + info.name, static_cast<std::size_t>(begin + count),
+                               static_cast<std::size_t>(n));
     }
   }
   return all;

@@ -217,7 +217,8 @@ class Process {
         return make_error(Code::kLimit, with_errors("no answer within the time limit; the process was stopped"));
       }
       const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(std::min<long long>(left, 60'000)));
-      if (ready < 0 && errno != EINTR) return make_error(Code::kIo, fmt::format("poll failed: {}", std::strerror(errno)));
+      if (ready < 0 && errno != EINTR)
+        return make_error(Code::kIo, fmt::format("poll failed: {}", std::strerror(errno)));
       if (ready <= 0) continue;
       if ((polled[1].revents & POLLIN) != 0) drain();
       if ((polled[1].revents & POLLIN) == 0 && (polled[1].revents & (POLLHUP | POLLERR)) != 0) errors_open_ = false;
@@ -240,7 +241,8 @@ class Process {
     pid_ = -1;
     std::string message = "the Python process closed its channel";
     if (exited && WIFSIGNALED(status)) {
-      message = fmt::format("the Python process ended by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+      message =
+          fmt::format("the Python process ended by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
     } else if (exited && WIFEXITED(status)) {
       message = fmt::format("the Python process ended with status {}", WEXITSTATUS(status));
     }
@@ -263,26 +265,29 @@ std::string last_lines(std::string text) {
 
 class CallablePredictor : public decision::Predictor {
  public:
-  CallablePredictor(decision::PredictorInfo info, const CallableOptions& options, std::unique_ptr<Process> process, std::string place)
+  CallablePredictor(decision::PredictorInfo info, const CallableOptions& options, std::unique_ptr<Process> process,
+                    std::string place)
       : info_(std::move(info)), options_(options), process_(std::move(process)), place_(std::move(place)) {}
 
   const decision::PredictorInfo& info() const override { return info_; }
 
   base::Result<decision::Prediction> predict(MatrixRefF rows, const decision::PredictOptions& options) override {
-    return predict_in_batches(info_, rows, options, true, [&](const MatrixF& batch) -> base::Result<decision::Prediction> {
-      auto answer = ask(batch);
-      if (!answer.ok()) return answer.error().at(place_);
-      decision::Prediction part;
-      part.outputs = std::move(answer).value();
-      return part;
-    });
+    return predict_in_batches(info_, rows, options, true,
+                              [&](const MatrixF& batch) -> base::Result<decision::Prediction> {
+                                auto answer = ask(batch);
+                                if (!answer.ok()) return answer.error().at(place_);
+                                decision::Prediction part;
+                                part.outputs = std::move(answer).value();
+                                return part;
+                              });
   }
 
  private:
   base::Result<MatrixD> ask(const MatrixF& batch) {
     if (!process_->running()) return make_error(Code::kIo, "the Python process has ended; see the first error");
     const auto deadline = Clock::now() + options_.request_timeout;
-    const std::array<std::uint64_t, 2> head = {static_cast<std::uint64_t>(batch.rows()), static_cast<std::uint64_t>(batch.cols())};
+    const std::array<std::uint64_t, 2> head = {static_cast<std::uint64_t>(batch.rows()),
+                                               static_cast<std::uint64_t>(batch.cols())};
     PL_CHECK(process_->send(head.data(), sizeof(head), deadline));
     PL_CHECK(process_->send(batch.data(), static_cast<std::size_t>(batch.size()) * sizeof(float), deadline));
     std::array<std::uint64_t, 2> answer{};
@@ -297,12 +302,13 @@ class CallablePredictor : public decision::Predictor {
     const std::uint64_t rows = answer[1];
     if (rows != head[0] || columns != static_cast<std::uint64_t>(info_.outputs)) {
       process_->stop();  // the rest of its answer is not read
-      return make_error(Code::kShape, fmt::format("the function returned {} x {} numbers, expected {} x {}", rows, columns, head[0],
-                                                  info_.outputs));
+      return make_error(Code::kShape, fmt::format("the function returned {} x {} numbers, expected {} x {}", rows,
+                                                  columns, head[0], info_.outputs));
     }
     if (rows * columns > options_.answer_bytes / sizeof(double)) {
       process_->stop();
-      return make_error(Code::kLimit, fmt::format("an answer of {} numbers is larger than the limit", rows * columns), {}, "Use a smaller batch");
+      return make_error(Code::kLimit, fmt::format("an answer of {} numbers is larger than the limit", rows * columns),
+                        {}, "Use a smaller batch");
     }
     MatrixD outputs(static_cast<std::ptrdiff_t>(rows), static_cast<std::ptrdiff_t>(columns));
     PL_CHECK(process_->receive(outputs.data(), static_cast<std::size_t>(outputs.size()) * sizeof(double), deadline));
@@ -317,19 +323,22 @@ class CallablePredictor : public decision::Predictor {
 
 }  // namespace
 
-base::Result<decision::PredictorPtr> open_callable_predictor(const data::ModelSection& section, const CallableOptions& options) {
+base::Result<decision::PredictorPtr> open_callable_predictor(const data::ModelSection& section,
+                                                             const CallableOptions& options) {
   const std::string place = fmt::format("model '{}' ({})", section.name, section.callable);
   const std::size_t colon = section.callable.find(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == section.callable.size()) {
-    return make_error(Code::kValue, fmt::format("callable is '{}', expected \"module:function\"", section.callable), place);
+    return make_error(Code::kValue, fmt::format("callable is '{}', expected \"module:function\"", section.callable),
+                      place);
   }
   auto declared = declared_info(section);
   if (!declared.ok()) return declared.error().at(place);
   decision::PredictorInfo info = std::move(declared).value();
   if (info.outputs < 1) return make_error(Code::kValue, "a callable needs `classes`", place);
   if (!info.features.empty()) {
-    return make_error(Code::kUnsupported, fmt::format("features names tensor '{}', but a callable gives outputs only", info.features), place,
-                      "Use \"inputs\" or \"pca:64\"");
+    return make_error(Code::kUnsupported,
+                      fmt::format("features names tensor '{}', but a callable gives outputs only", info.features),
+                      place, "Use \"inputs\" or \"pca:64\"");
   }
   std::string folder = section.python_path ? section.python_path->resolved : options.folder;
   std::error_code ignored;
@@ -360,7 +369,8 @@ base::Result<decision::PredictorPtr> open_callable_predictor(const data::ModelSe
   info.kind = "callable";
   info.hash = hash.hex();
   info.deterministic = !section.version.empty();
-  return decision::PredictorPtr(std::make_unique<CallablePredictor>(std::move(info), options, std::move(process), place));
+  return decision::PredictorPtr(
+      std::make_unique<CallablePredictor>(std::move(info), options, std::move(process), place));
 }
 
 }  // namespace plumbline::predict

@@ -12,8 +12,8 @@ base::Result<std::int64_t> row_size(const std::vector<std::int64_t>& shape, cons
   std::int64_t size = 1;
   for (const std::int64_t axis : shape) {
     if (axis < 1 || axis > kLargestRow / size) {
-      return make_error(Code::kValue, fmt::format("{} is ({}), expected positive axes with at most {} numbers in all", what,
-                                                  fmt::join(shape, ", "), kLargestRow));
+      return make_error(Code::kValue, fmt::format("{} is ({}), expected positive axes with at most {} numbers in all",
+                                                  what, fmt::join(shape, ", "), kLargestRow));
     }
     size *= axis;
   }

@@ -28,11 +28,13 @@ class Interpreter : public GraphExecutor {
   bool has_gradient() const override { return false; }
   bool batch_shape_matters() const override { return false; }
 
-  base::Result<std::vector<MatrixD>> run(const MatrixF& rows, const Shape& shape, const std::vector<std::string>& wanted) override {
+  base::Result<std::vector<MatrixD>> run(const MatrixF& rows, const Shape& shape,
+                                         const std::vector<std::string>& wanted) override {
     return run64(rows.cast<double>(), shape, wanted);
   }
 
-  base::Result<std::vector<MatrixD>> run64(const MatrixD& rows, const Shape& shape, const std::vector<std::string>& wanted) override {
+  base::Result<std::vector<MatrixD>> run64(const MatrixD& rows, const Shape& shape,
+                                           const std::vector<std::string>& wanted) override {
     const graph::Port& port = graph_.inputs.front();
     graph::Tensor input;
     input.type = port.type;
@@ -42,7 +44,8 @@ class Interpreter : public GraphExecutor {
     } else {
       for (const double value : std::span(rows.data(), static_cast<std::size_t>(rows.size()))) {
         if (value != std::floor(value)) {
-          return make_error(Code::kValue, fmt::format("{} given to an input of type {}", value, graph::type_name(port.type)),
+          return make_error(Code::kValue,
+                            fmt::format("{} given to an input of type {}", value, graph::type_name(port.type)),
                             fmt::format("input '{}'", port.name));
         }
         input.integers.push_back(static_cast<std::int64_t>(value));
@@ -54,7 +57,8 @@ class Interpreter : public GraphExecutor {
       const graph::Tensor& tensor = values.at(name);
       const auto size = static_cast<std::ptrdiff_t>(tensor.size());
       if (rows.rows() == 0 || size % rows.rows() != 0) {
-        return make_error(Code::kShape, fmt::format("shape {} does not split into {} rows", shape_text(tensor.shape), rows.rows()),
+        return make_error(Code::kShape,
+                          fmt::format("shape {} does not split into {} rows", shape_text(tensor.shape), rows.rows()),
                           fmt::format("tensor '{}'", name));
       }
       MatrixD matrix(rows.rows(), size / rows.rows());
@@ -101,10 +105,11 @@ class GraphPredictor : public decision::Predictor {
   }
 
   base::Result<MatrixD> predict64(MatrixRefD rows) override {
-    return in_batches(rows, info_.outputs, [&](const MatrixD& batch, std::ptrdiff_t, std::ptrdiff_t) -> base::Result<MatrixD> {
-      PL_TRY(auto values, executor_->run64(batch, shape_of(batch.rows()), {output_}));
-      return std::move(values[0]);
-    });
+    return in_batches(rows, info_.outputs,
+                      [&](const MatrixD& batch, std::ptrdiff_t, std::ptrdiff_t) -> base::Result<MatrixD> {
+                        PL_TRY(auto values, executor_->run64(batch, shape_of(batch.rows()), {output_}));
+                        return std::move(values[0]);
+                      });
   }
 
   base::Result<MatrixD> input_gradient(MatrixRefD rows, MatrixRefD weights) override {
@@ -112,7 +117,8 @@ class GraphPredictor : public decision::Predictor {
     PL_CHECK(base::check_size("input_gradient", "rows of weights", weights.rows(), rows.rows()));
     PL_CHECK(base::check_size("input_gradient", "columns of weights", weights.cols(), info_.outputs));
     return in_batches(rows, info_.input_size, [&](const MatrixD& batch, std::ptrdiff_t begin, std::ptrdiff_t count) {
-      return executor_->gradient(batch, shape_of(batch.rows()), output_, padded_rows(weights, begin, count, batch.rows()));
+      return executor_->gradient(batch, shape_of(batch.rows()), output_,
+                                 padded_rows(weights, begin, count, batch.rows()));
     });
   }
 
@@ -201,34 +207,42 @@ base::Status check_features(const graph::Graph& graph, const std::string& featur
   }
   const std::string near = base::nearest(features, names);
   if (names.size() > 8) names.erase(names.begin(), names.end() - 8);
-  return make_error(Code::kValue, fmt::format("features names tensor '{}', which the graph does not compute", features), {},
-                    near.empty() ? "The last tensors are " + base::join_words(names) : fmt::format("Did you mean '{}'?", near));
+  return make_error(
+      Code::kValue, fmt::format("features names tensor '{}', which the graph does not compute", features), {},
+      near.empty() ? "The last tensors are " + base::join_words(names) : fmt::format("Did you mean '{}'?", near));
 }
 
 }  // namespace
 
-base::Result<MatrixD> GraphExecutor::gradient(const MatrixD&, const std::vector<std::int64_t>&, const std::string&, const MatrixD&) {
+base::Result<MatrixD> GraphExecutor::gradient(const MatrixD&, const std::vector<std::int64_t>&, const std::string&,
+                                              const MatrixD&) {
   return make_error(Code::kUnsupported, "this executor has no gradients");
 }
 
-std::unique_ptr<GraphExecutor> make_interpreter(graph::Graph graph) { return std::make_unique<Interpreter>(std::move(graph)); }
+std::unique_ptr<GraphExecutor> make_interpreter(graph::Graph graph) {
+  return std::make_unique<Interpreter>(std::move(graph));
+}
 
 base::Result<decision::PredictorPtr> make_graph_predictor(const data::ModelSection& section, const graph::Graph& graph,
-                                                          std::string kind, std::string hash, std::unique_ptr<GraphExecutor> executor) {
+                                                          std::string kind, std::string hash,
+                                                          std::unique_ptr<GraphExecutor> executor) {
   const std::string place = fmt::format("model '{}'", section.name);
   auto declared = declared_info(section);
   if (!declared.ok()) return declared.error().at(place);
   decision::PredictorInfo info = std::move(declared).value();
   if (graph.inputs.size() != 1 || graph.outputs.empty()) {
-    return make_error(Code::kUnsupported, fmt::format("the graph has {} inputs and {} outputs, expected one input and at least one output",
-                                                      graph.inputs.size(), graph.outputs.size()), place);
+    return make_error(Code::kUnsupported,
+                      fmt::format("the graph has {} inputs and {} outputs, expected one input and at least one output",
+                                  graph.inputs.size(), graph.outputs.size()),
+                      place);
   }
   const graph::Port& port = graph.inputs.front();
   if (port.type == graph::Type::kString) {
     return make_error(Code::kUnsupported, fmt::format("input '{}' holds text, expected numbers", port.name), place);
   }
   if (port.shape.empty()) {
-    return make_error(Code::kShape, fmt::format("input '{}' has no declared shape or is a single number", port.name), place);
+    return make_error(Code::kShape, fmt::format("input '{}' has no declared shape or is a single number", port.name),
+                      place);
   }
   // Which axes belong to a row?
   const bool batch_axis = port.shape.size() > 1 && (section.input_shape != port.shape || port.shape.front() < 0);
@@ -243,8 +257,9 @@ base::Result<decision::PredictorPtr> make_graph_predictor(const data::ModelSecti
       return true;
     };
     if (!fits(section.input_shape)) {
-      return make_error(Code::kShape, fmt::format("input '{}' has shape {}, in which -1 is not known, and input_shape is {}", port.name,
-                                                  shape_text(port.shape), shape_text(section.input_shape)),
+      return make_error(Code::kShape,
+                        fmt::format("input '{}' has shape {}, in which -1 is not known, and input_shape is {}",
+                                    port.name, shape_text(port.shape), shape_text(section.input_shape)),
                         place, "Declare input_shape in the manifest, without the batch axis");
     }
     axes = section.input_shape;
@@ -253,8 +268,10 @@ base::Result<decision::PredictorPtr> make_graph_predictor(const data::ModelSecti
   if (!size.ok()) return size.error().at(place);
   const bool same_rank = section.input_shape.size() == axes.size();
   if (!section.input_shape.empty() && (info.input_size != *size || (same_rank && section.input_shape != axes))) {
-    return make_error(Code::kShape, fmt::format("input_shape is {}, but input '{}' takes rows of shape {}", shape_text(section.input_shape),
-                                                port.name, shape_text(axes)), place);
+    return make_error(Code::kShape,
+                      fmt::format("input_shape is {}, but input '{}' takes rows of shape {}",
+                                  shape_text(section.input_shape), port.name, shape_text(axes)),
+                      place);
   }
   info.input_size = *size;
   if (section.input_shape.empty()) info.input_shape.assign(axes.begin(), axes.end());
@@ -268,17 +285,23 @@ base::Result<decision::PredictorPtr> make_graph_predictor(const data::ModelSecti
   const std::ptrdiff_t declared_classes = info.outputs;
   const std::ptrdiff_t fixed_batch = batch_axis ? std::max<std::ptrdiff_t>(port.shape.front(), 0) : 0;
   if (fixed_batch > kLargestBatch / *size) {
-    return make_error(Code::kLimit, fmt::format("input '{}' of shape {} holds more than {} numbers", port.name, shape_text(port.shape),
-                                                kLargestBatch), place);
+    return make_error(Code::kLimit,
+                      fmt::format("input '{}' of shape {} holds more than {} numbers", port.name,
+                                  shape_text(port.shape), kLargestBatch),
+                      place);
   }
-  const bool whole = port.type != graph::Type::kFloat && port.type != graph::Type::kDouble && port.type != graph::Type::kFloat16;
+  const bool whole =
+      port.type != graph::Type::kFloat && port.type != graph::Type::kDouble && port.type != graph::Type::kFloat16;
   if (whole) info.has_gradient = false;
-  auto predictor = std::make_unique<GraphPredictor>(info, std::move(axes), graph.outputs.front().name, std::move(executor));
+  auto predictor =
+      std::make_unique<GraphPredictor>(info, std::move(axes), graph.outputs.front().name, std::move(executor));
   predictor->set_whole_numbers(whole);
   if (auto probed = predictor->probe(fixed_batch, batch_axis); !probed.ok()) return probed.error().at(place);
   if (declared_classes != 0 && predictor->info().outputs != declared_classes) {
-    return make_error(Code::kShape, fmt::format("the graph gives {} outputs a row, but classes is {}", predictor->info().outputs,
-                                                declared_classes), place);
+    return make_error(
+        Code::kShape,
+        fmt::format("the graph gives {} outputs a row, but classes is {}", predictor->info().outputs, declared_classes),
+        place);
   }
   return decision::PredictorPtr(std::move(predictor));
 }

@@ -12,8 +12,8 @@
 namespace plumbline::predict {
 namespace {
 
-using ::testing::HasSubstr;
 using base::Code;
+using ::testing::HasSubstr;
 using Shape = std::vector<std::int64_t>;
 
 /// y = x W + b behind a reshape of the input to (batch, 3): W and b are fixed.
@@ -25,7 +25,9 @@ graph::Graph linear(Shape input, Shape reshape = {-1, 3}) {
   graph.initializers["w"] = {graph::Type::kFloat, {3, 2}, {1, 0, 2, 0.5, 3, 0}, {}};
   graph.initializers["b"] = {graph::Type::kFloat, {2}, {0.25, -1}, {}};
   graph.initializers["shape"] = {graph::Type::kInt64, {2}, {}, std::move(reshape)};
-  graph.nodes = {{"r", "Reshape", {"x", "shape"}, {"flat"}, {}}, {"m", "MatMul", {"flat", "w"}, {"xw"}, {}}, {"a", "Add", {"xw", "b"}, {"y"}, {}}};
+  graph.nodes = {{"r", "Reshape", {"x", "shape"}, {"flat"}, {}},
+                 {"m", "MatMul", {"flat", "w"}, {"xw"}, {}},
+                 {"a", "Add", {"xw", "b"}, {"y"}, {}}};
   return graph;
 }
 
@@ -63,11 +65,11 @@ void expect_linear(decision::Predictor& model, std::ptrdiff_t n = 5) {
 
 TEST(GraphPredictor, TakesEveryKindOfBatchAxis) {
   const std::vector<std::pair<Shape, Shape>> cases = {
-      {{-1, 3}, {-1, 3}},    {{-1, 1, 1, 3}, {-1, 3}},  // free batch
-      {{1, 3}, {-1, 3}},     {{1, 1, 3}, {-1, 3}},      // a batch of 1 that may grow
-      {{1, 3}, {1, 3}},      {{-1, 3}, {1, 3}},         // a batch of 1 that may not
-      {{4, 3}, {4, 3}},                                 // a batch of 4
-      {{3}, {1, 3}},                                    // no batch axis at all
+      {{-1, 3}, {-1, 3}}, {{-1, 1, 1, 3}, {-1, 3}},  // free batch
+      {{1, 3}, {-1, 3}},  {{1, 1, 3}, {-1, 3}},      // a batch of 1 that may grow
+      {{1, 3}, {1, 3}},   {{-1, 3}, {1, 3}},         // a batch of 1 that may not
+      {{4, 3}, {4, 3}},                              // a batch of 4
+      {{3}, {1, 3}},                                 // no batch axis at all
   };
   for (const auto& [input, reshape] : cases) {
     auto model = open(linear(input, reshape), section());
@@ -109,7 +111,8 @@ TEST(GraphPredictor, FeaturesAreATensorOfTheGraph) {
   ASSERT_TRUE(got.ok()) << got.error().text();
   EXPECT_NEAR(got->features(4, 0), got->outputs(4, 0) - 0.25, 1e-12);
   model.features = "xv";
-  EXPECT_THAT(open(linear({-1, 3}), model).error().text(), HasSubstr("features names tensor 'xv', which the graph does not compute"));
+  EXPECT_THAT(open(linear({-1, 3}), model).error().text(),
+              HasSubstr("features names tensor 'xv', which the graph does not compute"));
   EXPECT_THAT(open(linear({-1, 3}), model).error().text(), HasSubstr("Did you mean 'xw'?"));
   for (const char* elsewhere : {"inputs", "pca:64", ""}) {
     model.features = elsewhere;
@@ -118,8 +121,10 @@ TEST(GraphPredictor, FeaturesAreATensorOfTheGraph) {
 }
 
 TEST(GraphPredictor, DeclarationsAreCheckedAgainstTheGraph) {
-  EXPECT_THAT(open(linear({-1, 3}), section({}, 10)).error().text(), HasSubstr("gives 2 outputs a row, but classes is 10"));
-  EXPECT_THAT(open(linear({-1, 3}), section({4})).error().text(), HasSubstr("input_shape is (4), but input 'x' takes rows of shape (3)"));
+  EXPECT_THAT(open(linear({-1, 3}), section({}, 10)).error().text(),
+              HasSubstr("gives 2 outputs a row, but classes is 10"));
+  EXPECT_THAT(open(linear({-1, 3}), section({4})).error().text(),
+              HasSubstr("input_shape is (4), but input 'x' takes rows of shape (3)"));
   EXPECT_THAT(open(linear({-1, 1, 3}), section({3, 1})).error().text(), HasSubstr("takes rows of shape (1, 3)"));
   EXPECT_TRUE(open(linear({-1, 1, 1, 3}), section({3})).ok());  // flat rows for a rank-4 input
   EXPECT_THAT(open(linear({-1, -1}), section()).error().text(), HasSubstr("Declare input_shape"));
@@ -141,7 +146,8 @@ TEST(GraphPredictor, WithoutABackendThereIsNoGradient) {
   EXPECT_EQ((*model)->input_gradient(MatrixD::Zero(1, 3), MatrixD::Zero(1, 2)).error().code, Code::kUnsupported);
 }
 
-// Networks and files ------------------------------------------------------------------------------------------------------
+// Networks and files
+// ------------------------------------------------------------------------------------------------------
 
 NetworkSpec small_cnn() {
   NetworkSpec spec;
@@ -224,7 +230,8 @@ TEST(Network, DamagedCheckpointsAreRefused) {
   const std::string bytes = testing::read_file(path);
   EXPECT_EQ(parse_checkpoint("").error().code, Code::kParse);
   EXPECT_EQ(parse_checkpoint("plumbline network 2\n").error().code, Code::kUnsupported);
-  for (std::size_t cut = 20; cut < bytes.size(); cut += 7) EXPECT_FALSE(parse_checkpoint(std::string_view(bytes).substr(0, cut)).ok()) << cut;
+  for (std::size_t cut = 20; cut < bytes.size(); cut += 7)
+    EXPECT_FALSE(parse_checkpoint(std::string_view(bytes).substr(0, cut)).ok()) << cut;
   for (std::size_t at = 20; at < bytes.size(); at += 11) {  // any answer but a crash
     std::string other = bytes;
     other[at] = static_cast<char>(other[at] ^ 0x5A);
@@ -234,8 +241,10 @@ TEST(Network, DamagedCheckpointsAreRefused) {
   EXPECT_EQ(read_checkpoint(folder.file("none")).error().code, Code::kIo);
   EXPECT_EQ(write_checkpoint(small_checkpoint(), folder.file("no/such/folder")).error().code, Code::kIo);
   const std::string head = "plumbline network 1\n";
-  EXPECT_EQ(parse_checkpoint(head + std::string(1'000'000, '\x81')).error().code, Code::kParse);        // a million nested lists
-  EXPECT_EQ(parse_checkpoint(head + "\x9b\x65\x6e\x65\x6e\x65\x6e\x65\x6e").error().code, Code::kParse);  // a list of 7e18
+  EXPECT_EQ(parse_checkpoint(head + std::string(1'000'000, '\x81')).error().code,
+            Code::kParse);  // a million nested lists
+  EXPECT_EQ(parse_checkpoint(head + "\x9b\x65\x6e\x65\x6e\x65\x6e\x65\x6e").error().code,
+            Code::kParse);               // a list of 7e18
   Checkpoint vast = small_checkpoint();  // a few bytes that declare fifty million weights
   vast.spec.kind = "mlp";
   vast.spec.input_shape = {9999};
@@ -256,7 +265,8 @@ TEST(Open, ChecksTheSource) {
     model.path = data::Location{name, folder.file(name)};
     return model;
   };
-  EXPECT_THAT(open_predictor(section()).error().text(), HasSubstr("model 'm': 0 of path, endpoint and callable are given"));
+  EXPECT_THAT(open_predictor(section()).error().text(),
+              HasSubstr("model 'm': 0 of path, endpoint and callable are given"));
   data::ModelSection both = at("a.onnx", "x");
   both.endpoint = "http://localhost/";
   EXPECT_THAT(open_predictor(both).error().text(), HasSubstr("2 of path"));

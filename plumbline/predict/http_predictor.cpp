@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -15,7 +16,6 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "plumbline/base/hash.hpp"
@@ -72,7 +72,8 @@ std::optional<Address> parse_address(std::string_view text) {
     address.host = place.substr(0, colon);
   }
   if (colon != std::string_view::npos) address.port = place.substr(colon + 1);
-  if (address.host.empty() || address.port.empty() || address.port.find_first_not_of("0123456789") != std::string::npos) {
+  if (address.host.empty() || address.port.empty() ||
+      address.port.find_first_not_of("0123456789") != std::string::npos) {
     return std::nullopt;
   }
   return address;
@@ -86,13 +87,15 @@ class HttpPredictor : public decision::Predictor {
   const decision::PredictorInfo& info() const override { return info_; }
 
   base::Result<decision::Prediction> predict(MatrixRefF rows, const decision::PredictOptions& options) override {
-    return predict_in_batches(info_, rows, options, true, [&](const MatrixF& batch) -> base::Result<decision::Prediction> {
-      auto answer = ask(batch);
-      if (!answer.ok()) return answer.error().at(fmt::format("model '{}' at {}", info_.name, place_));
-      decision::Prediction part;
-      part.outputs = std::move(answer).value();
-      return part;
-    });
+    return predict_in_batches(info_, rows, options, true,
+                              [&](const MatrixF& batch) -> base::Result<decision::Prediction> {
+                                auto answer = ask(batch);
+                                if (!answer.ok())
+                                  return answer.error().at(fmt::format("model '{}' at {}", info_.name, place_));
+                                decision::Prediction part;
+                                part.outputs = std::move(answer).value();
+                                return part;
+                              });
   }
 
  private:
@@ -102,7 +105,8 @@ class HttpPredictor : public decision::Predictor {
       body += i == 0 ? "[" : ",[";
       for (std::ptrdiff_t j = 0; j < batch.cols(); ++j) {
         if (j > 0) body += ',';
-        fmt::format_to(std::back_inserter(body), "{}", batch(i, j));  // the shortest text that reads back the same float
+        fmt::format_to(std::back_inserter(body), "{}",
+                       batch(i, j));  // the shortest text that reads back the same float
       }
       body += ']';
     }
@@ -125,7 +129,8 @@ class HttpPredictor : public decision::Predictor {
       return make_error(Code::kIo, fmt::format("the connection ended while {}", doing));
     }
     if (code.category() == asio::error::get_ssl_category()) {
-      return make_error(Code::kIo, fmt::format("{} while {}", code.message(), doing), {}, "The certificate or the protocol was refused");
+      return make_error(Code::kIo, fmt::format("{} while {}", code.message(), doing), {},
+                        "The certificate or the protocol was refused");
     }
     return make_error(Code::kIo, fmt::format("{} while {}", code.message(), doing));
   }
@@ -203,7 +208,8 @@ class HttpPredictor : public decision::Predictor {
   base::Result<MatrixD> read_answer(const std::string& text, std::ptrdiff_t rows) const {
     const auto json = nlohmann::json::parse(text, nullptr, false);
     if (json.is_discarded()) {
-      return make_error(Code::kParse, "the answer is not JSON (NaN and Infinity are not, either)", {}, "Expected {\"outputs\": [[…], …]}");
+      return make_error(Code::kParse, "the answer is not JSON (NaN and Infinity are not, either)", {},
+                        "Expected {\"outputs\": [[…], …]}");
     }
     if (!json.is_object() || !json.contains("outputs") || !json["outputs"].is_array()) {
       return make_error(Code::kParse, "the answer has no list \"outputs\"", {}, "Expected {\"outputs\": [[…], …]}");
@@ -216,13 +222,14 @@ class HttpPredictor : public decision::Predictor {
     for (std::ptrdiff_t i = 0; i < rows; ++i) {
       const auto& row = list[static_cast<std::size_t>(i)];
       if (!row.is_array() || static_cast<std::ptrdiff_t>(row.size()) != info_.outputs) {
-        return make_error(Code::kShape, fmt::format("row {} of the answer has {} numbers, expected {}", i, row.is_array() ? row.size() : 1,
-                                                    info_.outputs));
+        return make_error(Code::kShape, fmt::format("row {} of the answer has {} numbers, expected {}", i,
+                                                    row.is_array() ? row.size() : 1, info_.outputs));
       }
       for (std::ptrdiff_t k = 0; k < info_.outputs; ++k) {
         const auto& value = row[static_cast<std::size_t>(k)];
         if (!value.is_number()) {
-          return make_error(Code::kParse, fmt::format("the answer's row {} has a {} in column {}, expected a number", i, value.type_name(), k));
+          return make_error(Code::kParse, fmt::format("the answer's row {} has a {} in column {}, expected a number", i,
+                                                      value.type_name(), k));
         }
         outputs(i, k) = value.get<double>();
       }
@@ -240,22 +247,29 @@ class HttpPredictor : public decision::Predictor {
 
 }  // namespace
 
-base::Result<decision::PredictorPtr> open_http_predictor(const data::ModelSection& section, const HttpOptions& options) {
+base::Result<decision::PredictorPtr> open_http_predictor(const data::ModelSection& section,
+                                                         const HttpOptions& options) {
   const std::string place = fmt::format("model '{}'", section.name);
   const auto address = parse_address(section.endpoint);
   if (!address) {
-    return make_error(Code::kValue, fmt::format("endpoint is '{}', expected http(s)://host:port/path", section.endpoint), place);
+    return make_error(Code::kValue,
+                      fmt::format("endpoint is '{}', expected http(s)://host:port/path", section.endpoint), place);
   }
   auto declared = declared_info(section);
   if (!declared.ok()) return declared.error().at(place);
   decision::PredictorInfo info = std::move(declared).value();
   if (info.outputs < 1) return make_error(Code::kValue, "an endpoint needs `classes`", place);
   if (!info.features.empty()) {
-    return make_error(Code::kUnsupported, fmt::format("features names tensor '{}', but an endpoint gives outputs only", info.features), place,
-                      "Use \"inputs\" or \"pca:64\"");
+    return make_error(Code::kUnsupported,
+                      fmt::format("features names tensor '{}', but an endpoint gives outputs only", info.features),
+                      place, "Use \"inputs\" or \"pca:64\"");
   }
   info.kind = "http";
-  info.hash = base::Sha256().add_field(section.endpoint).add_field(section.version).add_field(std::to_string(section.classes)).hex();
+  info.hash = base::Sha256()
+                  .add_field(section.endpoint)
+                  .add_field(section.version)
+                  .add_field(std::to_string(section.classes))
+                  .hex();
   info.deterministic = !section.version.empty();
   return decision::PredictorPtr(std::make_unique<HttpPredictor>(std::move(info), *address, section.endpoint, options));
 }

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/base/guard.hpp"
 
@@ -32,22 +32,26 @@ base::Status check_spec(const NetworkSpec& spec) {
   }
   PL_CHECK(base::check_at_least("build_network", "classes", spec.classes, 2));
   PL_CHECK(base::check_in("build_network", "classes", static_cast<double>(spec.classes), 2, 100'000));
-  PL_CHECK(base::check_at_least("build_network", "axes of input_shape", static_cast<std::ptrdiff_t>(spec.input_shape.size()), 1));
+  PL_CHECK(base::check_at_least("build_network", "axes of input_shape",
+                                static_cast<std::ptrdiff_t>(spec.input_shape.size()), 1));
   const bool cnn = spec.kind == "cnn";
   if (cnn) {
     PL_CHECK(base::check_size("build_network", "input_shape of a cnn (channels, height, width)",
                               static_cast<std::ptrdiff_t>(spec.input_shape.size()), 3));
     PL_CHECK(base::check_size("build_network", "channels", static_cast<std::ptrdiff_t>(spec.channels.size()), 2));
   }
-  for (const std::int64_t axis : spec.input_shape) PL_CHECK(base::check_in("build_network", "an axis of input_shape", static_cast<double>(axis), 1, 1e7));
+  for (const std::int64_t axis : spec.input_shape)
+    PL_CHECK(base::check_in("build_network", "an axis of input_shape", static_cast<double>(axis), 1, 1e7));
   if (cnn) {
     PL_CHECK(base::check_at_least("build_network", "height", spec.input_shape[1], 4));
     PL_CHECK(base::check_at_least("build_network", "width", spec.input_shape[2], 4));
-    for (const std::int64_t width : spec.channels) PL_CHECK(base::check_in("build_network", "channels", static_cast<double>(width), 1, 4096));
+    for (const std::int64_t width : spec.channels)
+      PL_CHECK(base::check_in("build_network", "channels", static_cast<double>(width), 1, 4096));
     PL_CHECK(base::check_in("build_network", "dense", static_cast<double>(spec.dense), 1, 65536));
   } else {
     PL_CHECK(base::check_in("build_network", "hidden layers", static_cast<double>(spec.hidden.size()), 0, 64));
-    for (const std::int64_t width : spec.hidden) PL_CHECK(base::check_in("build_network", "hidden", static_cast<double>(width), 1, 65536));
+    for (const std::int64_t width : spec.hidden)
+      PL_CHECK(base::check_in("build_network", "hidden", static_cast<double>(width), 1, 65536));
   }
   return base::ok();
 }
@@ -92,7 +96,8 @@ class Builder {
     return base::ok();
   }
 
-  base::Status dense(const std::string& name, std::int64_t from, std::int64_t to, const std::string& output, bool last) {
+  base::Status dense(const std::string& name, std::int64_t from, std::int64_t to, const std::string& output,
+                     bool last) {
     PL_CHECK(weight(name + ".weight", {to, from}, from, last ? 3.0 : 6.0));
     PL_CHECK(weight(name + ".bias", {to}, from, 0));
     node("Gemm", name, {name + ".weight", name + ".bias"}, output, {{"transB", std::int64_t{1}}});
@@ -134,7 +139,9 @@ class Bounds : public nlohmann::json_sax<Json> {
 
  private:
   static constexpr int kDepth = 8;  // the format itself has four levels
-  bool enter(std::size_t elements) { return ++depth_ <= kDepth && (elements == static_cast<std::size_t>(-1) || elements <= bytes_); }
+  bool enter(std::size_t elements) {
+    return ++depth_ <= kDepth && (elements == static_cast<std::size_t>(-1) || elements <= bytes_);
+  }
   bool leave() {
     --depth_;
     return true;
@@ -180,7 +187,8 @@ base::Result<graph::Graph> build(const NetworkSpec& spec, const base::Rng* rng) 
     width = spec.dense;
   } else {
     for (const std::int64_t axis : spec.input_shape) {
-      if (axis > kMostWeights / width) return make_error(Code::kLimit, fmt::format("the input has more than {} numbers", kMostWeights));
+      if (axis > kMostWeights / width)
+        return make_error(Code::kLimit, fmt::format("the input has more than {} numbers", kMostWeights));
       width *= axis;
     }
     net.node("Flatten", "flatten", {}, spec.hidden.empty() ? "features" : "flat", {{"axis", std::int64_t{1}}});
@@ -203,13 +211,15 @@ base::Result<graph::Graph> build_network(const NetworkSpec& spec, const base::Rn
 base::Result<graph::Graph> network_graph(const Checkpoint& checkpoint) {
   PL_TRY(graph::Graph graph, build(checkpoint.spec, nullptr));
   if (graph.initializers.size() != checkpoint.weights.size()) {
-    return make_error(Code::kShape, fmt::format("{} weight tensors, expected {}", checkpoint.weights.size(), graph.initializers.size()));
+    return make_error(Code::kShape, fmt::format("{} weight tensors, expected {}", checkpoint.weights.size(),
+                                                graph.initializers.size()));
   }
   for (auto& [name, tensor] : graph.initializers) {
     const auto found = checkpoint.weights.find(name);
     if (found == checkpoint.weights.end() || found->second.shape != tensor.shape ||
         static_cast<std::int64_t>(found->second.reals.size()) != tensor.size()) {
-      return make_error(Code::kShape, fmt::format("weight '{}' is missing or has another shape than the network's", name));
+      return make_error(Code::kShape,
+                        fmt::format("weight '{}' is missing or has another shape than the network's", name));
     }
     tensor.reals = found->second.reals;
   }
@@ -219,8 +229,8 @@ base::Result<graph::Graph> network_graph(const Checkpoint& checkpoint) {
 base::Status write_checkpoint(const Checkpoint& checkpoint, const std::string& path) {
   Json json;
   const NetworkSpec& spec = checkpoint.spec;
-  json["spec"] = {{"kind", spec.kind},       {"input_shape", spec.input_shape}, {"classes", spec.classes},
-                  {"hidden", spec.hidden},   {"channels", spec.channels},       {"dense", spec.dense}};
+  json["spec"] = {{"kind", spec.kind},     {"input_shape", spec.input_shape}, {"classes", spec.classes},
+                  {"hidden", spec.hidden}, {"channels", spec.channels},       {"dense", spec.dense}};
   json["settings"] = checkpoint.settings;
   json["data"] = checkpoint.data;
   json["epochs"] = checkpoint.epochs;
@@ -242,18 +252,21 @@ base::Status write_checkpoint(const Checkpoint& checkpoint, const std::string& p
     if (!out.flush()) {
       std::error_code ignored;
       std::filesystem::remove(beside, ignored);
-      return make_error(Code::kIo, "cannot write the checkpoint", path, "See whether the folder exists and the disk has room");
+      return make_error(Code::kIo, "cannot write the checkpoint", path,
+                        "See whether the folder exists and the disk has room");
     }
   }
   std::error_code code;
   std::filesystem::rename(beside, path, code);
-  if (code) return make_error(Code::kIo, fmt::format("cannot move the checkpoint into place: {}", code.message()), path);
+  if (code)
+    return make_error(Code::kIo, fmt::format("cannot move the checkpoint into place: {}", code.message()), path);
   return base::ok();
 }
 
 base::Result<Checkpoint> parse_checkpoint(std::string_view bytes) {
   if (!bytes.starts_with(kMagicStem)) return make_error(Code::kParse, "not a Plumbline network");
-  if (!bytes.starts_with(kMagic)) return make_error(Code::kUnsupported, "the file is of a later format", {}, "Use the version that wrote it");
+  if (!bytes.starts_with(kMagic))
+    return make_error(Code::kUnsupported, "the file is of a later format", {}, "Use the version that wrote it");
   bytes.remove_prefix(kMagic.size());
   Bounds bounds(bytes.size());
   if (!Json::sax_parse(bytes.begin(), bytes.end(), &bounds, Json::input_format_t::cbor)) {
@@ -297,10 +310,12 @@ base::Result<Checkpoint> read_checkpoint(const std::string& path, std::uint64_t 
   std::error_code code;
   const auto size = std::filesystem::file_size(path, code);
   if (code) return make_error(Code::kIo, fmt::format("cannot read the file: {}", code.message()), path);
-  if (size > file_bytes) return make_error(Code::kLimit, fmt::format("{} bytes, more than the limit of {}", size, file_bytes), path);
+  if (size > file_bytes)
+    return make_error(Code::kLimit, fmt::format("{} bytes, more than the limit of {}", size, file_bytes), path);
   std::string bytes(size, '\0');
   std::ifstream in(path, std::ios::binary);
-  if (!in.read(bytes.data(), static_cast<std::streamsize>(size))) return make_error(Code::kIo, "cannot read the file", path);
+  if (!in.read(bytes.data(), static_cast<std::streamsize>(size)))
+    return make_error(Code::kIo, "cannot read the file", path);
   auto parsed = parse_checkpoint(bytes);
   if (!parsed.ok()) return parsed.error().at(path);
   return parsed;

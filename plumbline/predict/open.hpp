@@ -31,8 +31,9 @@ struct OpenOptions {
 ///   *.plnet              a network that Plumbline trained (predict/network.hpp), run as its graph; kind "mlp" or "cnn"
 ///   *.pt, *.pth, *.ts    TorchScript; needs trusted = true and LibTorch
 ///   endpoint, callable   see http_predictor.hpp, callable_predictor.hpp
-/// The hash of a file is the SHA-256 of its bytes; of an ONNX model with weights in other files, of its bytes and all weights.
-/// Errors  kValue: no source or several, unknown file ending, TorchScript without trusted = true. kIo, kParse, kLimit: the file.
+/// The hash of a file is the SHA-256 of its bytes; of an ONNX model with weights in other files, of its bytes and all
+/// weights. Errors  kValue: no source or several, unknown file ending, TorchScript without trusted = true. kIo, kParse,
+/// kLimit: the file.
 ///         kUnsupported: TorchScript in a build without LibTorch. kShape: see make_graph_predictor. All name the model.
 base::Result<decision::PredictorPtr> open_predictor(const data::ModelSection& section, const OpenOptions& options = {});
 

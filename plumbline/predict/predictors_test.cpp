@@ -7,9 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/predict/batch.hpp"
 #include "plumbline/predict/callable_predictor.hpp"
@@ -19,9 +19,9 @@
 namespace plumbline::predict {
 namespace {
 
+using base::Code;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using base::Code;
 
 MatrixF random_rows(std::ptrdiff_t n, std::ptrdiff_t d) {
   base::Rng rng(3);
@@ -30,7 +30,8 @@ MatrixF random_rows(std::ptrdiff_t n, std::ptrdiff_t d) {
   return rows;
 }
 
-data::ModelSection section(std::int64_t classes, std::vector<std::int64_t> shape, const std::string& output = "scores") {
+data::ModelSection section(std::int64_t classes, std::vector<std::int64_t> shape,
+                           const std::string& output = "scores") {
   data::ModelSection model;
   model.name = "m";
   model.output = output;
@@ -80,7 +81,9 @@ TEST(Batch, EveryErrorConditionHasItsMessage) {
   info.output = decision::Output::kProbabilities;
   MatrixD answer(1, 2);
   answer << 0.5, 0.5;
-  const auto say = [&](const MatrixF&) -> base::Result<decision::Prediction> { return decision::Prediction{answer, {}}; };
+  const auto say = [&](const MatrixF&) -> base::Result<decision::Prediction> {
+    return decision::Prediction{answer, {}};
+  };
   decision::PredictOptions options;
   options.batch = 1;
   const auto error = [&](const MatrixF& rows) { return predict_in_batches(info, rows, options, true, say).error(); };
@@ -174,8 +177,8 @@ class Server {
 };
 
 std::string reply(const std::string& body, const std::string& status = "200 OK", const std::string& more = "") {
-  return "HTTP/1.1 " + status + "\r\nContent-Type: application/json\r\n" + more + "Content-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + body;
+  return "HTTP/1.1 " + status + "\r\nContent-Type: application/json\r\n" + more +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 base::Error http_error(const std::string& answer, HttpOptions options = {}) {
@@ -225,14 +228,18 @@ TEST(Http, AsksBatchByBatchAndReadsEveryNumber) {
 }
 
 TEST(Http, WrongAnswersAreNamed) {
-  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 2, 3]]}")).text(), HasSubstr("row 0 of the answer has 3 numbers, expected 2"));
-  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 2], [1, 2]]}")).text(), HasSubstr("the answer has 2 rows, expected 1"));
+  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 2, 3]]}")).text(),
+              HasSubstr("row 0 of the answer has 3 numbers, expected 2"));
+  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 2], [1, 2]]}")).text(),
+              HasSubstr("the answer has 2 rows, expected 1"));
   EXPECT_THAT(http_error(reply("{\"outputs\": [[1, NaN]]}")).text(), HasSubstr("not JSON"));
   EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 1e999]]}")).text(), HasSubstr("not JSON"));
   EXPECT_THAT(http_error(reply("{\"outputs\": [[1, null]]}")).text(), HasSubstr("row 0 has a null in column 1"));
   EXPECT_THAT(http_error(reply("{\"result\": 1}")).text(), HasSubstr("no list \"outputs\""));
-  EXPECT_THAT(http_error(reply("model not loaded", "503 Service Unavailable")).text(), HasSubstr("status 503 instead of 200: 'model not loaded'"));
-  EXPECT_THAT(http_error(reply("", "302 Found", "Location: http://127.0.0.1:1/\r\n")).text(), HasSubstr("Redirects are not followed"));
+  EXPECT_THAT(http_error(reply("model not loaded", "503 Service Unavailable")).text(),
+              HasSubstr("status 503 instead of 200: 'model not loaded'"));
+  EXPECT_THAT(http_error(reply("", "302 Found", "Location: http://127.0.0.1:1/\r\n")).text(),
+              HasSubstr("Redirects are not followed"));
   EXPECT_EQ(http_error("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"outp").code, Code::kIo);
   HttpOptions small;
   small.answer_bytes = 10;
@@ -266,7 +273,8 @@ TEST(Http, SilenceAndRefusalEndInTime) {
 
 TEST(Http, AddressesAndDeclarationsAreChecked) {
   data::ModelSection model = section(2, {3});
-  for (const char* bad : {"ftp://host/", "http://", "http://host:port/", "host:80", "http://me@host/", "http://ho st/"}) {
+  for (const char* bad :
+       {"ftp://host/", "http://", "http://host:port/", "host:80", "http://me@host/", "http://ho st/"}) {
     model.endpoint = bad;
     EXPECT_THAT(open_http_predictor(model).error().text(), HasSubstr("expected http(s)://")) << bad;
   }
@@ -285,7 +293,8 @@ TEST(Http, AddressesAndDeclarationsAreChecked) {
   EXPECT_THAT(open_http_predictor(model).error().text(), HasSubstr("output is 'guesses'"));
 }
 
-// Python callables ------------------------------------------------------------------------------------------------------
+// Python callables
+// ------------------------------------------------------------------------------------------------------
 
 constexpr const char* kModule = R"PY(
 import os, sys, time

@@ -10,7 +10,8 @@ namespace plumbline::predict {
 base::Result<StoredPredictions> open_stored(const data::Manifest& manifest, const std::string& section) {
   const auto found = manifest.predictions.find(section);
   if (found == manifest.predictions.end()) {
-    return base::make_error(base::Code::kValue, fmt::format("there is no section [predictions.{}]", section), manifest.path);
+    return base::make_error(base::Code::kValue, fmt::format("there is no section [predictions.{}]", section),
+                            manifest.path);
   }
   StoredPredictions stored;
   PL_TRY(stored.info.output, decision::parse_output(found->second.output));

@@ -58,14 +58,18 @@ bool defocus_blur(Picture& p, std::size_t s, Rng&) {
   return true;
 }
 
-/// Every pixel looks through its own spot of uneven glass: a random direction and share of `reach`, the same spot at every severity.
+/// Every pixel looks through its own spot of uneven glass: a random direction and share of `reach`, the same spot at
+/// every severity.
 void glass(Picture& p, double sigma, double reach, Rng& rng) {
   gaussian_blur(p, sigma);
-  p = warp(p, [&](int y, int x) {
-    const double dy = reach * rng.uniform(-1, 1);
-    const double dx = reach * rng.uniform(-1, 1);
-    return std::pair(y + dy, x + dx);
-  }, Border::kNearest);
+  p = warp(
+      p,
+      [&](int y, int x) {
+        const double dy = reach * rng.uniform(-1, 1);
+        const double dx = reach * rng.uniform(-1, 1);
+        return std::pair(y + dy, x + dx);
+      },
+      Border::kNearest);
 }
 
 bool glass_blur(Picture& p, std::size_t s, Rng& rng) {
@@ -78,7 +82,8 @@ bool glass_blur(Picture& p, std::size_t s, Rng& rng) {
 bool motion(Picture& p, std::size_t s, Rng& rng) {
   constexpr Five kRadius = {10, 15, 15, 15, 20};
   constexpr Five kSigma = {3, 5, 8, 12, 15};
-  motion_blur(p, std::max(1.0, scaled(p, kRadius[s])), std::max(0.5, scaled(p, kSigma[s])), radians(rng.uniform(-45, 45)));
+  motion_blur(p, std::max(1.0, scaled(p, kRadius[s])), std::max(0.5, scaled(p, kSigma[s])),
+              radians(rng.uniform(-45, 45)));
   return true;
 }
 
@@ -90,7 +95,8 @@ bool zoom_blur(Picture& p, std::size_t s, Rng&) {
   Picture sum = p;
   for (int i = 1; i <= kSteps; ++i) {
     const double zoom = 1 + (kMost[s] - 1) * i / kSteps;
-    const Picture near = warp(p, [&](int y, int x) { return std::pair(cy + (y - cy) / zoom, cx + (x - cx) / zoom); }, Border::kNearest);
+    const Picture near = warp(
+        p, [&](int y, int x) { return std::pair(cy + (y - cy) / zoom, cx + (x - cx) / zoom); }, Border::kNearest);
     for (std::size_t k = 0; k < sum.values.size(); ++k) sum.values[k] += near.values[k];
   }
   for (std::size_t k = 0; k < sum.values.size(); ++k) p.values[k] = sum.values[k] / (kSteps + 1);
@@ -109,7 +115,8 @@ bool snow(Picture& p, std::size_t s, Rng& rng) {
   Picture noise(1, p.height, p.width);
   for (double& v : noise.values) v = 0.3 * rng.normal();
   const double angle = radians(rng.uniform(-135, -45));
-  Picture layer = warp(noise, [&](int y, int x) { return std::pair(y / flake, x / flake); }, Border::kNearest);
+  Picture layer = warp(
+      noise, [&](int y, int x) { return std::pair(y / flake, x / flake); }, Border::kNearest);
   for (double& v : layer.values) v = v + kMean[s] >= kThreshold ? std::min(1.0, v + kMean[s]) : 0;
   motion_blur(layer, std::max(1.0, scaled(p, kTrail[s])), std::max(0.7, scaled(p, 6)), angle);
   const Picture light = gray(p);
@@ -152,7 +159,8 @@ void add_fog(Picture& p, double amount, double decay, Rng& rng) {
   const double top = *std::max_element(p.values.begin(), p.values.end());
   const double scale = top > 0 ? top / (top + amount) : 1 / (1 + amount);
   const std::size_t plane = p.plane();
-  for (std::size_t k = 0; k < p.values.size(); ++k) p.values[k] = (p.values[k] + amount * veil.values[k % plane]) * scale;
+  for (std::size_t k = 0; k < p.values.size(); ++k)
+    p.values[k] = (p.values[k] + amount * veil.values[k % plane]) * scale;
 }
 
 bool fog(Picture& p, std::size_t s, Rng& rng) {
@@ -201,7 +209,9 @@ bool elastic(Picture& p, std::size_t s, Rng& rng) {
   double squares = 0;
   for (const double v : fields.values) squares += v * v;
   const double scale = kShift[s] * p.side() / std::sqrt(squares / static_cast<double>(p.plane()));
-  p = warp(p, [&](int y, int x) { return std::pair(y + scale * fields.at(0, y, x), x + scale * fields.at(1, y, x)); }, Border::kNearest);
+  p = warp(
+      p, [&](int y, int x) { return std::pair(y + scale * fields.at(0, y, x), x + scale * fields.at(1, y, x)); },
+      Border::kNearest);
   return true;
 }
 
@@ -234,7 +244,8 @@ bool pixelate(Picture& p, std::size_t s, Rng&) {
   }
   for (int c = 0; c < p.channels; ++c) {
     for (int y = 0; y < p.height; ++y) {
-      for (int x = 0; x < p.width; ++x) p.at(c, y, x) = small.at(c, (2 * y + 1) * h / (2 * p.height), (2 * x + 1) * w / (2 * p.width));
+      for (int x = 0; x < p.width; ++x)
+        p.at(c, y, x) = small.at(c, (2 * y + 1) * h / (2 * p.height), (2 * x + 1) * w / (2 * p.width));
     }
   }
   return true;
@@ -253,7 +264,10 @@ double random_sign(Rng& rng) { return rng.bernoulli(0.5) ? 1 : -1; }
 void affine(Picture& p, double yy, double yx, double xy, double xx) {
   const double cy = (p.height - 1) / 2.0;
   const double cx = (p.width - 1) / 2.0;
-  p = warp(p, [&](int y, int x) { return std::pair(cy + yy * (y - cy) + yx * (x - cx), cx + xy * (y - cy) + xx * (x - cx)); }, Border::kBlack);
+  p = warp(
+      p,
+      [&](int y, int x) { return std::pair(cy + yy * (y - cy) + yx * (x - cx), cx + xy * (y - cy) + xx * (x - cx)); },
+      Border::kBlack);
 }
 
 bool digit_glass(Picture& p, std::size_t s, Rng& rng) {
@@ -264,7 +278,8 @@ bool digit_glass(Picture& p, std::size_t s, Rng& rng) {
 
 bool digit_motion(Picture& p, std::size_t s, Rng& rng) {
   constexpr Five kRadius = {2, 3.5, 5, 7, 10};
-  motion_blur(p, std::max(1.0, digit_scaled(p, kRadius[s])), std::max(0.5, digit_scaled(p, kRadius[s] / 1.5)), radians(rng.uniform(-45, 45)));
+  motion_blur(p, std::max(1.0, digit_scaled(p, kRadius[s])), std::max(0.5, digit_scaled(p, kRadius[s] / 1.5)),
+              radians(rng.uniform(-45, 45)));
   return true;
 }
 
@@ -293,7 +308,8 @@ bool translate(Picture& p, std::size_t s, Rng& rng) {
   const double direction = rng.uniform(0, 2 * std::numbers::pi);
   const double dy = digit_scaled(p, kPixels[s]) * std::sin(direction);
   const double dx = digit_scaled(p, kPixels[s]) * std::cos(direction);
-  p = warp(p, [&](int y, int x) { return std::pair(y + dy, x + dx); }, Border::kBlack);
+  p = warp(
+      p, [&](int y, int x) { return std::pair(y + dy, x + dx); }, Border::kBlack);
   return true;
 }
 
@@ -322,7 +338,8 @@ bool spatter(Picture& p, std::size_t s, Rng& rng) {
   gaussian_blur(field, std::max(0.8, digit_scaled(p, 1.0)));
   std::vector<double> sorted = field.values;
   std::sort(sorted.begin(), sorted.end());
-  const auto cut = std::min(sorted.size() - 1, static_cast<std::size_t>((1 - kCover[s]) * static_cast<double>(sorted.size())));
+  const auto cut =
+      std::min(sorted.size() - 1, static_cast<std::size_t>((1 - kCover[s]) * static_cast<double>(sorted.size())));
   const std::size_t plane = p.plane();
   for (std::size_t k = 0; k < p.values.size(); ++k) {
     if (field.values[k % plane] >= sorted[cut]) p.values[k] = 0.75;
@@ -350,7 +367,8 @@ bool dotted_line(Picture& p, std::size_t s, Rng& rng) {
     const double cy = rng.uniform(0.3, 0.7) * p.height;
     const double cx = rng.uniform(0.3, 0.7) * p.width;
     const double reach = 0.75 * p.side();
-    stroke(p, cy - reach * std::sin(angle), cx - reach * std::cos(angle), cy + reach * std::sin(angle), cx + reach * std::cos(angle), 1.0, 3.0);
+    stroke(p, cy - reach * std::sin(angle), cx - reach * std::cos(angle), cy + reach * std::sin(angle),
+           cx + reach * std::cos(angle), 1.0, 3.0);
   }
   return true;
 }
@@ -374,7 +392,8 @@ bool canny_edges(Picture& p, std::size_t s, Rng&) {
   constexpr Five kMix = {.2, .4, .6, .8, 1};
   const Picture edges = canny(p, digit_scaled(p, 0.8), 0.1, 0.2);
   const std::size_t plane = p.plane();
-  for (std::size_t k = 0; k < p.values.size(); ++k) p.values[k] = (1 - kMix[s]) * p.values[k] + kMix[s] * edges.values[k % plane];
+  for (std::size_t k = 0; k < p.values.size(); ++k)
+    p.values[k] = (1 - kMix[s]) * p.values[k] + kMix[s] * edges.values[k % plane];
   return true;
 }
 
@@ -419,56 +438,73 @@ constexpr std::array<Row, 15> kDigits = {{
     {{"canny_edges", "share of the edge picture in the mix"}, canny_edges},
 }};
 
-const std::array<Row, 15>& rows_of(CorruptionFamily family) { return family == CorruptionFamily::kDigits ? kDigits : kCommon; }
+const std::array<Row, 15>& rows_of(CorruptionFamily family) {
+  return family == CorruptionFamily::kDigits ? kDigits : kCommon;
+}
 
 base::Result<const Row*> find(const CorruptionSpec& spec) {
   if (spec.severity < 1 || spec.severity > kSeverities) {
-    return base::make_error(base::Code::kValue, fmt::format("corrupt_image: severity is {}, expected 1 to {}", spec.severity, kSeverities));
+    return base::make_error(base::Code::kValue,
+                            fmt::format("corrupt_image: severity is {}, expected 1 to {}", spec.severity, kSeverities));
   }
   for (const Row& row : rows_of(spec.family)) {
     if (row.facts.name == spec.corruption) return &row;
   }
   return base::make_error(base::Code::kValue,
-                          fmt::format("corrupt_image: corruption is '{}', not one of the family '{}'", spec.corruption, family_name(spec.family)));
+                          fmt::format("corrupt_image: corruption is '{}', not one of the family '{}'", spec.corruption,
+                                      family_name(spec.family)));
 }
 
 base::Status check_sizes(std::size_t bytes, int channels, int height, int width) {
   if (channels < 1 || height < 4 || width < 4) {
-    return base::make_error(base::Code::kShape, fmt::format("corrupt_image: image is {} x {} x {}, expected at least 1 x 4 x 4", channels, height, width));
+    return base::make_error(
+        base::Code::kShape,
+        fmt::format("corrupt_image: image is {} x {} x {}, expected at least 1 x 4 x 4", channels, height, width));
   }
-  const std::size_t want = static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  if (bytes != want) return base::make_error(base::Code::kShape, fmt::format("corrupt_image: image has {} bytes, expected {}", bytes, want));
+  const std::size_t want =
+      static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  if (bytes != want)
+    return base::make_error(base::Code::kShape,
+                            fmt::format("corrupt_image: image has {} bytes, expected {}", bytes, want));
   return base::ok();
 }
 
-base::Status apply_to(std::span<const std::uint8_t> image, std::span<std::uint8_t> out, int channels, int height, int width,
-                      const CorruptionSpec& spec, Apply apply, const Rng& stream, std::size_t index) {
+base::Status apply_to(std::span<const std::uint8_t> image, std::span<std::uint8_t> out, int channels, int height,
+                      int width, const CorruptionSpec& spec, Apply apply, const Rng& stream, std::size_t index) {
   Picture picture(channels, height, width);
   for (std::size_t i = 0; i < image.size(); ++i) picture.values[i] = image[i] / 255.0;
   Rng rng = stream.fork(static_cast<std::uint64_t>(index));
   if (!apply(picture, static_cast<std::size_t>(spec.severity - 1), rng)) {
-    return base::make_error(base::Code::kUnsupported, fmt::format("corrupt_image: {} failed on image {}", spec.corruption, index));
+    return base::make_error(base::Code::kUnsupported,
+                            fmt::format("corrupt_image: {} failed on image {}", spec.corruption, index));
   }
   clip(picture);
-  for (std::size_t i = 0; i < image.size(); ++i) out[i] = static_cast<std::uint8_t>(std::lround(picture.values[i] * 255));
+  for (std::size_t i = 0; i < image.size(); ++i)
+    out[i] = static_cast<std::uint8_t>(std::lround(picture.values[i] * 255));
   return base::ok();
 }
 
-Rng stream_of(const CorruptionSpec& spec) { return Rng(spec.seed, {"corruption", family_name(spec.family), spec.corruption}); }
+Rng stream_of(const CorruptionSpec& spec) {
+  return Rng(spec.seed, {"corruption", family_name(spec.family), spec.corruption});
+}
 
 }  // namespace
 
-std::string_view family_name(CorruptionFamily family) { return family == CorruptionFamily::kDigits ? "digits" : "common"; }
+std::string_view family_name(CorruptionFamily family) {
+  return family == CorruptionFamily::kDigits ? "digits" : "common";
+}
 
 base::Result<CorruptionFamily> parse_family(std::string_view word) {
   for (const CorruptionFamily family : {CorruptionFamily::kCommon, CorruptionFamily::kDigits}) {
     if (word == family_name(family)) return family;
   }
-  return base::make_error(base::Code::kValue, fmt::format("corruption family is '{}', expected common or digits", word));
+  return base::make_error(base::Code::kValue,
+                          fmt::format("corruption family is '{}', expected common or digits", word));
 }
 
 CorruptionFamily default_family(const data::Images& images) {
-  return images.channels == 1 && images.height <= 28 && images.width <= 28 ? CorruptionFamily::kDigits : CorruptionFamily::kCommon;
+  return images.channels == 1 && images.height <= 28 && images.width <= 28 ? CorruptionFamily::kDigits
+                                                                           : CorruptionFamily::kCommon;
 }
 
 std::span<const Corruption> corruptions(CorruptionFamily family) {
@@ -481,8 +517,8 @@ std::span<const Corruption> corruptions(CorruptionFamily family) {
   return lists[family == CorruptionFamily::kDigits ? 1 : 0];
 }
 
-base::Result<std::vector<std::uint8_t>> corrupt_image(std::span<const std::uint8_t> image, int channels, int height, int width,
-                                                      const CorruptionSpec& spec, std::size_t index) {
+base::Result<std::vector<std::uint8_t>> corrupt_image(std::span<const std::uint8_t> image, int channels, int height,
+                                                      int width, const CorruptionSpec& spec, std::size_t index) {
   PL_CHECK(check_sizes(image.size(), channels, height, width));
   PL_TRY(const Row* row, find(spec));
   std::vector<std::uint8_t> out(image.size());
@@ -490,13 +526,14 @@ base::Result<std::vector<std::uint8_t>> corrupt_image(std::span<const std::uint8
   return out;
 }
 
-base::Result<data::Images> corrupt_images(const data::Images& images, std::span<const std::size_t> rows, const CorruptionSpec& spec,
-                                          const base::CancelToken& cancel) {
+base::Result<data::Images> corrupt_images(const data::Images& images, std::span<const std::size_t> rows,
+                                          const CorruptionSpec& spec, const base::CancelToken& cancel) {
   PL_CHECK(check_sizes(images.pixels(), images.channels, images.height, images.width));
   PL_TRY(const Row* corruption, find(spec));
   for (const std::size_t row : rows) {
     if (row >= images.count) {
-      return base::make_error(base::Code::kShape, fmt::format("corrupt_images: row {} of a set of {} images", row, images.count));
+      return base::make_error(base::Code::kShape,
+                              fmt::format("corrupt_images: row {} of a set of {} images", row, images.count));
     }
   }
   const std::size_t pixels = images.pixels();
@@ -507,8 +544,8 @@ base::Result<data::Images> corrupt_images(const data::Images& images, std::span<
       (rows.size() + kBlock - 1) / kBlock,
       [&](std::size_t block) -> base::Status {
         for (std::size_t i = block * kBlock; i < std::min(rows.size(), (block + 1) * kBlock); ++i) {
-          PL_CHECK(apply_to(images.image(rows[i]), {bytes.get() + i * pixels, pixels}, images.channels, images.height, images.width, spec,
-                            corruption->apply, stream, rows[i]));
+          PL_CHECK(apply_to(images.image(rows[i]), {bytes.get() + i * pixels, pixels}, images.channels, images.height,
+                            images.width, spec, corruption->apply, stream, rows[i]));
         }
         return base::ok();
       },
@@ -522,7 +559,10 @@ base::Result<data::Images> corrupt_images(const data::Images& images, std::span<
 
 base::Result<double> rms_distortion(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
   if (a.size() != b.size() || a.empty()) {
-    return base::make_error(base::Code::kShape, fmt::format("rms_distortion: images have {} and {} bytes, expected the same and at least one", a.size(), b.size()));
+    return base::make_error(
+        base::Code::kShape,
+        fmt::format("rms_distortion: images have {} and {} bytes, expected the same and at least one", a.size(),
+                    b.size()));
   }
   double squares = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {

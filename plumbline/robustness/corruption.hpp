@@ -45,14 +45,12 @@ struct CorruptionSpec {
   std::uint64_t seed = 0;
 };
 
-/// Corrupts one image. The random draws depend on (seed, family, corruption, index) and are shared by the severities, so
-/// that two severities of one image differ by severity alone.
-/// Shapes    image: channels x height x width bytes, channel first.
-/// Returns   as many bytes.
-/// Errors    kShape: bytes do not match the sizes, or a size below 4. kValue: unknown corruption, severity outside 1..5.
-/// Cost      O(pixels x kernel). Deterministic; thread-safe.
-base::Result<std::vector<std::uint8_t>> corrupt_image(std::span<const std::uint8_t> image, int channels, int height, int width,
-                                                      const CorruptionSpec& spec, std::size_t index);
+/// Corrupts one image. The random draws depend on (seed, family, corruption, index) and are shared by the severities,
+/// so that two severities of one image differ by severity alone. Shapes    image: channels x height x width bytes,
+/// channel first. Returns   as many bytes. Errors    kShape: bytes do not match the sizes, or a size below 4. kValue:
+/// unknown corruption, severity outside 1..5. Cost      O(pixels x kernel). Deterministic; thread-safe.
+base::Result<std::vector<std::uint8_t>> corrupt_image(std::span<const std::uint8_t> image, int channels, int height,
+                                                      int width, const CorruptionSpec& spec, std::size_t index);
 
 /// Corrupts the named rows, in that order and in parallel; `index` of each is its row number.
 /// Errors    as corrupt_image. kShape: a row outside the images. kCancelled.

@@ -23,12 +23,14 @@ base::Status check_pair(std::string_view function, MatrixRefD a, MatrixRefD b, s
   PL_CHECK(base::check_size(function, "b.cols()", b.cols(), a.cols()));
   for (const auto& [name, rows] : {std::pair<std::string_view, const MatrixRefD*>{"a", &a}, {"b", &b}}) {
     if (rows->rows() < least) {
-      return base::make_error(base::Code::kShape, fmt::format("{}: {} has {} rows, expected at least {}", function, name, rows->rows(), least));
+      return base::make_error(base::Code::kShape, fmt::format("{}: {} has {} rows, expected at least {}", function,
+                                                              name, rows->rows(), least));
     }
     for (std::ptrdiff_t i = 0; i < rows->rows(); ++i) {
       for (std::ptrdiff_t j = 0; j < rows->cols(); ++j) {
         if (!std::isfinite((*rows)(i, j))) {
-          return base::make_error(base::Code::kValue, fmt::format("{}: {}({}, {}) is {}, expected a finite number", function, name, i, j, (*rows)(i, j)));
+          return base::make_error(base::Code::kValue, fmt::format("{}: {}({}, {}) is {}, expected a finite number",
+                                                                  function, name, i, j, (*rows)(i, j)));
         }
       }
     }
@@ -79,13 +81,15 @@ base::Result<MmdTest> mmd_test(MatrixRefD a, MatrixRefD b, const MmdOptions& opt
   test.width = options.width;
   if (test.width == 0) {
     base::Rng stream = rng.fork("width");
-    const std::vector<std::size_t> some = stream.sample(static_cast<std::size_t>(total), std::min<std::size_t>(500, static_cast<std::size_t>(total)));
+    const std::vector<std::size_t> some =
+        stream.sample(static_cast<std::size_t>(total), std::min<std::size_t>(500, static_cast<std::size_t>(total)));
     std::vector<double> distances;
     for (std::size_t i = 0; i < some.size(); ++i) {
       for (std::size_t k = i + 1; k < some.size(); ++k) {
         double sum = 0;
         for (std::ptrdiff_t j = 0; j < d; ++j) {
-          const double gap = pooled(static_cast<std::ptrdiff_t>(some[i]), j) - pooled(static_cast<std::ptrdiff_t>(some[k]), j);
+          const double gap =
+              pooled(static_cast<std::ptrdiff_t>(some[i]), j) - pooled(static_cast<std::ptrdiff_t>(some[k]), j);
           sum += gap * gap;
         }
         distances.push_back(sum);
@@ -98,7 +102,8 @@ base::Result<MmdTest> mmd_test(MatrixRefD a, MatrixRefD b, const MmdOptions& opt
   }
   test.mmd2.n = fm + fn;
   test.mmd2.n_effective = test.mmd2.n;
-  test.mmd2.method = fmt::format("unbiased MMD^2, Gaussian kernel of width {:.4g}, normal bounds, {} relabellings", test.width, options.permutations);
+  test.mmd2.method = fmt::format("unbiased MMD^2, Gaussian kernel of width {:.4g}, normal bounds, {} relabellings",
+                                 test.width, options.permutations);
   test.mmd2.assumptions = {"rows are independent within and between the two samples"};
   if (!(test.width > 0)) {
     test.mmd2.warnings.push_back("all rows are equal: there is no spread to compare");
@@ -226,14 +231,17 @@ base::Result<MmdTest> mmd_test(MatrixRefD a, MatrixRefD b, const MmdOptions& opt
     }
   }
   test.mmd2.value = in_a / (fm * (fm - 1)) + in_b / (fn * (fn - 1)) - 2 * between / (fm * fn);
-  const double deviation = std::sqrt(4 * variance_of(influence_a) / fm + 4 * variance_of(influence_b) / fn + variance_of(permuted));
+  const double deviation =
+      std::sqrt(4 * variance_of(influence_a) / fm + 4 * variance_of(influence_b) / fn + variance_of(permuted));
   const double value = test.mmd2.value;
-  test.mmd2.bounds = stats::make_bounds([=](double c) { return std::optional(value - stats::normal_quantile(c) * deviation); },
-                                        [=](double c) { return std::optional(value + stats::normal_quantile(c) * deviation); });
+  test.mmd2.bounds =
+      stats::make_bounds([=](double c) { return std::optional(value - stats::normal_quantile(c) * deviation); },
+                         [=](double c) { return std::optional(value + stats::normal_quantile(c) * deviation); });
   return test;
 }
 
-base::Result<ClassifierTest> classifier_test(MatrixRefD a, MatrixRefD b, const base::Rng& rng, const base::CancelToken& cancel) {
+base::Result<ClassifierTest> classifier_test(MatrixRefD a, MatrixRefD b, const base::Rng& rng,
+                                             const base::CancelToken& cancel) {
   PL_CHECK(check_pair("classifier_test", a, b, 20));
   const auto each = static_cast<std::size_t>(std::min(a.rows(), b.rows()));
   const std::size_t fit_rows = each / 2;
@@ -258,9 +266,11 @@ base::Result<ClassifierTest> classifier_test(MatrixRefD a, MatrixRefD b, const b
   PL_TRY(const stats::LogisticModel model, stats::fit_logistic(MatrixRefD(fit), labels, 2, options));
   ClassifierTest test;
   std::size_t right = 0;
-  const auto judge = [&](MatrixRefD rows, const std::vector<std::size_t>& order, bool second, std::vector<double>& scores) -> base::Status {
+  const auto judge = [&](MatrixRefD rows, const std::vector<std::size_t>& order, bool second,
+                         std::vector<double>& scores) -> base::Status {
     MatrixD held(static_cast<std::ptrdiff_t>(each - fit_rows), rows.cols());
-    for (std::size_t i = fit_rows; i < each; ++i) held.row(static_cast<std::ptrdiff_t>(i - fit_rows)) = rows.row(static_cast<std::ptrdiff_t>(order[i]));
+    for (std::size_t i = fit_rows; i < each; ++i)
+      held.row(static_cast<std::ptrdiff_t>(i - fit_rows)) = rows.row(static_cast<std::ptrdiff_t>(order[i]));
     PL_TRY(const MatrixD logits, model.logits(MatrixRefD(held)));
     for (std::ptrdiff_t i = 0; i < logits.rows(); ++i) {
       scores.push_back(logits(i, 1) - logits(i, 0));
@@ -312,13 +322,15 @@ FeatureDrift number_drift(const DriftColumn& column) {
     const double effect = (mb.mean - ma.mean) / pooled;
     const double deviation = std::sqrt(1 / m + 1 / n + effect * effect / (2 * (m + n)));
     out.effect.value = effect;
-    out.effect.bounds = stats::make_bounds([=](double c) { return std::optional(effect - stats::normal_quantile(c) * deviation); },
-                                           [=](double c) { return std::optional(effect + stats::normal_quantile(c) * deviation); });
+    out.effect.bounds =
+        stats::make_bounds([=](double c) { return std::optional(effect - stats::normal_quantile(c) * deviation); },
+                           [=](double c) { return std::optional(effect + stats::normal_quantile(c) * deviation); });
   } else if (ma.mean == mb.mean) {
     out.test = "not tested: constant";
     out.p_value = 1;
   } else {
-    out.effect.warnings.push_back("constant on each side, at different values: the standardised difference has no scale");
+    out.effect.warnings.push_back(
+        "constant on each side, at different values: the standardised difference has no scale");
   }
   return out;
 }
@@ -381,12 +393,15 @@ base::Result<std::vector<FeatureDrift>> feature_drift(std::span<const DriftColum
   if (columns.empty()) return base::make_error(base::Code::kShape, "feature_drift: no features");
   for (const DriftColumn& column : columns) {
     if (column.a.size() < 4 || column.b.size() < 4) {
-      return base::make_error(base::Code::kShape, fmt::format("feature_drift: feature '{}' has {} and {} rows, expected at least 4 of each", column.name,
-                                                              column.a.size(), column.b.size()));
+      return base::make_error(base::Code::kShape,
+                              fmt::format("feature_drift: feature '{}' has {} and {} rows, expected at least 4 of each",
+                                          column.name, column.a.size(), column.b.size()));
     }
     for (const auto* side : {&column.a, &column.b}) {
       for (const double v : *side) {
-        if (std::isinf(v)) return base::make_error(base::Code::kValue, fmt::format("feature_drift: feature '{}' holds an infinite number", column.name));
+        if (std::isinf(v))
+          return base::make_error(base::Code::kValue,
+                                  fmt::format("feature_drift: feature '{}' holds an infinite number", column.name));
       }
     }
   }
@@ -404,7 +419,8 @@ base::Result<std::vector<FeatureDrift>> feature_drift(std::span<const DriftColum
 
 stats::Estimate features_moved(std::span<const FeatureDrift> features, double level) {
   const auto count = [&](double alpha) {
-    return static_cast<double>(std::count_if(features.begin(), features.end(), [&](const FeatureDrift& f) { return f.adjusted_p <= alpha; }));
+    return static_cast<double>(
+        std::count_if(features.begin(), features.end(), [&](const FeatureDrift& f) { return f.adjusted_p <= alpha; }));
   };
   stats::Estimate estimate;
   estimate.value = count(level);
@@ -413,7 +429,8 @@ stats::Estimate features_moved(std::span<const FeatureDrift> features, double le
   estimate.unit_of_sampling = "feature";
   estimate.method = fmt::format("features with Holm-adjusted p <= {}", level);
   estimate.assumptions = {"rows are independent within and between the two samples"};
-  estimate.bounds = stats::make_bounds([&](double c) { return std::optional(count(1 - c + 1e-12)); }, [](double) { return std::optional<double>(); });
+  estimate.bounds = stats::make_bounds([&](double c) { return std::optional(count(1 - c + 1e-12)); },
+                                       [](double) { return std::optional<double>(); });
   return estimate;
 }
 
@@ -432,7 +449,8 @@ base::Result<stats::Estimate> largest_shift(std::span<const FeatureDrift> featur
   }
   estimate.n = rows;
   estimate.n_effective = rows;
-  estimate.method = fmt::format("largest absolute standardised mean difference of {} features, Bonferroni bounds", tested.size());
+  estimate.method =
+      fmt::format("largest absolute standardised mean difference of {} features, Bonferroni bounds", tested.size());
   estimate.assumptions = {"rows are independent within and between the two samples"};
   // Each feature's deviation is read back from its own bound at the first rung.
   const double first_quantile = stats::normal_quantile(stats::kLadder[0]);
@@ -446,16 +464,20 @@ base::Result<stats::Estimate> largest_shift(std::span<const FeatureDrift> featur
     return std::optional(most);
   };
   // For |d| the upper bound at c uses both sides of each feature's interval.
-  estimate.bounds = stats::make_bounds([&](double c) { return bound(1 - (1 - c) / 2, -1); }, [&](double c) { return bound(1 - (1 - c) / 2, 1); });
+  estimate.bounds = stats::make_bounds([&](double c) { return bound(1 - (1 - c) / 2, -1); },
+                                       [&](double c) { return bound(1 - (1 - c) / 2, 1); });
   return estimate;
 }
 
-base::Result<ImageStatistics> image_statistics(std::span<const std::uint8_t> pixels, std::size_t n, int channels, int height, int width) {
+base::Result<ImageStatistics> image_statistics(std::span<const std::uint8_t> pixels, std::size_t n, int channels,
+                                               int height, int width) {
   PL_CHECK(base::check_at_least("image_statistics", "channels", channels, 1));
   PL_CHECK(base::check_at_least("image_statistics", "height", height, 1));
   PL_CHECK(base::check_at_least("image_statistics", "width", width, 1));
-  const std::size_t size = static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  PL_CHECK(base::check_size("image_statistics", "pixels", static_cast<std::ptrdiff_t>(pixels.size()), static_cast<std::ptrdiff_t>(n * size)));
+  const std::size_t size =
+      static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  PL_CHECK(base::check_size("image_statistics", "pixels", static_cast<std::ptrdiff_t>(pixels.size()),
+                            static_cast<std::ptrdiff_t>(n * size)));
   ImageStatistics out;
   out.names = {"brightness", "contrast", "dark share", "bright share", "edge strength"};
   out.values = MatrixD::Zero(static_cast<std::ptrdiff_t>(n), 5);
@@ -465,8 +487,10 @@ base::Result<ImageStatistics> image_statistics(std::span<const std::uint8_t> pix
     for (int c = 0; c < channels; ++c) {
       for (int y = 0; y < height; ++y) {
         for (int x = 0; x < width; ++x) {
-          const std::size_t at = (static_cast<std::size_t>(c) * static_cast<std::size_t>(height) + static_cast<std::size_t>(y)) * static_cast<std::size_t>(width) +
-                                 static_cast<std::size_t>(x);
+          const std::size_t at =
+              (static_cast<std::size_t>(c) * static_cast<std::size_t>(height) + static_cast<std::size_t>(y)) *
+                  static_cast<std::size_t>(width) +
+              static_cast<std::size_t>(x);
           const std::uint64_t v = image[at];
           sum += v;
           squares += v * v;
@@ -477,7 +501,8 @@ base::Result<ImageStatistics> image_statistics(std::span<const std::uint8_t> pix
             ++neighbours;
           }
           if (y + 1 < height) {
-            steps += static_cast<std::uint64_t>(std::abs(static_cast<int>(v) - static_cast<int>(image[at + static_cast<std::size_t>(width)])));
+            steps += static_cast<std::uint64_t>(
+                std::abs(static_cast<int>(v) - static_cast<int>(image[at + static_cast<std::size_t>(width)])));
             ++neighbours;
           }
         }

@@ -31,12 +31,13 @@ struct MmdTest {
 /// Shapes    a m x d, b n x d.
 /// Bounds    normal, variance = first-order part (4 / m, 4 / n times the variances of row means) + variance over the
 ///           relabellings, which is the second-order part.
-/// Errors    kShape: columns differ, none, fewer than 4 rows of one. kValue: non-finite entry; permutations < 19; width < 0.
+/// Errors    kShape: columns differ, none, fewer than 4 rows of one. kValue: non-finite entry; permutations < 19; width
+/// < 0.
 ///           kCancelled.
 /// Outcome   all pooled rows equal: mmd2 = 0, p = 1, no bounds.
 /// Assumes   rows independent within and between the samples.
-/// Cost      O((m + n)^2 (d + permutations)). Relabelling i draws from rng.fork(i): same bits for any number of threads.
-/// Source    Gretton, Borgwardt, Rasch, Scholkopf, Smola 2012; p-value: Phipson and Smyth 2010.
+/// Cost      O((m + n)^2 (d + permutations)). Relabelling i draws from rng.fork(i): same bits for any number of
+/// threads. Source    Gretton, Borgwardt, Rasch, Scholkopf, Smola 2012; p-value: Phipson and Smyth 2010.
 base::Result<MmdTest> mmd_test(MatrixRefD a, MatrixRefD b, const MmdOptions& options, const base::Rng& rng);
 
 struct ClassifierTest {
@@ -47,12 +48,12 @@ struct ClassifierTest {
   std::vector<double> held_out_scores_b;
 };
 /// Classifier two-sample test: a logistic regression learns to tell b from a on one half and is judged on the other.
-/// What      both samples are cut to the smaller size at random, halves at random; columns standardised on the first half.
-/// Errors    kShape: columns differ, fewer than 20 rows of one. kValue: non-finite entry.
-/// Assumes   as mmd_test.
+/// What      both samples are cut to the smaller size at random, halves at random; columns standardised on the first
+/// half. Errors    kShape: columns differ, fewer than 20 rows of one. kValue: non-finite entry. Assumes   as mmd_test.
 /// Cost      O(n d) a step. Same seed, same bits.
 /// Source    Lopez-Paz and Oquab 2017; AUROC bounds: DeLong et al. 1988.
-base::Result<ClassifierTest> classifier_test(MatrixRefD a, MatrixRefD b, const base::Rng& rng, const base::CancelToken& cancel = {});
+base::Result<ClassifierTest> classifier_test(MatrixRefD a, MatrixRefD b, const base::Rng& rng,
+                                             const base::CancelToken& cancel = {});
 
 /// One feature of both samples. Numbers: NaN = missing. Categories: codes 0.., -1 = missing.
 struct DriftColumn {
@@ -63,24 +64,25 @@ struct DriftColumn {
 };
 struct FeatureDrift {
   std::string name;
-  std::string test;       ///< "Kolmogorov-Smirnov", "chi-square", or why none was made
+  std::string test;  ///< "Kolmogorov-Smirnov", "chi-square", or why none was made
   double p_value = 1;
-  double adjusted_p = 1;  ///< Holm over the features
-  stats::Estimate effect; ///< numbers: (mean b - mean a) / pooled deviation; categories: total variation distance
+  double adjusted_p = 1;   ///< Holm over the features
+  stats::Estimate effect;  ///< numbers: (mean b - mean a) / pooled deviation; categories: total variation distance
 };
 /// A test for every feature, family-wise control by Holm.
 /// Bounds    of a standardised difference: normal, variance 1/m + 1/n + d^2 / (2 (m + n)) (Hedges and Olkin 1985); of a
-///           total variation distance: the plug-in distance -+ sqrt(ln(2/d) / 2) (sqrt(1/m) + sqrt(1/n)) sqrt(levels)/2,
-///           valid for every law, wide.
+///           total variation distance: the plug-in distance -+ sqrt(ln(2/d) / 2) (sqrt(1/m) + sqrt(1/n))
+///           sqrt(levels)/2, valid for every law, wide.
 /// Errors    kShape: no features, fewer than 4 rows of one sample. kValue: infinite number.
 /// Outcome   a feature with fewer than 4 present values on a side, or constant over both, gets p = 1 and says so.
 base::Result<std::vector<FeatureDrift>> feature_drift(std::span<const DriftColumn> columns);
 
 /// How many features moved. value = features with adjusted p <= level; the lower bound at confidence c = features with
-/// adjusted p <= 1 - c (Holm: with that confidence all of those moved); no upper bound, since a test cannot show sameness.
+/// adjusted p <= 1 - c (Holm: with that confidence all of those moved); no upper bound, since a test cannot show
+/// sameness.
 stats::Estimate features_moved(std::span<const FeatureDrift> features, double level);
-/// The largest |standardised difference| with bounds that hold for all features at once (Bonferroni). Categories take no part.
-/// Errors kShape: no numeric feature that was tested.
+/// The largest |standardised difference| with bounds that hold for all features at once (Bonferroni). Categories take
+/// no part. Errors kShape: no numeric feature that was tested.
 base::Result<stats::Estimate> largest_shift(std::span<const FeatureDrift> features);
 
 /// Plain statistics of an image that people can name: brightness, contrast, share of dark and of bright pixels, mean
@@ -90,6 +92,7 @@ struct ImageStatistics {
   MatrixD values;  ///< n x 5
 };
 /// Errors kShape: pixels.size() is not n x channels x height x width, or a size is 0.
-base::Result<ImageStatistics> image_statistics(std::span<const std::uint8_t> pixels, std::size_t n, int channels, int height, int width);
+base::Result<ImageStatistics> image_statistics(std::span<const std::uint8_t> pixels, std::size_t n, int channels,
+                                               int height, int width);
 
 }  // namespace plumbline::robustness

@@ -67,8 +67,10 @@ TEST(Mmd, PValueIsThatOfAPlainPermutationTest) {
     MatrixD x(12, 2), y(9, 2);
     std::ptrdiff_t nx = 0, ny = 0;
     for (std::size_t i = 0; i < 21; ++i) {
-      if (std::binary_search(first.begin(), first.end(), i)) x.row(nx++) = pooled.row(static_cast<std::ptrdiff_t>(i));
-      else y.row(ny++) = pooled.row(static_cast<std::ptrdiff_t>(i));
+      if (std::binary_search(first.begin(), first.end(), i))
+        x.row(nx++) = pooled.row(static_cast<std::ptrdiff_t>(i));
+      else
+        y.row(ny++) = pooled.row(static_cast<std::ptrdiff_t>(i));
     }
     if (plain_mmd2(x, y, 1) >= observed) ++extreme;
   }
@@ -131,7 +133,8 @@ TEST(Mmd, Errors) {
   base::Rng rng(4);
   const MatrixD a = normal_rows(10, 2, rng);
   EXPECT_THAT(mmd_test(a, normal_rows(10, 3, rng), {}, rng).error().text(), HasSubstr("b.cols()"));
-  EXPECT_THAT(mmd_test(a, normal_rows(3, 2, rng), {}, rng).error().text(), HasSubstr("b has 3 rows, expected at least 4"));
+  EXPECT_THAT(mmd_test(a, normal_rows(3, 2, rng), {}, rng).error().text(),
+              HasSubstr("b has 3 rows, expected at least 4"));
   EXPECT_THAT(mmd_test(a, a, {.permutations = 5}, rng).error().text(), HasSubstr("permutations"));
   EXPECT_THAT(mmd_test(a, a, {.width = -1}, rng).error().text(), HasSubstr("width"));
   MatrixD bad = a;
@@ -146,13 +149,15 @@ TEST(ClassifierTest, SeesAShiftAndItsSize) {
   base::Rng rng(5);
   const MatrixD a = normal_rows(1000, 5, rng);
   MatrixD b = normal_rows(1500, 5, rng);
-  for (std::ptrdiff_t i = 0; i < b.rows(); ++i) b(i, 2) += 1;  // AUROC of a unit shift of one normal: Phi(1 / sqrt 2) = .760
+  for (std::ptrdiff_t i = 0; i < b.rows(); ++i)
+    b(i, 2) += 1;  // AUROC of a unit shift of one normal: Phi(1 / sqrt 2) = .760
   const ClassifierTest test = classifier_test(a, b, rng).value();
   EXPECT_LT(test.p_value, 1e-6);
   EXPECT_NEAR(test.auroc.value, 0.760, 0.04);
   EXPECT_EQ(test.held_out_scores_a.size(), 500U);
   EXPECT_EQ(test.held_out_scores_b.size(), 500U);
-  EXPECT_THAT(classifier_test(normal_rows(19, 5, rng), a, rng).error().text(), HasSubstr("19 rows, expected at least 20"));
+  EXPECT_THAT(classifier_test(normal_rows(19, 5, rng), a, rng).error().text(),
+              HasSubstr("19 rows, expected at least 20"));
 }
 
 // Null: the exact binomial test is conservative; no more than the level. 200 runs, floor on the misses.
@@ -179,7 +184,8 @@ DriftColumn column(const std::string& name, base::Rng& rng, std::size_t n, doubl
 
 TEST(FeatureDrift, NamesWhatMoved) {
   base::Rng rng(6);
-  std::vector<DriftColumn> columns = {column("still", rng, 500, 0), column("moved", rng, 500, 0.5), column("still too", rng, 500, 0)};
+  std::vector<DriftColumn> columns = {column("still", rng, 500, 0), column("moved", rng, 500, 0.5),
+                                      column("still too", rng, 500, 0)};
   columns[0].a[3] = NAN;
   DriftColumn colour{.name = "colour", .category = true, .a = {}, .b = {}};
   for (int i = 0; i < 400; ++i) {
@@ -188,7 +194,8 @@ TEST(FeatureDrift, NamesWhatMoved) {
   }
   colour.a[0] = -1;
   columns.push_back(colour);
-  DriftColumn constant{.name = "constant", .category = false, .a = std::vector<double>(10, 3.0), .b = std::vector<double>(10, 3.0)};
+  DriftColumn constant{
+      .name = "constant", .category = false, .a = std::vector<double>(10, 3.0), .b = std::vector<double>(10, 3.0)};
   columns.push_back(constant);
   const auto features = feature_drift(columns).value();
   EXPECT_GT(features[0].adjusted_p, 0.05);
@@ -218,7 +225,9 @@ TEST(FeatureDriftStatistical, FamilyWiseErrorIsKeptAndLargestShiftCovers) {
     std::vector<DriftColumn> columns;
     for (int j = 0; j < 10; ++j) columns.push_back(column("f", rng, 60, j == 0 ? 0.6 : 0));
     const auto features = feature_drift(columns).value();
-    any += std::any_of(features.begin() + 1, features.end(), [](const FeatureDrift& f) { return f.adjusted_p <= 0.05; }) ? 1 : 0;
+    any += std::any_of(features.begin() + 1, features.end(), [](const FeatureDrift& f) { return f.adjusted_p <= 0.05; })
+               ? 1
+               : 0;
     const stats::Estimate shift = largest_shift(features).value();
     return *shift.low() <= 0.6 && 0.6 <= *shift.high();
   });

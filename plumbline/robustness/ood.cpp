@@ -23,7 +23,8 @@ base::Status check_columns(std::string_view function, MatrixRefF rows, std::ptrd
   for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) {
     for (std::ptrdiff_t j = 0; j < columns; ++j) {
       if (!std::isfinite(rows(i, j))) {
-        return base::make_error(base::Code::kValue, fmt::format("{}: rows({}, {}) is {}, expected a finite number", function, i, j, rows(i, j)));
+        return base::make_error(base::Code::kValue, fmt::format("{}: rows({}, {}) is {}, expected a finite number",
+                                                                function, i, j, rows(i, j)));
       }
     }
   }
@@ -51,7 +52,8 @@ bool ood_reads_outputs(OodDetector detector) {
 
 std::string_view ood_output_obstacle(OodDetector detector, decision::Output output) {
   if (!ood_reads_outputs(detector)) return {};
-  if (output == decision::Output::kScores) return "outputs are scores: they have no softmax, so their size says nothing about confidence";
+  if (output == decision::Output::kScores)
+    return "outputs are scores: they have no softmax, so their size says nothing about confidence";
   if (output == decision::Output::kProbabilities && detector != OodDetector::kMaxSoftmax) {
     return "outputs are probabilities: the size of the logits was lost";
   }
@@ -61,20 +63,26 @@ std::string_view ood_output_obstacle(OodDetector detector, decision::Output outp
 base::Result<VectorD> ood_output_score(OodDetector detector, MatrixRefD outputs, decision::Output output) {
   constexpr std::string_view kName = "ood_output_score";
   if (!ood_reads_outputs(detector)) {
-    return base::make_error(base::Code::kValue, fmt::format("{}: detector '{}' reads features, not outputs", kName, ood_detector_name(detector)));
+    return base::make_error(base::Code::kValue, fmt::format("{}: detector '{}' reads features, not outputs", kName,
+                                                            ood_detector_name(detector)));
   }
   if (const auto obstacle = ood_output_obstacle(detector, output); !obstacle.empty()) {
-    return base::make_error(base::Code::kUnsupported, fmt::format("{}: detector '{}': {}", kName, ood_detector_name(detector), obstacle));
+    return base::make_error(base::Code::kUnsupported,
+                            fmt::format("{}: detector '{}': {}", kName, ood_detector_name(detector), obstacle));
   }
-  if (outputs.cols() < 2) return base::make_error(base::Code::kShape, fmt::format("{}: outputs have {} columns, expected at least 2", kName, outputs.cols()));
+  if (outputs.cols() < 2)
+    return base::make_error(base::Code::kShape,
+                            fmt::format("{}: outputs have {} columns, expected at least 2", kName, outputs.cols()));
   VectorD scores(outputs.rows());
   for (std::ptrdiff_t i = 0; i < outputs.rows(); ++i) {
     std::ptrdiff_t top = 0;
     for (std::ptrdiff_t k = 0; k < outputs.cols(); ++k) {
       const double v = outputs(i, k);
       if (!std::isfinite(v) || (output == decision::Output::kProbabilities && (v < 0 || v > 1))) {
-        return base::make_error(base::Code::kValue, fmt::format("{}: outputs({}, {}) is {}, expected {}", kName, i, k, v,
-                                                                output == decision::Output::kProbabilities ? "a probability" : "a finite number"));
+        return base::make_error(
+            base::Code::kValue,
+            fmt::format("{}: outputs({}, {}) is {}, expected {}", kName, i, k, v,
+                        output == decision::Output::kProbabilities ? "a probability" : "a finite number"));
       }
       if (v > outputs(i, top)) top = k;
     }
@@ -85,7 +93,8 @@ base::Result<VectorD> ood_output_score(OodDetector detector, MatrixRefD outputs,
     }
     switch (detector) {
       case OodDetector::kMaxSoftmax:
-        scores(i) = output == decision::Output::kProbabilities ? others / (others + outputs(i, top)) : others / (1 + others);
+        scores(i) =
+            output == decision::Output::kProbabilities ? others / (others + outputs(i, top)) : others / (1 + others);
         break;
       case OodDetector::kMaxLogit: scores(i) = -outputs(i, top); break;
       default: scores(i) = -(outputs(i, top) + std::log1p(others)); break;
@@ -100,7 +109,9 @@ base::Result<VectorD> ood_output_score(OodDetector detector, MatrixRefD outputs,
 // ---- Mahalanobis ---------------------------------------------------------------------------------------------------
 
 ClassGaussians::ClassGaussians(std::ptrdiff_t columns, int classes)
-    : total_(columns), sums_(MatrixD::Zero(std::max(1, classes), columns)), counts_(static_cast<std::size_t>(std::max(1, classes)), 0.0) {}
+    : total_(columns),
+      sums_(MatrixD::Zero(std::max(1, classes), columns)),
+      counts_(static_cast<std::size_t>(std::max(1, classes)), 0.0) {}
 
 base::Status ClassGaussians::add(MatrixRefF rows, std::span<const int> labels) {
   PL_CHECK(base::check_size("ClassGaussians::add", "labels", static_cast<std::ptrdiff_t>(labels.size()), rows.rows()));
@@ -117,7 +128,8 @@ base::Status ClassGaussians::add(MatrixRefF rows, std::span<const int> labels) {
 }
 
 base::Status ClassGaussians::merge(const ClassGaussians& other) {
-  PL_CHECK(base::check_size("ClassGaussians::merge", "classes", static_cast<std::ptrdiff_t>(other.counts_.size()), static_cast<std::ptrdiff_t>(counts_.size())));
+  PL_CHECK(base::check_size("ClassGaussians::merge", "classes", static_cast<std::ptrdiff_t>(other.counts_.size()),
+                            static_cast<std::ptrdiff_t>(counts_.size())));
   PL_CHECK(total_.merge(other.total_));
   sums_ += other.sums_;
   for (std::size_t k = 0; k < counts_.size(); ++k) counts_[k] += other.counts_[k];
@@ -136,7 +148,8 @@ base::Result<stats::Cholesky> factor_with_ridge(MatrixD a, double& ridge) {
     auto factor = stats::Cholesky::factor(a);
     // A pivot at the size of rounding is singular in all but name.
     bool sound = factor.ok();
-    for (std::ptrdiff_t j = 0; sound && j < a.rows(); ++j) sound = factor->lower()(j, j) * factor->lower()(j, j) > 1e-12 * unit;
+    for (std::ptrdiff_t j = 0; sound && j < a.rows(); ++j)
+      sound = factor->lower()(j, j) * factor->lower()(j, j) > 1e-12 * unit;
     if (sound || step == 8) return factor;
     const double amount = 1e-9 * unit * std::pow(10.0, step);
     a = plain;
@@ -156,7 +169,10 @@ base::Result<MahalanobisScore> ClassGaussians::fit() const {
   const double n = total_.count();
   const auto groups = static_cast<double>(seen.size());
   if (n < groups + 1 || n < 2) {
-    return base::make_error(base::Code::kShape, fmt::format("ClassGaussians::fit: {} rows for {} classes, expected at least one more row than classes", n, seen.size()));
+    return base::make_error(
+        base::Code::kShape,
+        fmt::format("ClassGaussians::fit: {} rows for {} classes, expected at least one more row than classes", n,
+                    seen.size()));
   }
   const std::ptrdiff_t d = sums_.cols();
   MatrixD means(static_cast<std::ptrdiff_t>(seen.size()), d);
@@ -249,7 +265,8 @@ double KnnMargin::relative(std::ptrdiff_t d) { return static_cast<double>(d + 3)
 
 double KnnMargin::shift(double turned_length, double raw_length, std::ptrdiff_t d) {
   // Rounding of the turned row to float32, and the double arithmetic of centring and turning.
-  return 1.001 * kFloatUnit * turned_length + static_cast<double>(d + 4) * 0x1.0p-50 * raw_length + 1e-37 * static_cast<double>(d);
+  return 1.001 * kFloatUnit * turned_length + static_cast<double>(d + 4) * 0x1.0p-50 * raw_length +
+         1e-37 * static_cast<double>(d);
 }
 
 double KnnMargin::product(std::ptrdiff_t p, double a_length, double b_length) {
@@ -265,7 +282,8 @@ constexpr std::ptrdiff_t kPair = 2 * kLanes;  // reference rows that one kernel 
 /// acc[q][l] = start[l] + sum_j head[j][l] query_q[j] for 4 queries and 16 reference rows; mask[q] tells the lanes
 /// with acc >= threshold[q].
 #if defined(__AVX2__) && defined(__FMA__)
-void select_lanes(const float* head, const float* start, std::ptrdiff_t p, const float* queries, const float* threshold, unsigned* mask) {
+void select_lanes(const float* head, const float* start, std::ptrdiff_t p, const float* queries, const float* threshold,
+                  unsigned* mask) {
   // Eight named registers: an array would be left in memory at -O2.
   const __m256 start_low = _mm256_load_ps(start);
   const __m256 start_high = _mm256_load_ps(start + kLanes);
@@ -308,7 +326,8 @@ float squared_distance(const float* a, const float* b, std::ptrdiff_t d) {  // d
   return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 #else
-void select_lanes(const float* head, const float* start, std::ptrdiff_t p, const float* queries, const float* threshold, unsigned* mask) {
+void select_lanes(const float* head, const float* start, std::ptrdiff_t p, const float* queries, const float* threshold,
+                  unsigned* mask) {
   for (int q = 0; q < 4; ++q) {
     mask[q] = 0;
     for (std::ptrdiff_t l = 0; l < kPair; ++l) {
@@ -346,7 +365,10 @@ base::Status check_size_of_values(std::string_view function, MatrixRefF rows) {
   for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) {
     for (std::ptrdiff_t j = 0; j < rows.cols(); ++j) {
       if (std::abs(rows(i, j)) > kMost) {
-        return base::make_error(base::Code::kValue, fmt::format("{}: rows({}, {}) is {}, expected at most 1e15 in size: rescale the features", function, i, j, rows(i, j)));
+        return base::make_error(
+            base::Code::kValue,
+            fmt::format("{}: rows({}, {}) is {}, expected at most 1e15 in size: rescale the features", function, i, j,
+                        rows(i, j)));
       }
     }
   }
@@ -357,7 +379,8 @@ MatrixF unit_rows(MatrixRefF rows) {
   MatrixF out = rows;
   for (std::ptrdiff_t i = 0; i < out.rows(); ++i) {
     const double length = length_of(&out(i, 0), out.cols());
-    for (std::ptrdiff_t j = 0; length > 0 && j < out.cols(); ++j) out(i, j) = static_cast<float>(static_cast<double>(out(i, j)) / length);
+    for (std::ptrdiff_t j = 0; length > 0 && j < out.cols(); ++j)
+      out(i, j) = static_cast<float>(static_cast<double>(out(i, j)) / length);
   }
   return out;
 }
@@ -372,18 +395,18 @@ struct Shortlist {
 
 struct NearestNeighbours::State {
   Options options;
-  MatrixF raw;       // as given (after scaling): what the exact distance reads
-  VectorD mean;      // centre of the turn
-  MatrixD axes;      // d x d, rows = principal axes, leading first
+  MatrixF raw;   // as given (after scaling): what the exact distance reads
+  VectorD mean;  // centre of the turn
+  MatrixD axes;  // d x d, rows = principal axes, leading first
   std::ptrdiff_t leading = 0;
-  std::ptrdiff_t padded = 0;  // d rounded up to lanes
-  std::ptrdiff_t pairs = 0;   // groups of 16 rows of one cell, filled up with rows that nothing selects
-  std::vector<std::ptrdiff_t> cells;     // first pair of each cell, and the end: rows near one pivot stand together
-  std::vector<std::uint32_t> row_of;     // lane -> row
-  MatrixF pivots;    // cells x padded
-  MatrixF turned;    // lanes x padded, so that rows of a cell are neighbours in memory too
-  MatrixF heads;     // pairs x (leading * 16): leading axes, lane = row
-  MatrixF starts;    // pairs x 16: -|head|^2 / 2
+  std::ptrdiff_t padded = 0;          // d rounded up to lanes
+  std::ptrdiff_t pairs = 0;           // groups of 16 rows of one cell, filled up with rows that nothing selects
+  std::vector<std::ptrdiff_t> cells;  // first pair of each cell, and the end: rows near one pivot stand together
+  std::vector<std::uint32_t> row_of;  // lane -> row
+  MatrixF pivots;                     // cells x padded
+  MatrixF turned;                     // lanes x padded, so that rows of a cell are neighbours in memory too
+  MatrixF heads;                      // pairs x (leading * 16): leading axes, lane = row
+  MatrixF starts;                     // pairs x 16: -|head|^2 / 2
   double longest_head = 0;
   double most_shift = 0;
 
@@ -428,7 +451,8 @@ base::Result<NearestNeighbours> NearestNeighbours::fit(MatrixRefF rows, const Op
   PL_CHECK(base::check_at_least(kName, "k", static_cast<std::ptrdiff_t>(options.k), 1));
   PL_CHECK(base::check_at_least(kName, "rows.cols()", rows.cols(), 1));
   if (rows.rows() < static_cast<std::ptrdiff_t>(options.k)) {
-    return base::make_error(base::Code::kShape, fmt::format("{}: {} rows, expected at least k = {}", kName, rows.rows(), options.k));
+    return base::make_error(base::Code::kShape,
+                            fmt::format("{}: {} rows, expected at least k = {}", kName, rows.rows(), options.k));
   }
   PL_CHECK(check_columns(kName, rows, rows.cols()));
   PL_CHECK(check_size_of_values(kName, rows));
@@ -446,7 +470,8 @@ base::Result<NearestNeighbours> NearestNeighbours::fit(MatrixRefF rows, const Op
   for (std::ptrdiff_t j = 0; j < d; ++j) total += std::max(0.0, eigen.values(j));
   constexpr double kLeadingShare = 0.95;  // of the variance: enough for the first pass to turn nearly all rows away
   double held = 0;
-  while (state->leading < d && (state->leading == 0 || held < kLeadingShare * total)) held += std::max(0.0, eigen.values(state->leading++));
+  while (state->leading < d && (state->leading == 0 || held < kLeadingShare * total))
+    held += std::max(0.0, eigen.values(state->leading++));
   const std::ptrdiff_t p = state->leading;
   // Rows near one pivot are visited together and near cells first, so that the k-th distance is tight early. Any
   // choice of pivots gives the same result.
@@ -455,7 +480,8 @@ base::Result<NearestNeighbours> NearestNeighbours::fit(MatrixRefF rows, const Op
   state->pivots = MatrixF(cells, state->padded);
   for (std::ptrdiff_t c = 0; c < cells; ++c) state->pivots.row(c) = turned.row(c * n / cells);
   std::vector<std::vector<std::uint32_t>> members(static_cast<std::size_t>(cells));
-  for (std::ptrdiff_t i = 0; i < n; ++i) members[state->nearest_pivot(&turned(i, 0))].push_back(static_cast<std::uint32_t>(i));
+  for (std::ptrdiff_t i = 0; i < n; ++i)
+    members[state->nearest_pivot(&turned(i, 0))].push_back(static_cast<std::uint32_t>(i));
   state->cells.push_back(0);
   for (const auto& cell : members) {
     state->pairs += (static_cast<std::ptrdiff_t>(cell.size()) + kPair - 1) / kPair;
@@ -521,7 +547,8 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
       shifts[u] = s.shift_of(&turned(query(q), 0), &raw(query(q), 0)) + s.most_shift;
       products[u] = KnnMargin::product(p, head, s.longest_head);
       thresholds[u] = std::numeric_limits<float>::lowest();
-      for (std::ptrdiff_t j = 0; j < p; ++j) packed[static_cast<std::size_t>((q / 4) * 4 * p + j * 4 + q % 4)] = turned(query(q), j);
+      for (std::ptrdiff_t j = 0; j < p; ++j)
+        packed[static_cast<std::size_t>((q / 4) * 4 * p + j * 4 + q % 4)] = turned(query(q), j);
     }
     // The true k-th distance is at most sqrt(T) (1 + g) + shift, T the k-th smallest float32 square seen so far; a row
     // whose float32 square is above `limit` is farther than that, whatever the rounding did.
@@ -540,7 +567,8 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
     };
     std::vector<std::pair<float, std::size_t>> near_first;
     for (std::ptrdiff_t c = 0; c < s.pivots.rows(); ++c) {
-      near_first.emplace_back(squared_distance(&turned(query(0), 0), &s.pivots(c, 0), s.padded), static_cast<std::size_t>(c));
+      near_first.emplace_back(squared_distance(&turned(query(0), 0), &s.pivots(c, 0), s.padded),
+                              static_cast<std::size_t>(c));
     }
     std::sort(near_first.begin(), near_first.end());
     for (const auto& [gap, cell] : near_first) {
@@ -548,13 +576,15 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
       for (std::ptrdiff_t group = 0; group * 4 < count; ++group) {
         for (std::ptrdiff_t pair = s.cells[cell]; pair < s.cells[cell + 1]; ++pair) {
           unsigned mask[4];
-          select_lanes(&s.heads(pair, 0), &s.starts(pair, 0), p, packed.data() + group * 4 * p, thresholds.data() + group * 4, mask);
+          select_lanes(&s.heads(pair, 0), &s.starts(pair, 0), p, packed.data() + group * 4 * p,
+                       thresholds.data() + group * 4, mask);
           if ((mask[0] | mask[1] | mask[2] | mask[3]) == 0) continue;
           for (std::ptrdiff_t slot = 0; slot < 4 && group * 4 + slot < count; ++slot) {
             const auto q = static_cast<std::size_t>(group * 4 + slot);
             for (unsigned bits = mask[slot]; bits != 0; bits &= bits - 1) {
               const std::ptrdiff_t lane = pair * kPair + __builtin_ctz(bits);
-              const float square = squared_distance(&turned(query(static_cast<std::ptrdiff_t>(q)), 0), &s.turned(lane, 0), s.padded);
+              const float square =
+                  squared_distance(&turned(query(static_cast<std::ptrdiff_t>(q)), 0), &s.turned(lane, 0), s.padded);
               if (static_cast<double>(square) > lists[q].limit) continue;
               lists[q].entries.emplace_back(square, s.row_of[static_cast<std::size_t>(lane)]);
               if (lists[q].entries.size() % (2 * k) == 0) tighten(q);
@@ -568,7 +598,8 @@ base::Result<VectorD> NearestNeighbours::score(MatrixRefF rows, const base::Canc
       const auto q = static_cast<std::size_t>(i);
       tighten(q);
       exact.clear();
-      for (const auto& [square, row] : lists[q].entries) exact.push_back(exact_squared(&raw(query(i), 0), &s.raw(row, 0), d));
+      for (const auto& [square, row] : lists[q].entries)
+        exact.push_back(exact_squared(&raw(query(i), 0), &s.raw(row, 0), d));
       std::nth_element(exact.begin(), exact.begin() + static_cast<std::ptrdiff_t>(k - 1), exact.end());
       scores(query(i)) = std::sqrt(exact[k - 1]);
     }

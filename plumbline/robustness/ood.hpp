@@ -18,10 +18,22 @@
 
 namespace plumbline::robustness {
 
-enum class OodDetector { kMaxSoftmax, kMaxLogit, kEnergy, kMahalanobis, kRelativeMahalanobis, kNearestNeighbours, kPcaResidual };
-inline constexpr std::array<OodDetector, 7> kOodDetectors = {
-    OodDetector::kMaxSoftmax,          OodDetector::kMaxLogit,          OodDetector::kEnergy,     OodDetector::kMahalanobis,
-    OodDetector::kRelativeMahalanobis, OodDetector::kNearestNeighbours, OodDetector::kPcaResidual};
+enum class OodDetector {
+  kMaxSoftmax,
+  kMaxLogit,
+  kEnergy,
+  kMahalanobis,
+  kRelativeMahalanobis,
+  kNearestNeighbours,
+  kPcaResidual
+};
+inline constexpr std::array<OodDetector, 7> kOodDetectors = {OodDetector::kMaxSoftmax,
+                                                             OodDetector::kMaxLogit,
+                                                             OodDetector::kEnergy,
+                                                             OodDetector::kMahalanobis,
+                                                             OodDetector::kRelativeMahalanobis,
+                                                             OodDetector::kNearestNeighbours,
+                                                             OodDetector::kPcaResidual};
 /// "max_softmax", "max_logit", "energy", "mahalanobis", "relative_mahalanobis", "knn", "pca_residual".
 std::string_view ood_detector_name(OodDetector detector);
 /// What the score reads: the model's outputs (the first three), or features.
@@ -59,7 +71,11 @@ class MahalanobisScore {
  private:
   friend class ClassGaussians;
   MahalanobisScore(MatrixD means, VectorD mean, stats::Cholesky within, stats::Cholesky total, double ridge)
-      : means_(std::move(means)), mean_(std::move(mean)), within_(std::move(within)), total_(std::move(total)), ridge_(ridge) {}
+      : means_(std::move(means)),
+        mean_(std::move(mean)),
+        within_(std::move(within)),
+        total_(std::move(total)),
+        ridge_(ridge) {}
   base::Result<VectorD> nearest_class(MatrixRefF rows, bool relative) const;
   MatrixD means_;
   VectorD mean_;
@@ -79,13 +95,13 @@ class ClassGaussians {
 
   /// S = sum over classes of within-class scatter / (n - classes seen); S0 = total scatter / (n - 1).
   /// Errors    kShape: fewer rows than classes seen + 1.
-  /// Outcome   a singular covariance gets a ridge of 1e-9 times its mean diagonal, times 10 until it factors; see ridge().
-  /// Source    Lee, Lee, Lee, Shin 2018 (tied); Ren et al. 2021 (relative).
+  /// Outcome   a singular covariance gets a ridge of 1e-9 times its mean diagonal, times 10 until it factors; see
+  /// ridge(). Source    Lee, Lee, Lee, Shin 2018 (tied); Ren et al. 2021 (relative).
   base::Result<MahalanobisScore> fit() const;
 
  private:
   stats::MomentAccumulator total_;
-  MatrixD sums_;            // K x d
+  MatrixD sums_;  // K x d
   std::vector<double> counts_;
 };
 /// All rows at once.
@@ -100,7 +116,8 @@ class NearestNeighbours {
     std::size_t k = 50;
     bool unit_length = false;  ///< scale every row to length 1 first (rows of length 0 stay)
   };
-  /// Keeps a copy of the rows. Errors kShape: fewer than k rows, no columns. kValue: k = 0, non-finite entry, entry above 1e15.
+  /// Keeps a copy of the rows. Errors kShape: fewer than k rows, no columns. kValue: k = 0, non-finite entry, entry
+  /// above 1e15.
   static base::Result<NearestNeighbours> fit(MatrixRefF rows, const Options& options);
   /// Errors kShape: columns. kValue: non-finite entry. kCancelled. Cost O(n m d), in parallel over rows. Deterministic.
   /// Source Sun, Ming, Zhu, Li, "Out-of-distribution detection with deep nearest neighbors", ICML 2022.
@@ -115,8 +132,8 @@ class NearestNeighbours {
 };
 
 /// Rounding errors of the float32 selection. With u = 2^-24, a and b turned rows, hats their float32 forms:
-///  | |a - b| - |a^ - b^| | <= shift(a) + shift(b); the float32 sum of squared differences over d axes is within a factor
-///  1 -+ (d + 3) u of |a^ - b^|^2; the float32 product form over p axes is within product(...) of the exact one.
+///  | |a - b| - |a^ - b^| | <= shift(a) + shift(b); the float32 sum of squared differences over d axes is within a
+///  factor 1 -+ (d + 3) u of |a^ - b^|^2; the float32 product form over p axes is within product(...) of the exact one.
 struct KnnMargin {
   static double relative(std::ptrdiff_t d);
   static double shift(double turned_length, double raw_length, std::ptrdiff_t d);

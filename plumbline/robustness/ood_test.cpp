@@ -18,7 +18,8 @@ using ::testing::HasSubstr;
 MatrixF normal_rows(std::ptrdiff_t n, std::ptrdiff_t d, base::Rng& rng, double shift = 0, double spread = 1) {
   MatrixF rows(n, d);
   for (std::ptrdiff_t i = 0; i < n; ++i) {
-    for (std::ptrdiff_t j = 0; j < d; ++j) rows(i, j) = static_cast<float>(shift + spread * rng.normal() / std::sqrt(1.0 + static_cast<double>(j)));
+    for (std::ptrdiff_t j = 0; j < d; ++j)
+      rows(i, j) = static_cast<float>(shift + spread * rng.normal() / std::sqrt(1.0 + static_cast<double>(j)));
   }
   return rows;
 }
@@ -37,10 +38,12 @@ TEST(OodOutputScore, HandCase) {
   EXPECT_NEAR(soft(0), 2.0 / 3, 1e-15);
   EXPECT_NEAR(soft(1), 1 - std::exp(2) / z, 1e-15);
   EXPECT_EQ(ood_output_score(OodDetector::kMaxLogit, logits, decision::Output::kLogits).value()(1), -2);
-  EXPECT_NEAR(ood_output_score(OodDetector::kEnergy, logits, decision::Output::kLogits).value()(1), -std::log(z), 1e-14);
+  EXPECT_NEAR(ood_output_score(OodDetector::kEnergy, logits, decision::Output::kLogits).value()(1), -std::log(z),
+              1e-14);
   MatrixD probabilities(1, 3);
   probabilities << 0.5, 0.3, 0.2;
-  EXPECT_NEAR(ood_output_score(OodDetector::kMaxSoftmax, probabilities, decision::Output::kProbabilities).value()(0), 0.5, 1e-15);
+  EXPECT_NEAR(ood_output_score(OodDetector::kMaxSoftmax, probabilities, decision::Output::kProbabilities).value()(0),
+              0.5, 1e-15);
 }
 
 TEST(OodOutputScore, KeepsItsDigitsWhereOneMinusTheLargestWouldBeZero) {
@@ -67,14 +70,20 @@ TEST(OodOutputScore, AddingAConstantMovesEnergyByItAndLeavesSoftmax) {
 
 TEST(OodOutputScore, Errors) {
   const MatrixD logits = MatrixD::Zero(1, 2);
-  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, logits, decision::Output::kScores).error().text(), HasSubstr("outputs are scores"));
-  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, logits, decision::Output::kProbabilities).error().text(), HasSubstr("size of the logits was lost"));
-  EXPECT_THAT(ood_output_score(OodDetector::kMahalanobis, logits, decision::Output::kLogits).error().text(), HasSubstr("reads features"));
-  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, MatrixD::Zero(1, 1), decision::Output::kLogits).error().text(), HasSubstr("at least 2"));
+  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, logits, decision::Output::kScores).error().text(),
+              HasSubstr("outputs are scores"));
+  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, logits, decision::Output::kProbabilities).error().text(),
+              HasSubstr("size of the logits was lost"));
+  EXPECT_THAT(ood_output_score(OodDetector::kMahalanobis, logits, decision::Output::kLogits).error().text(),
+              HasSubstr("reads features"));
+  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, MatrixD::Zero(1, 1), decision::Output::kLogits).error().text(),
+              HasSubstr("at least 2"));
   MatrixD bad = logits;
   bad(0, 1) = NAN;
-  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, bad, decision::Output::kLogits).error().text(), HasSubstr("outputs(0, 1)"));
-  EXPECT_THAT(ood_output_score(OodDetector::kMaxSoftmax, logits, decision::Output::kProbabilities).error().text(), HasSubstr("all 0"));
+  EXPECT_THAT(ood_output_score(OodDetector::kEnergy, bad, decision::Output::kLogits).error().text(),
+              HasSubstr("outputs(0, 1)"));
+  EXPECT_THAT(ood_output_score(OodDetector::kMaxSoftmax, logits, decision::Output::kProbabilities).error().text(),
+              HasSubstr("all 0"));
 }
 
 /// Plain formula: covariance by two passes, solve by Gauss-Jordan, distance to every class.
@@ -108,7 +117,8 @@ double plain_distance(const MatrixF& rows, const std::vector<int>& labels, int c
       const int k = groups == 1 ? 0 : labels[i];
       for (std::ptrdiff_t a = 0; a < d; ++a) {
         for (std::ptrdiff_t b = 0; b < d; ++b) {
-          s[a][b] += (static_cast<double>(rows(i, a)) - means[k][a]) * (static_cast<double>(rows(i, b)) - means[k][b]) / static_cast<double>(rows.rows() - groups);
+          s[a][b] += (static_cast<double>(rows(i, a)) - means[k][a]) * (static_cast<double>(rows(i, b)) - means[k][b]) /
+                     static_cast<double>(rows.rows() - groups);
         }
       }
     }
@@ -195,7 +205,8 @@ TEST(Mahalanobis, Errors) {
   const MatrixF train = normal_rows(10, 3, rng);
   EXPECT_THAT(fit_mahalanobis(train, cycle_labels(9, 2), 2).error().text(), HasSubstr("labels"));
   EXPECT_THAT(fit_mahalanobis(train, cycle_labels(10, 3), 2).error().text(), HasSubstr("labels"));
-  EXPECT_THAT(fit_mahalanobis(train.topRows(2), cycle_labels(2, 2), 2).error().text(), HasSubstr("2 rows for 2 classes"));
+  EXPECT_THAT(fit_mahalanobis(train.topRows(2), cycle_labels(2, 2), 2).error().text(),
+              HasSubstr("2 rows for 2 classes"));
   const MahalanobisScore fit = fit_mahalanobis(train, cycle_labels(10, 2), 2).value();
   EXPECT_THAT(fit.score(normal_rows(2, 4, rng)).error().text(), HasSubstr("rows.cols()"));
   MatrixF bad = train;
@@ -227,8 +238,9 @@ TEST(NearestNeighbours, SameBitsAsBruteForceInDouble) {
     std::size_t k;
     double shift, spread;
   };
-  const Case cases[] = {{"plain", 2500, 20, 50, 0, 1},  {"offset", 1500, 9, 10, 1e4, 1e-2}, {"one column", 300, 1, 3, 5, 1},
-                        {"tiny", 500, 4, 7, 0, 1e-20},  {"large", 500, 33, 5, 0, 1e12},     {"k = n", 40, 3, 40, 0, 1},
+  const Case cases[] = {{"plain", 2500, 20, 50, 0, 1},           {"offset", 1500, 9, 10, 1e4, 1e-2},
+                        {"one column", 300, 1, 3, 5, 1},         {"tiny", 500, 4, 7, 0, 1e-20},
+                        {"large", 500, 33, 5, 0, 1e12},          {"k = n", 40, 3, 40, 0, 1},
                         {"offset small", 900, 64, 50, 100, 1e-4}};
   for (const Case& c : cases) {
     base::Rng rng(9, {c.name});
@@ -239,7 +251,8 @@ TEST(NearestNeighbours, SameBitsAsBruteForceInDouble) {
     for (std::ptrdiff_t j = 0; j < c.d; ++j) queries(6, j) = static_cast<float>(c.shift + 30 * c.spread);  // far away
     const NearestNeighbours knn = NearestNeighbours::fit(reference, {.k = c.k, .unit_length = false}).value();
     const VectorD scores = knn.score(queries).value();
-    for (std::ptrdiff_t i = 0; i < queries.rows(); ++i) EXPECT_EQ(scores(i), brute_force(reference, &queries(i, 0), c.k)) << c.name << " row " << i;
+    for (std::ptrdiff_t i = 0; i < queries.rows(); ++i)
+      EXPECT_EQ(scores(i), brute_force(reference, &queries(i, 0), c.k)) << c.name << " row " << i;
   }
 }
 
@@ -287,7 +300,8 @@ TEST(NearestNeighbours, SameBitsForAnyThreadCountAndUnitLength) {
   base::set_threads(0);
   EXPECT_TRUE(std::equal(one.data(), one.data() + one.size(), four.data()));
   MatrixF longer = queries;
-  for (std::ptrdiff_t i = 0; i < longer.size(); ++i) longer.data()[i] *= 4;  // a power of two: the same directions to the bit
+  for (std::ptrdiff_t i = 0; i < longer.size(); ++i)
+    longer.data()[i] *= 4;  // a power of two: the same directions to the bit
   const VectorD scaled = knn.score(longer).value();
   EXPECT_TRUE(std::equal(one.data(), one.data() + one.size(), scaled.data()));
   EXPECT_LE(one.maxCoeff(), 2.0);
@@ -296,7 +310,8 @@ TEST(NearestNeighbours, SameBitsForAnyThreadCountAndUnitLength) {
 TEST(NearestNeighbours, Errors) {
   base::Rng rng(12);
   const MatrixF rows = normal_rows(10, 3, rng);
-  EXPECT_THAT(NearestNeighbours::fit(rows, {.k = 11, .unit_length = false}).error().text(), HasSubstr("10 rows, expected at least k = 11"));
+  EXPECT_THAT(NearestNeighbours::fit(rows, {.k = 11, .unit_length = false}).error().text(),
+              HasSubstr("10 rows, expected at least k = 11"));
   EXPECT_THAT(NearestNeighbours::fit(rows, {.k = 0, .unit_length = false}).error().text(), HasSubstr("k"));
   const NearestNeighbours knn = NearestNeighbours::fit(rows, {.k = 2, .unit_length = false}).value();
   EXPECT_THAT(knn.score(normal_rows(2, 4, rng)).error().text(), HasSubstr("rows.cols()"));

@@ -31,7 +31,8 @@ double sample(const Picture& picture, int channel, double y, double x, Border bo
     if (border == Border::kBlack && (yy < 0 || xx < 0 || yy >= picture.height || xx >= picture.width)) return 0.0;
     return picture.at(channel, clamp_index(yy, picture.height), clamp_index(xx, picture.width));
   };
-  return (1 - fy) * ((1 - fx) * value(y0, x0) + fx * value(y0, x0 + 1)) + fy * ((1 - fx) * value(y0 + 1, x0) + fx * value(y0 + 1, x0 + 1));
+  return (1 - fy) * ((1 - fx) * value(y0, x0) + fx * value(y0, x0 + 1)) +
+         fy * ((1 - fx) * value(y0 + 1, x0) + fx * value(y0 + 1, x0 + 1));
 }
 
 Picture warp(const Picture& picture, const std::function<std::pair<double, double>(int, int)>& source, Border border) {
@@ -61,14 +62,16 @@ void gaussian_blur(Picture& picture, double sigma) {
     for (int y = 0; y < picture.height; ++y) {
       for (int x = 0; x < picture.width; ++x) {
         double sum = 0;
-        for (int i = -reach; i <= reach; ++i) sum += kernel[static_cast<std::size_t>(i + reach)] * picture.at(c, y, clamp_index(x + i, picture.width));
+        for (int i = -reach; i <= reach; ++i)
+          sum += kernel[static_cast<std::size_t>(i + reach)] * picture.at(c, y, clamp_index(x + i, picture.width));
         rows.at(c, y, x) = sum;
       }
     }
     for (int y = 0; y < picture.height; ++y) {
       for (int x = 0; x < picture.width; ++x) {
         double sum = 0;
-        for (int i = -reach; i <= reach; ++i) sum += kernel[static_cast<std::size_t>(i + reach)] * rows.at(c, clamp_index(y + i, picture.height), x);
+        for (int i = -reach; i <= reach; ++i)
+          sum += kernel[static_cast<std::size_t>(i + reach)] * rows.at(c, clamp_index(y + i, picture.height), x);
         picture.at(c, y, x) = sum;
       }
     }
@@ -105,7 +108,9 @@ void disk_blur(Picture& picture, double radius) {
     for (int y = 0; y < picture.height; ++y) {
       for (int x = 0; x < picture.width; ++x) {
         double sum = 0;
-        for (const Tap& tap : taps) sum += tap.weight * from.at(c, clamp_index(y + tap.dy, picture.height), clamp_index(x + tap.dx, picture.width));
+        for (const Tap& tap : taps)
+          sum +=
+              tap.weight * from.at(c, clamp_index(y + tap.dy, picture.height), clamp_index(x + tap.dx, picture.width));
         picture.at(c, y, x) = sum / total;
       }
     }
@@ -128,7 +133,8 @@ void motion_blur(Picture& picture, double radius, double sigma, double angle) {
     for (int y = 0; y < picture.height; ++y) {
       for (int x = 0; x < picture.width; ++x) {
         double sum = 0;
-        for (int i = 0; i <= steps; ++i) sum += weights[static_cast<std::size_t>(i)] * sample(from, c, y + i * dy, x + i * dx, Border::kNearest);
+        for (int i = 0; i <= steps; ++i)
+          sum += weights[static_cast<std::size_t>(i)] * sample(from, c, y + i * dy, x + i * dx, Border::kNearest);
         picture.at(c, y, x) = sum / total;
       }
     }
@@ -139,19 +145,24 @@ Picture plasma(int height, int width, double decay, base::Rng& rng) {
   int size = 1;
   while (size < std::max(height, width)) size *= 2;
   Picture map(1, size, size);
-  const auto at = [&](int y, int x) -> double& { return map.at(0, ((y % size) + size) % size, ((x % size) + size) % size); };
+  const auto at = [&](int y, int x) -> double& {
+    return map.at(0, ((y % size) + size) % size, ((x % size) + size) % size);
+  };
   double wobble = 1;
   for (int step = size; step >= 2; step /= 2, wobble /= decay) {
     const int half = step / 2;
     for (int y = 0; y < size; y += step) {
       for (int x = 0; x < size; x += step) {
-        at(y + half, x + half) = 0.25 * (at(y, x) + at(y + step, x) + at(y, x + step) + at(y + step, x + step)) + wobble * rng.uniform(-1, 1);
+        at(y + half, x + half) = 0.25 * (at(y, x) + at(y + step, x) + at(y, x + step) + at(y + step, x + step)) +
+                                 wobble * rng.uniform(-1, 1);
       }
     }
     for (int y = 0; y < size; y += step) {
       for (int x = 0; x < size; x += step) {
-        at(y, x + half) = 0.25 * (at(y, x) + at(y, x + step) + at(y + half, x + half) + at(y - half, x + half)) + wobble * rng.uniform(-1, 1);
-        at(y + half, x) = 0.25 * (at(y, x) + at(y + step, x) + at(y + half, x + half) + at(y + half, x - half)) + wobble * rng.uniform(-1, 1);
+        at(y, x + half) = 0.25 * (at(y, x) + at(y, x + step) + at(y + half, x + half) + at(y - half, x + half)) +
+                          wobble * rng.uniform(-1, 1);
+        at(y + half, x) = 0.25 * (at(y, x) + at(y + step, x) + at(y + half, x + half) + at(y + half, x - half)) +
+                          wobble * rng.uniform(-1, 1);
       }
     }
   }
@@ -186,8 +197,12 @@ Picture canny(const Picture& picture, double sigma, double low, double high) {
   const auto v = [&](int y, int x) { return smooth.at(0, clamp_index(y, h), clamp_index(x, w)); };
   for (int y = 0; y < h; ++y) {
     for (int x = 0; x < w; ++x) {
-      gx.at(0, y, x) = (v(y - 1, x + 1) + 2 * v(y, x + 1) + v(y + 1, x + 1) - v(y - 1, x - 1) - 2 * v(y, x - 1) - v(y + 1, x - 1)) / 4;
-      gy.at(0, y, x) = (v(y + 1, x - 1) + 2 * v(y + 1, x) + v(y + 1, x + 1) - v(y - 1, x - 1) - 2 * v(y - 1, x) - v(y - 1, x + 1)) / 4;
+      gx.at(0, y, x) =
+          (v(y - 1, x + 1) + 2 * v(y, x + 1) + v(y + 1, x + 1) - v(y - 1, x - 1) - 2 * v(y, x - 1) - v(y + 1, x - 1)) /
+          4;
+      gy.at(0, y, x) =
+          (v(y + 1, x - 1) + 2 * v(y + 1, x) + v(y + 1, x + 1) - v(y - 1, x - 1) - 2 * v(y - 1, x) - v(y - 1, x + 1)) /
+          4;
       size.at(0, y, x) = std::hypot(gx.at(0, y, x), gy.at(0, y, x));
     }
   }
@@ -200,7 +215,8 @@ Picture canny(const Picture& picture, double sigma, double low, double high) {
       if (m < low) continue;
       const double uy = gy.at(0, y, x) / m;
       const double ux = gx.at(0, y, x) / m;
-      if (sample(size, 0, y - uy, x - ux, Border::kBlack) >= m || sample(size, 0, y + uy, x + ux, Border::kBlack) > m) continue;
+      if (sample(size, 0, y - uy, x - ux, Border::kBlack) >= m || sample(size, 0, y + uy, x + ux, Border::kBlack) > m)
+        continue;
       edges.at(0, y, x) = 0.5;  // a candidate until hysteresis connects it
       if (m >= high) strong.emplace_back(y, x);
     }
@@ -235,7 +251,8 @@ struct JpegTrap {
 void jpeg_fail(j_common_ptr info) { std::longjmp(reinterpret_cast<JpegTrap*>(info->err)->jump, 1); }
 void jpeg_quiet(j_common_ptr, int) {}
 
-// Interleaved bytes of 1 or 3 channels, replaced by their decoded JPEG. Objects with destructors stay outside the jumps.
+// Interleaved bytes of 1 or 3 channels, replaced by their decoded JPEG. Objects with destructors stay outside the
+// jumps.
 bool jpeg_bytes(std::uint8_t* bytes, int channels, int height, int width, int quality) {
   JpegTrap trap{};
   const auto stride = static_cast<std::size_t>(channels) * static_cast<std::size_t>(width);
@@ -303,14 +320,17 @@ bool jpeg_round_trip(Picture& picture, int quality) {
   for (int first = 0; first < picture.channels; first += together) {
     for (int c = 0; c < together; ++c) {
       for (std::size_t i = 0; i < picture.plane(); ++i) {
-        const double v = std::clamp(picture.values[static_cast<std::size_t>(first + c) * picture.plane() + i], 0.0, 1.0);
-        bytes[i * static_cast<std::size_t>(together) + static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(std::lround(v * 255));
+        const double v =
+            std::clamp(picture.values[static_cast<std::size_t>(first + c) * picture.plane() + i], 0.0, 1.0);
+        bytes[i * static_cast<std::size_t>(together) + static_cast<std::size_t>(c)] =
+            static_cast<std::uint8_t>(std::lround(v * 255));
       }
     }
     if (!jpeg_bytes(bytes.data(), together, picture.height, picture.width, quality)) return false;
     for (int c = 0; c < together; ++c) {
       for (std::size_t i = 0; i < picture.plane(); ++i) {
-        picture.values[static_cast<std::size_t>(first + c) * picture.plane() + i] = bytes[i * static_cast<std::size_t>(together) + static_cast<std::size_t>(c)] / 255.0;
+        picture.values[static_cast<std::size_t>(first + c) * picture.plane() + i] =
+            bytes[i * static_cast<std::size_t>(together) + static_cast<std::size_t>(c)] / 255.0;
       }
     }
   }

@@ -18,10 +18,14 @@ struct Picture {
   std::vector<double> values;
 
   Picture(int c, int h, int w, double fill = 0)
-      : channels(c), height(h), width(w), values(static_cast<std::size_t>(c) * static_cast<std::size_t>(h) * static_cast<std::size_t>(w), fill) {}
+      : channels(c),
+        height(h),
+        width(w),
+        values(static_cast<std::size_t>(c) * static_cast<std::size_t>(h) * static_cast<std::size_t>(w), fill) {}
   std::size_t plane() const { return static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
   std::size_t index(int c, int y, int x) const {
-    return (static_cast<std::size_t>(c) * static_cast<std::size_t>(height) + static_cast<std::size_t>(y)) * static_cast<std::size_t>(width) +
+    return (static_cast<std::size_t>(c) * static_cast<std::size_t>(height) + static_cast<std::size_t>(y)) *
+               static_cast<std::size_t>(width) +
            static_cast<std::size_t>(x);
   }
   double& at(int c, int y, int x) { return values[index(c, y, x)]; }

@@ -15,7 +15,8 @@ run::SessionOptions session_options();
 /// Fails the calling test when the fixtures cannot be run at all.
 verify::VerifyCount count_fixtures(check::Entry entry, int runs, std::uint64_t seed = 0);
 
-/// Runs one check on the manifest folder/system.toml and returns every task's output, merged. The first error otherwise.
+/// Runs one check on the manifest folder/system.toml and returns every task's output, merged. The first error
+/// otherwise.
 base::Result<check::Output> run_check(check::Entry entry, const std::string& folder);
 
 }  // namespace plumbline::testing

@@ -80,7 +80,8 @@ void round_trip(const OpenStore& open) {
   EXPECT_EQ(record->ledger.at(0).seconds, 0.25);
   EXPECT_EQ(record->notes.size(), 1U);
   EXPECT_EQ(*store->verdicts(id), "{\"x\":1}");
-  for (const std::string& reference : {std::string("first"), std::string("latest"), id.substr(0, 6)}) EXPECT_EQ(store->load_run(reference)->id, id);
+  for (const std::string& reference : {std::string("first"), std::string("latest"), id.substr(0, 6)})
+    EXPECT_EQ(store->load_run(reference)->id, id);
   EXPECT_THAT(store->load_run("zzz").error().text(), HasSubstr("no run 'zzz'"));
   EXPECT_THAT(store->load_run("").error().text(), HasSubstr("no run"));
   const auto listed = store->runs(0, 10);

@@ -6,8 +6,8 @@
 #include <sstream>
 #include <stdexcept>
 
-#include <boost/math/distributions/binomial.hpp>
 #include <unistd.h>
+#include <boost/math/distributions/binomial.hpp>
 
 namespace plumbline::testing {
 

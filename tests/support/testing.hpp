@@ -50,7 +50,7 @@ std::optional<std::string> data_path(const std::string& relative);
 
 }  // namespace plumbline::testing
 
-#define PL_NEEDS_DATA(VAR, RELATIVE)                                                                    \
-  const auto VAR##_found = ::plumbline::testing::data_path(RELATIVE);                                   \
-  if (!VAR##_found) GTEST_SKIP() << "set PLUMBLINE_DATA to a folder that holds " << (RELATIVE);         \
+#define PL_NEEDS_DATA(VAR, RELATIVE)                                                            \
+  const auto VAR##_found = ::plumbline::testing::data_path(RELATIVE);                           \
+  if (!VAR##_found) GTEST_SKIP() << "set PLUMBLINE_DATA to a folder that holds " << (RELATIVE); \
   const std::string VAR = *VAR##_found

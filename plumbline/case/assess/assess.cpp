@@ -5,8 +5,8 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/base/log.hpp"
 #include "plumbline/base/text.hpp"
@@ -20,8 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Looks and reuses of every claim, counted in the store by this run.
-base::Status count_looks(run::Store& store, const data::Manifest& manifest, const check::RunRecord& record, const check::Registry& registry,
-                         claims::JudgeContext& context) {
+base::Status count_looks(run::Store& store, const data::Manifest& manifest, const check::RunRecord& record,
+                         const check::Registry& registry, claims::JudgeContext& context) {
   for (const data::ClaimSection& claim : manifest.claims) {
     const claims::LookKeys keys = claims::look_keys(claim, manifest, record, registry);
     if (keys.content.empty()) continue;
@@ -78,8 +78,10 @@ std::map<std::string, claims::LookHistory> history_from_json(const std::string& 
 base::Status check_output_folder(const std::string& folder) {
   std::error_code code;
   fs::create_directories(folder, code);
-  if (!fs::is_directory(folder, code)) return base::make_error(base::Code::kIo, "the output folder cannot be made", folder, "Name another with --out");
-  if (access(folder.c_str(), W_OK) != 0) return base::make_error(base::Code::kIo, "the output folder is not writable", folder, "Name another with --out");
+  if (!fs::is_directory(folder, code))
+    return base::make_error(base::Code::kIo, "the output folder cannot be made", folder, "Name another with --out");
+  if (access(folder.c_str(), W_OK) != 0)
+    return base::make_error(base::Code::kIo, "the output folder is not writable", folder, "Name another with --out");
   return base::ok();
 }
 
@@ -94,7 +96,8 @@ base::Status write_reports(const report::Report& report, const std::string& fold
   return report::write_outputs(report, folder, {{"report.html", report::render_html(report)}});
 }
 
-base::Result<report::Report> assess(const check::Registry& registry, const AssessOptions& options, const base::CancelToken& cancel, base::Progress& progress) {
+base::Result<report::Report> assess(const check::Registry& registry, const AssessOptions& options,
+                                    const base::CancelToken& cancel, base::Progress& progress) {
   PL_TRY(const data::Manifest manifest, data::read_manifest(options.manifest, options.manifest_options));
   PL_CHECK(claims::validate_claims(manifest, registry));
   PL_TRY(const check::Blueprint blueprint, run::make_blueprint(manifest, options.with_torch));
@@ -110,7 +113,8 @@ base::Result<report::Report> assess(const check::Registry& registry, const Asses
   run_options.name = options.name;
   run_options.use_cache = options.use_cache;
   run_options.program = options.program;
-  PL_TRY(const check::RunRecord record, run::run_plan(manifest, registry, plan, blueprint, *store, *executor, run_options, cancel, progress));
+  PL_TRY(const check::RunRecord record,
+         run::run_plan(manifest, registry, plan, blueprint, *store, *executor, run_options, cancel, progress));
 
   claims::JudgeContext context;
   context.today = run::utc_now().substr(0, 10);
@@ -125,8 +129,8 @@ base::Result<report::Report> assess(const check::Registry& registry, const Asses
   return report;
 }
 
-base::Result<report::Report> rebuild_report(const check::Registry& registry, run::Store& store, const std::string& reference,
-                                            const data::ManifestOptions& options) {
+base::Result<report::Report> rebuild_report(const check::Registry& registry, run::Store& store,
+                                            const std::string& reference, const data::ManifestOptions& options) {
   PL_TRY(const check::RunRecord loaded, store.load_run(reference));
   check::RunRecord record = loaded;
   run::normalise(record);
@@ -150,10 +154,11 @@ base::Result<std::unique_ptr<DryRun>> dry_run(const check::Registry& registry, c
 }
 
 std::string dry_run_text(const DryRun& dry) {
-  std::string out = fmt::format("{}: {} models, {} data sets, {} claims\n\nData\n", dry.manifest.name, dry.blueprint.models.size(), dry.blueprint.data.size(),
-                                dry.manifest.claims.size());
+  std::string out = fmt::format("{}: {} models, {} data sets, {} claims\n\nData\n", dry.manifest.name,
+                                dry.blueprint.models.size(), dry.blueprint.data.size(), dry.manifest.claims.size());
   for (const auto& [name, facts] : dry.blueprint.data) {
-    out += fmt::format("  {:<20} {:<20} {:>9} rows{}\n", name, data::role_name(facts.role), facts.rows, facts.labelled ? ", labelled" : "");
+    out += fmt::format("  {:<20} {:<20} {:>9} rows{}\n", name, data::role_name(facts.role), facts.rows,
+                       facts.labelled ? ", labelled" : "");
   }
   out += "\nWould run\n";
   double seconds = 0;
@@ -167,7 +172,8 @@ std::string dry_run_text(const DryRun& dry) {
   out += fmt::format("  all together about {:.2g} s on one core, and the predictions\n\nWould not run\n", seconds);
   for (const run::PlannedCheck& planned : dry.plan) {
     if (!planned.tasks.empty()) continue;
-    out += fmt::format("  {:<28} {}\n", planned.entry->info.id, planned.skipped.empty() ? planned.not_applicable : planned.skipped);
+    out += fmt::format("  {:<28} {}\n", planned.entry->info.id,
+                       planned.skipped.empty() ? planned.not_applicable : planned.skipped);
   }
   return out;
 }
@@ -175,13 +181,17 @@ std::string dry_run_text(const DryRun& dry) {
 std::string dry_run_json(const DryRun& dry) {
   nlohmann::json data = nlohmann::json::array();
   for (const auto& [name, facts] : dry.blueprint.data) {
-    data.push_back({{"name", name}, {"role", data::role_name(facts.role)}, {"rows", facts.rows}, {"labelled", facts.labelled}});
+    data.push_back(
+        {{"name", name}, {"role", data::role_name(facts.role)}, {"rows", facts.rows}, {"labelled", facts.labelled}});
   }
   nlohmann::json tasks = nlohmann::json::array();
   nlohmann::json left_out = nlohmann::json::array();
   for (const run::PlannedCheck& planned : dry.plan) {
     for (const check::Task& task : planned.tasks) {
-      tasks.push_back({{"check", planned.entry->info.id}, {"subject", task.subject}, {"cost_seconds", task.cost_seconds}, {"shards", task.shards}});
+      tasks.push_back({{"check", planned.entry->info.id},
+                       {"subject", task.subject},
+                       {"cost_seconds", task.cost_seconds},
+                       {"shards", task.shards}});
     }
     if (planned.tasks.empty()) {
       left_out.push_back({{"check", planned.entry->info.id},
@@ -189,7 +199,8 @@ std::string dry_run_json(const DryRun& dry) {
                           {"reason", planned.skipped.empty() ? planned.not_applicable : planned.skipped}});
     }
   }
-  return nlohmann::json{{"system", dry.manifest.name}, {"data", data}, {"tasks", tasks}, {"left_out", left_out}}.dump(2);
+  return nlohmann::json{{"system", dry.manifest.name}, {"data", data}, {"tasks", tasks}, {"left_out", left_out}}.dump(
+      2);
 }
 
 }  // namespace plumbline::assess

@@ -17,21 +17,21 @@ using ExecutorMaker =
 struct AssessOptions {
   std::string manifest;
   data::ManifestOptions manifest_options;
-  std::string store;         ///< path; empty = .plumbline/store.db beside the manifest
-  std::string out;           ///< folder for the reports; empty = none
+  std::string store;  ///< path; empty = .plumbline/store.db beside the manifest
+  std::string out;    ///< folder for the reports; empty = none
   run::Selection selection;
-  std::string name;          ///< of the run
+  std::string name;  ///< of the run
   bool use_cache = true;
   bool fail_on_refuted = false;
-  bool with_torch = true;    ///< the worker can run LibTorch
-  std::string program;       ///< hash of the worker program, for the cache
+  bool with_torch = true;  ///< the worker can run LibTorch
+  std::string program;     ///< hash of the worker program, for the cache
   ExecutorMaker executor;
 };
 
 /// Reads, plans, runs, judges, stores, writes the reports.
 /// Errors: bad input (exit status 2), with everything that is wrong; kIo of the store or of the output folder.
-base::Result<report::Report> assess(const check::Registry& registry, const AssessOptions& options, const base::CancelToken& cancel,
-                                    base::Progress& progress);
+base::Result<report::Report> assess(const check::Registry& registry, const AssessOptions& options,
+                                    const base::CancelToken& cancel, base::Progress& progress);
 
 /// What would run, why the rest would not, and the estimated cost, as text or JSON; nothing is run or stored.
 struct DryRun {
@@ -44,8 +44,8 @@ std::string dry_run_text(const DryRun& dry);
 std::string dry_run_json(const DryRun& dry);
 
 /// Judges a stored run again as it stands (no new look is counted), for `show` and `export`.
-base::Result<report::Report> rebuild_report(const check::Registry& registry, run::Store& store, const std::string& reference,
-                                            const data::ManifestOptions& options);
+base::Result<report::Report> rebuild_report(const check::Registry& registry, run::Store& store,
+                                            const std::string& reference, const data::ManifestOptions& options);
 
 /// Every output of a report into a folder, report.html included. Errors kIo.
 base::Status write_reports(const report::Report& report, const std::string& folder);

@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/case/interface/json.hpp"
 
@@ -29,7 +29,8 @@ std::string first_difference(const check::Evidence& before, const check::Evidenc
     if (value.is_number() && other->is_number()) {
       const double x = value.get<double>();
       const double y = other->get<double>();
-      return fmt::format("{}: {} became {} (by {:.3g}, relative {:.3g})", field, x, y, y - x, x == 0 ? INFINITY : std::abs(y - x) / std::abs(x));
+      return fmt::format("{}: {} became {} (by {:.3g}, relative {:.3g})", field, x, y, y - x,
+                         x == 0 ? INFINITY : std::abs(y - x) / std::abs(x));
     }
     return fmt::format("{}: {} became {}", field, value.dump(), other->dump());
   }
@@ -38,8 +39,9 @@ std::string first_difference(const check::Evidence& before, const check::Evidenc
 
 }  // namespace
 
-base::Result<Reproduction> reproduce(const check::Registry& registry, run::Store& store, const std::string& evidence, const ExecutorMaker& make_executor,
-                                     const data::ManifestOptions& manifest_options, bool with_torch, const base::CancelToken& cancel, base::Progress& progress) {
+base::Result<Reproduction> reproduce(const check::Registry& registry, run::Store& store, const std::string& evidence,
+                                     const ExecutorMaker& make_executor, const data::ManifestOptions& manifest_options,
+                                     bool with_torch, const base::CancelToken& cancel, base::Progress& progress) {
   Reproduction result;
   PL_TRY(result.before, store.load_evidence(evidence));
   PL_TRY(const std::string run_id, store.run_of_evidence(result.before.id));
@@ -53,10 +55,12 @@ base::Result<Reproduction> reproduce(const check::Registry& registry, run::Store
   // Only the task that gave the evidence.
   for (run::PlannedCheck& planned : plan) {
     std::erase_if(planned.tasks, [&](const check::Task& task) { return task.subject != result.before.subject; });
-    if (planned.tasks.empty() && planned.not_applicable.empty() && planned.skipped.empty()) planned.skipped = "not what is reproduced";
+    if (planned.tasks.empty() && planned.not_applicable.empty() && planned.skipped.empty())
+      planned.skipped = "not what is reproduced";
   }
   std::string scratch = (std::filesystem::temp_directory_path() / "plumbline-reproduce-XXXXXX").string();
-  if (mkdtemp(scratch.data()) == nullptr) return base::make_error(base::Code::kIo, "cannot make a temporary folder", scratch);
+  if (mkdtemp(scratch.data()) == nullptr)
+    return base::make_error(base::Code::kIo, "cannot make a temporary folder", scratch);
   const auto attempt = [&]() -> base::Result<check::RunRecord> {
     PL_TRY(const auto fresh, run::open_sqlite_store(scratch + "/store.db"));
     PL_TRY(const auto executor, make_executor(manifest, scratch));
@@ -78,10 +82,12 @@ base::Result<Reproduction> reproduce(const check::Registry& registry, run::Store
   }
   for (const check::LedgerEntry& line : again->ledger) {
     if (line.check == result.before.check && line.status != check::LedgerStatus::kOk && !line.reason.empty()) {
-      return base::make_error(base::Code::kValue, "the check gave no such evidence this time: " + line.reason, result.before.check);
+      return base::make_error(base::Code::kValue, "the check gave no such evidence this time: " + line.reason,
+                              result.before.check);
     }
   }
-  return base::make_error(base::Code::kValue, "the manifest no longer yields this evidence", record.manifest, "Its models, data or checks were changed");
+  return base::make_error(base::Code::kValue, "the manifest no longer yields this evidence", record.manifest,
+                          "Its models, data or checks were changed");
 }
 
 }  // namespace plumbline::assess

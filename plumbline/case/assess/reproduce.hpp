@@ -14,7 +14,7 @@ struct Reproduction {
 
 /// Errors kValue: no such evidence; the manifest no longer yields it. kIo: the manifest is gone.
 base::Result<Reproduction> reproduce(const check::Registry& registry, run::Store& store, const std::string& evidence,
-                                     const ExecutorMaker& executor, const data::ManifestOptions& options, bool with_torch,
-                                     const base::CancelToken& cancel, base::Progress& progress);
+                                     const ExecutorMaker& executor, const data::ManifestOptions& options,
+                                     bool with_torch, const base::CancelToken& cancel, base::Progress& progress);
 
 }  // namespace plumbline::assess

@@ -12,7 +12,8 @@ namespace plumbline::check {
 namespace {
 
 std::string_view type_word(const ParamValue& value) {
-  static constexpr std::string_view kWords[] = {"true or false", "an integer", "a number", "a text", "a list of texts", "a list of numbers"};
+  static constexpr std::string_view kWords[] = {"true or false", "an integer",      "a number",
+                                                "a text",        "a list of texts", "a list of numbers"};
   return kWords[value.index()];
 }
 
@@ -21,15 +22,17 @@ ParamValue adapt(const ParamValue& given, const ParamValue& declared) {
   if (std::holds_alternative<double>(declared) && std::holds_alternative<std::int64_t>(given)) {
     return static_cast<double>(std::get<std::int64_t>(given));
   }
-  if (std::holds_alternative<std::vector<double>>(declared) && std::holds_alternative<std::vector<std::string>>(given) &&
-      std::get<std::vector<std::string>>(given).empty()) {
+  if (std::holds_alternative<std::vector<double>>(declared) &&
+      std::holds_alternative<std::vector<std::string>>(given) && std::get<std::vector<std::string>>(given).empty()) {
     return std::vector<double>{};
   }
   return given;
 }
 
 base::Status check_range(const CheckInfo& info, const ParamSpec& spec, const ParamValue& value) {
-  auto outside = [&](double x) { return std::isnan(x) || (spec.low && x < *spec.low) || (spec.high && x > *spec.high); };
+  auto outside = [&](double x) {
+    return std::isnan(x) || (spec.low && x < *spec.low) || (spec.high && x > *spec.high);
+  };
   auto range_error = [&](double x) {
     return base::make_error(base::Code::kValue,
                             fmt::format("parameter '{}' is {}, expected a value in [{}, {}]", spec.name, x,
@@ -37,7 +40,8 @@ base::Status check_range(const CheckInfo& info, const ParamSpec& spec, const Par
                             info.id);
   };
   if (const auto* real = std::get_if<double>(&value); real != nullptr && outside(*real)) return range_error(*real);
-  if (const auto* integer = std::get_if<std::int64_t>(&value); integer != nullptr && outside(static_cast<double>(*integer))) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value);
+      integer != nullptr && outside(static_cast<double>(*integer))) {
     return range_error(static_cast<double>(*integer));
   }
   if (const auto* reals = std::get_if<std::vector<double>>(&value)) {
@@ -49,7 +53,8 @@ base::Status check_range(const CheckInfo& info, const ParamSpec& spec, const Par
   auto check_choice = [&](const std::string& word) -> base::Status {
     if (std::find(spec.choices.begin(), spec.choices.end(), word) != spec.choices.end()) return base::ok();
     return base::make_error(base::Code::kValue,
-                            fmt::format("parameter '{}' is '{}', expected one of {}", spec.name, word, base::join_words(spec.choices, "or")),
+                            fmt::format("parameter '{}' is '{}', expected one of {}", spec.name, word,
+                                        base::join_words(spec.choices, "or")),
                             info.id);
   };
   if (const auto* text = std::get_if<std::string>(&value)) return check_choice(*text);
@@ -62,7 +67,8 @@ base::Status check_range(const CheckInfo& info, const ParamSpec& spec, const Par
 bool well_formed(std::string_view id) {
   const auto dot = id.find('.');
   if (dot == std::string_view::npos || dot == 0 || dot + 1 == id.size()) return false;
-  return std::all_of(id.begin(), id.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
+  return std::all_of(id.begin(), id.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.'; });
 }
 
 }  // namespace
@@ -86,7 +92,9 @@ double Params::real(std::string_view name) const { return std::get<double>(get(n
 std::int64_t Params::integer(std::string_view name) const { return std::get<std::int64_t>(get(name)); }
 bool Params::flag(std::string_view name) const { return std::get<bool>(get(name)); }
 const std::string& Params::text(std::string_view name) const { return std::get<std::string>(get(name)); }
-const std::vector<std::string>& Params::texts(std::string_view name) const { return std::get<std::vector<std::string>>(get(name)); }
+const std::vector<std::string>& Params::texts(std::string_view name) const {
+  return std::get<std::vector<std::string>>(get(name));
+}
 
 std::vector<std::string> Blueprint::sets_with_role(data::Role role) const {
   std::vector<std::string> names;
@@ -117,16 +125,19 @@ base::Result<Params> resolve_params(const CheckInfo& info, const std::map<std::s
     values[spec.name] = spec.fallback;
   }
   for (const auto& [name, raw] : given) {
-    const auto spec = std::find_if(info.params.begin(), info.params.end(), [&](const ParamSpec& s) { return s.name == name; });
+    const auto spec =
+        std::find_if(info.params.begin(), info.params.end(), [&](const ParamSpec& s) { return s.name == name; });
     if (spec == info.params.end()) {
       const std::string guess = base::nearest(name, names);
-      return base::make_error(base::Code::kValue, fmt::format("unknown parameter '{}'", name), info.id,
-                              guess.empty() ? fmt::format("Known: {}", fmt::join(names, ", ")) : fmt::format("Did you mean '{}'?", guess));
+      return base::make_error(
+          base::Code::kValue, fmt::format("unknown parameter '{}'", name), info.id,
+          guess.empty() ? fmt::format("Known: {}", fmt::join(names, ", ")) : fmt::format("Did you mean '{}'?", guess));
     }
     ParamValue value = adapt(raw, spec->fallback);
     if (value.index() != spec->fallback.index()) {
-      return base::make_error(base::Code::kValue,
-                              fmt::format("parameter '{}' is {}, expected {}", name, type_word(value), type_word(spec->fallback)), info.id);
+      return base::make_error(
+          base::Code::kValue,
+          fmt::format("parameter '{}' is {}, expected {}", name, type_word(value), type_word(spec->fallback)), info.id);
     }
     PL_CHECK(check_range(info, *spec, value));
     values[name] = std::move(value);
@@ -134,8 +145,10 @@ base::Result<Params> resolve_params(const CheckInfo& info, const std::map<std::s
   return Params(std::move(values));
 }
 
-Evidence make_evidence(const CheckInfo& info, const std::string& metric, std::map<std::string, std::string> where, stats::Estimate estimate) {
-  const auto spec = std::find_if(info.yields.begin(), info.yields.end(), [&](const MetricSpec& m) { return m.name == metric; });
+Evidence make_evidence(const CheckInfo& info, const std::string& metric, std::map<std::string, std::string> where,
+                       stats::Estimate estimate) {
+  const auto spec =
+      std::find_if(info.yields.begin(), info.yields.end(), [&](const MetricSpec& m) { return m.name == metric; });
   base::ensure(spec != info.yields.end(), fmt::format("check '{}' does not declare metric '{}'", info.id, metric));
   Evidence evidence;
   evidence.check = info.id;

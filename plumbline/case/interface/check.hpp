@@ -39,7 +39,7 @@ struct MetricSpec {
   std::string unit;
   Direction direction = Direction::kNone;
   std::string help;
-  std::vector<std::string> where;   ///< keys that select beside `data`: "slice", "detector", "corruption" ...
+  std::vector<std::string> where;  ///< keys that select beside `data`: "slice", "detector", "corruption" ...
   /// Values of `where` keys that a claim means when it does not name the key ("detector" -> "mahalanobis").
   std::map<std::string, std::string> where_default;
 };
@@ -67,7 +67,7 @@ struct ModelFacts {
   std::string kind;    ///< onnx, torchscript, mlp, cnn, http, callable, stored
   std::string output;  ///< logits, probabilities, scores
   std::string task = "classification";
-  bool runs = true;          ///< false for stored predictions: no new inputs can be tried
+  bool runs = true;  ///< false for stored predictions: no new inputs can be tried
   bool has_gradient = false;
   std::vector<std::string> stored_for;  ///< data sets with stored predictions
 };
@@ -84,13 +84,13 @@ struct Blueprint {
 
 /// One unit of work of a check: usually one model, or one model and one data set.
 struct Task {
-  std::string subject;  ///< "reader", "reader@test", "data"
-  std::string model;    ///< empty when no model is involved
-  std::string data;     ///< main data set; empty when several
+  std::string subject;                                           ///< "reader", "reader@test", "data"
+  std::string model;                                             ///< empty when no model is involved
+  std::string data;                                              ///< main data set; empty when several
   std::vector<std::pair<std::string, std::string>> predictions;  ///< (model, data) whose predictions it will read
-  bool features = false;     ///< … with features
-  std::size_t shards = 1;    ///< independent pieces; depends on data size alone
-  double cost_seconds = 0;   ///< estimate on one core
+  bool features = false;                                         ///< … with features
+  std::size_t shards = 1;                                        ///< independent pieces; depends on data size alone
+  double cost_seconds = 0;                                       ///< estimate on one core
 };
 
 /// Tasks, or the reason why there are none.
@@ -99,7 +99,8 @@ struct Plan {
   std::string not_applicable;
 };
 
-/// What a running check may reach. Every data set, model and prediction it takes is recorded as an input of its evidence.
+/// What a running check may reach. Every data set, model and prediction it takes is recorded as an input of its
+/// evidence.
 class Context {
  public:
   virtual ~Context() = default;
@@ -107,14 +108,16 @@ class Context {
   virtual const Task& task() const = 0;
   virtual base::Result<data::DatasetPtr> dataset(const std::string& name) = 0;
   /// Predictions for every row of the set, from the shared prediction cache or a stored table.
-  virtual base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model, const std::string& data,
+  virtual base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model,
+                                                                                const std::string& data,
                                                                                 bool features = false) = 0;
   /// Facts of the model's predictions (output kind, classes), also for stored predictions.
   virtual base::Result<decision::PredictorInfo> predictor_info(const std::string& model) = 0;
   /// The model itself, for new inputs. Errors kUnsupported for stored predictions.
   virtual base::Result<decision::Predictor*> predictor(const std::string& model) = 0;
   /// Rows of a set as this model's inputs: image layout and range, or the table contract fitted on train.
-  virtual base::Result<MatrixF> inputs(const std::string& model, const std::string& data, std::span<const std::size_t> rows) = 0;
+  virtual base::Result<MatrixF> inputs(const std::string& model, const std::string& data,
+                                       std::span<const std::size_t> rows) = 0;
   /// Features of every row as declared by the model: a tensor, "inputs", or "pca:N" fitted on train.
   virtual base::Result<std::shared_ptr<const MatrixF>> features(const std::string& model, const std::string& data) = 0;
   /// A stream keyed by the manifest's seed, check, subject and purpose.
@@ -126,33 +129,34 @@ class Context {
   virtual std::string examples_policy(const std::string& data) = 0;
 };
 
-/// A system written to disk to test a check: `system.toml` with exactly one claim (id "fixture") on this check, and its data.
+/// A system written to disk to test a check: `system.toml` with exactly one claim (id "fixture") on this check, and its
+/// data.
 using FixtureWriter = std::function<base::Status(const std::string& folder, base::Rng& rng)>;
 
 struct Fixtures {
-  FixtureWriter defect;        ///< the claim must come out refuted
-  FixtureWriter control;       ///< the claim must not come out refuted
-  std::string defect_words;    ///< "confidence of every row doubled in log odds (effect: ECE 0.12)"
+  FixtureWriter defect;      ///< the claim must come out refuted
+  FixtureWriter control;     ///< the claim must not come out refuted
+  std::string defect_words;  ///< "confidence of every row doubled in log odds (effect: ECE 0.12)"
   std::string control_words;
   double false_alarm_level = 0.05;  ///< stated level of a false refutation of the control
-  double cost_ms = 50;         ///< declared cost of one run when above 50 ms
+  double cost_ms = 50;              ///< declared cost of one run when above 50 ms
 };
 
 /// Facts for people and front ends.
 struct CheckInfo {
-  std::string id;         ///< room.name
+  std::string id;  ///< room.name
   std::string title;
   std::string question;
-  std::string row;        ///< catalogue row: "C2"
+  std::string row;  ///< catalogue row: "C2"
   Maturity maturity = Maturity::kPreview;
   std::vector<std::string> needs;  ///< in words: "a classifier with logits or probabilities", "labels on the test set"
   std::vector<ParamSpec> params;
   std::vector<MetricSpec> yields;
   std::vector<std::string> assumptions;
   std::vector<std::string> sources;
-  std::string cost;       ///< "O(n k)"
+  std::string cost;  ///< "O(n k)"
   bool needs_torch = false;
-  std::string code;       ///< bump when results may change for the same input; part of the cache key
+  std::string code;  ///< bump when results may change for the same input; part of the cache key
 };
 
 struct Entry {
@@ -176,7 +180,8 @@ class Registry {
   std::vector<Entry> entries_;
 };
 
-/// Values for a check: defaults overridden by `given`. Errors kValue: unknown name (nearest known), type, range, choice.
+/// Values for a check: defaults overridden by `given`. Errors kValue: unknown name (nearest known), type, range,
+/// choice.
 base::Result<Params> resolve_params(const CheckInfo& info, const std::map<std::string, ParamValue>& given);
 
 /// Shorthand for adapters: evidence from an estimate, with unit and direction taken from the facts.

@@ -50,8 +50,8 @@ struct Finding {
   std::string title;   ///< "Digit 7 read as 1: 31 of 40 rows of slice 'thick stroke'"
   std::string detail;  ///< what was seen, what it means, what to do
   std::string next_step;
-  std::string data;                 ///< data set
-  std::vector<std::size_t> rows;    ///< source rows, at most 100
+  std::string data;               ///< data set
+  std::vector<std::size_t> rows;  ///< source rows, at most 100
   std::map<std::string, std::string> where;
 };
 
@@ -62,15 +62,16 @@ struct ArtifactColumn {
   std::variant<std::vector<double>, std::vector<std::string>> values;
 };
 
-/// A typed table or image. `kind` picks the picture: reliability, roc, grid, treemap, gallery, histogram, curve, bars, table.
+/// A typed table or image. `kind` picks the picture: reliability, roc, grid, treemap, gallery, histogram, curve, bars,
+/// table.
 struct Artifact {
-  std::string id;    ///< unique within the task, kebab-case; the runner prefixes check and subject
+  std::string id;  ///< unique within the task, kebab-case; the runner prefixes check and subject
   std::string kind;
   std::string title;
   std::string caption;  ///< one sentence that says how to read it
   std::vector<ArtifactColumn> columns;
   std::map<std::string, std::string> facts;  ///< scalars of the picture: "auroc" -> "0.968", axis labels …
-  std::string media_type;  ///< "image/png" when `bytes` holds an image, else empty
+  std::string media_type;                    ///< "image/png" when `bytes` holds an image, else empty
   std::string bytes;
 };
 

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <openssl/evp.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/base/hash.hpp"
 
@@ -110,7 +110,6 @@ class Reader {
   std::optional<base::Error> error_;
 };
 
-
 ParamValue param_from_json(const json& value) {
   if (value.is_boolean()) return value.get<bool>();
   if (value.is_number_integer()) return value.get<std::int64_t>();
@@ -130,7 +129,10 @@ json columns_json(const Artifact& artifact) {
     } else {
       values = std::get<std::vector<std::string>>(column.values);
     }
-    columns.push_back({{"name", column.name}, {"unit", column.unit}, {"type", column.values.index() == 0 ? "number" : "text"}, {"values", values}});
+    columns.push_back({{"name", column.name},
+                       {"unit", column.unit},
+                       {"type", column.values.index() == 0 ? "number" : "text"},
+                       {"values", values}});
   }
   return columns;
 }
@@ -171,15 +173,18 @@ json to_json(const Evidence& evidence) {
 }
 
 json to_json(const Finding& f) {
-  return {{"id", f.id},           {"check", f.check},   {"subject", f.subject},     {"severity", severity_name(f.severity)},
-          {"title", f.title},     {"detail", f.detail}, {"next_step", f.next_step}, {"data", f.data},
-          {"rows", f.rows},       {"where", f.where}};
+  return {{"id", f.id},       {"check", f.check},   {"subject", f.subject},     {"severity", severity_name(f.severity)},
+          {"title", f.title}, {"detail", f.detail}, {"next_step", f.next_step}, {"data", f.data},
+          {"rows", f.rows},   {"where", f.where}};
 }
 
 json to_json(const Artifact& artifact, bool with_bytes) {
-  json out = {{"id", artifact.id},           {"kind", artifact.kind},
-              {"title", artifact.title},     {"caption", artifact.caption},
-              {"facts", artifact.facts},     {"media_type", artifact.media_type},
+  json out = {{"id", artifact.id},
+              {"kind", artifact.kind},
+              {"title", artifact.title},
+              {"caption", artifact.caption},
+              {"facts", artifact.facts},
+              {"media_type", artifact.media_type},
               {"schema", "plumbline-artifact-1"}};
   if (with_bytes) {
     out["columns"] = columns_json(artifact);
@@ -235,15 +240,33 @@ json to_json(const RunRecord& record) {
 json to_json(const CheckInfo& info) {
   json params = json::array();
   for (const ParamSpec& p : info.params) {
-    params.push_back({{"name", p.name}, {"default", to_json(p.fallback)}, {"low", number(p.low)}, {"high", number(p.high)}, {"choices", p.choices}, {"help", p.help}});
+    params.push_back({{"name", p.name},
+                      {"default", to_json(p.fallback)},
+                      {"low", number(p.low)},
+                      {"high", number(p.high)},
+                      {"choices", p.choices},
+                      {"help", p.help}});
   }
   json yields = json::array();
   for (const MetricSpec& m : info.yields) {
-    yields.push_back({{"name", m.name}, {"unit", m.unit}, {"direction", direction_name(m.direction)}, {"help", m.help}, {"where", m.where}, {"where_default", m.where_default}});
+    yields.push_back({{"name", m.name},
+                      {"unit", m.unit},
+                      {"direction", direction_name(m.direction)},
+                      {"help", m.help},
+                      {"where", m.where},
+                      {"where_default", m.where_default}});
   }
-  return {{"id", info.id},         {"title", info.title}, {"question", info.question},       {"row", info.row},
-          {"maturity", maturity_name(info.maturity)},     {"needs", info.needs},             {"params", params},
-          {"yields", yields},      {"assumptions", info.assumptions}, {"sources", info.sources}, {"cost", info.cost},
+  return {{"id", info.id},
+          {"title", info.title},
+          {"question", info.question},
+          {"row", info.row},
+          {"maturity", maturity_name(info.maturity)},
+          {"needs", info.needs},
+          {"params", params},
+          {"yields", yields},
+          {"assumptions", info.assumptions},
+          {"sources", info.sources},
+          {"cost", info.cost},
           {"needs_torch", info.needs_torch}};
 }
 
@@ -257,7 +280,9 @@ base::Result<Evidence> evidence_from_json(const json& source) {
   e.where = in.get<std::map<std::string, std::string>>("where");
   e.level = in.real("level");
   e.unit = in.get<std::string>("unit");
-  e.direction = in.choice<Direction>("direction", {{"none", Direction::kNone}, {"higher", Direction::kHigherIsBetter}, {"lower", Direction::kLowerIsBetter}});
+  e.direction = in.choice<Direction>(
+      "direction",
+      {{"none", Direction::kNone}, {"higher", Direction::kHigherIsBetter}, {"lower", Direction::kLowerIsBetter}});
   e.seed = in.get<std::uint64_t>("seed");
   e.inputs = in.get<std::map<std::string, std::string>>("inputs");
   e.build = in.get<std::string>("build");
@@ -271,8 +296,9 @@ base::Result<Evidence> evidence_from_json(const json& source) {
   x.n_effective = in.real("n_effective");
   x.unit_of_sampling = in.get<std::string>("unit_of_sampling");
   x.method = in.get<std::string>("method");
-  x.exactness = in.choice<stats::Exactness>(
-      "exactness", {{"sampled", stats::Exactness::kSampled}, {"exact", stats::Exactness::kExact}, {"bound", stats::Exactness::kBound}});
+  x.exactness = in.choice<stats::Exactness>("exactness", {{"sampled", stats::Exactness::kSampled},
+                                                          {"exact", stats::Exactness::kExact},
+                                                          {"bound", stats::Exactness::kBound}});
   x.error_bound = in.real("error_bound");
   x.anytime = in.get<bool>("anytime");
   x.assumptions = in.get<std::vector<std::string>>("assumptions");
@@ -302,7 +328,8 @@ base::Result<Finding> finding_from_json(const json& source) {
   f.check = in.get<std::string>("check");
   f.subject = in.get<std::string>("subject");
   f.severity = in.choice<FindingSeverity>(
-      "severity", {{"major", FindingSeverity::kMajor}, {"medium", FindingSeverity::kMedium}, {"minor", FindingSeverity::kMinor}});
+      "severity",
+      {{"major", FindingSeverity::kMajor}, {"medium", FindingSeverity::kMedium}, {"minor", FindingSeverity::kMinor}});
   f.title = in.get<std::string>("title");
   f.detail = in.get<std::string>("detail");
   f.next_step = in.get<std::string>("next_step");
@@ -434,21 +461,23 @@ std::string evidence_id(const Evidence& evidence) { return base::sha256_hex(dump
 
 std::string artifact_sha256(const Artifact& artifact) {
   if (!artifact.bytes.empty()) return base::sha256_hex(artifact.bytes);
-  return base::sha256_hex(dump({{"kind", artifact.kind}, {"columns", columns_json(artifact)}, {"facts", artifact.facts}}));
+  return base::sha256_hex(
+      dump({{"kind", artifact.kind}, {"columns", columns_json(artifact)}, {"facts", artifact.facts}}));
 }
 
 std::string base64_encode(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
+  const int size =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   out.resize(static_cast<std::size_t>(size));
   return out;
 }
 
 base::Result<std::string> base64_decode(std::string_view text) {
   std::string out(3 * (text.size() / 4) + 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (size < 0) return base::make_error(base::Code::kParse, "is not base64 text");
   std::size_t padding = 0;
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;

@@ -91,8 +91,10 @@ TEST(Params, UnknownNameTypeRangeAndChoiceAreRefused) {
   EXPECT_EQ(resolve_params(info, {})->real("level"), 0.95);
   EXPECT_EQ(resolve_params(info, {{"level", std::int64_t{1}}}).error().code, base::Code::kValue);
   EXPECT_THAT(resolve_params(info, {{"levle", 0.9}}).error().text(), ::testing::HasSubstr("Did you mean 'level'?"));
-  EXPECT_THAT(resolve_params(info, {{"mode", std::string("c")}}).error().text(), ::testing::HasSubstr("expected one of a or b"));
-  EXPECT_THAT(resolve_params(info, {{"mode", 3.0}}).error().text(), ::testing::HasSubstr("is a number, expected a text"));
+  EXPECT_THAT(resolve_params(info, {{"mode", std::string("c")}}).error().text(),
+              ::testing::HasSubstr("expected one of a or b"));
+  EXPECT_THAT(resolve_params(info, {{"mode", 3.0}}).error().text(),
+              ::testing::HasSubstr("is a number, expected a text"));
 }
 
 }  // namespace

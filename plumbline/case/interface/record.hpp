@@ -31,19 +31,19 @@ std::string_view run_status_name(RunStatus status);
 
 /// A whole run as stored and as every renderer receives it.
 struct RunRecord {
-  std::string id;  ///< short, unique in the store: first 12 digits of a hash
+  std::string id;    ///< short, unique in the store: first 12 digits of a hash
   std::string name;  ///< optional, given by the user
   RunStatus status = RunStatus::kStarted;
   std::string system;    ///< name in the manifest
   std::string manifest;  ///< path as given
   std::string manifest_sha256;
-  std::string started;   ///< UTC, 2026-01-31T12:00:00Z
+  std::string started;  ///< UTC, 2026-01-31T12:00:00Z
   std::string finished;
   double seconds = 0;
   std::uint64_t seed = 0;
-  std::string build;     ///< version, compiler, commit
-  std::string machine;   ///< CPU level and core count
-  std::string root;      ///< Merkle root over sorted evidence ids
+  std::string build;    ///< version, compiler, commit
+  std::string machine;  ///< CPU level and core count
+  std::string root;     ///< Merkle root over sorted evidence ids
   std::string previous_root;
   std::map<std::string, std::string> inputs;  ///< "data:test" -> fingerprint …
   std::vector<LedgerEntry> ledger;

@@ -14,7 +14,8 @@ using nlohmann::json;
 
 constexpr const char* kKinds[] = {"predict", "parity", "task", "shard", "finish"};
 
-base::Result<std::string> perform(Session& session, const check::Registry& registry, const Job& job, const base::CancelToken& cancel, base::Progress& progress) {
+base::Result<std::string> perform(Session& session, const check::Registry& registry, const Job& job,
+                                  const base::CancelToken& cancel, base::Progress& progress) {
   if (job.kind == Job::Kind::kPredict) {
     PL_CHECK(session.predict_shard(job.task.model, job.task.data, job.task.features, job.shard, cancel));
     return std::string();
@@ -24,11 +25,14 @@ base::Result<std::string> perform(Session& session, const check::Registry& regis
     return gap ? fmt::format("{}", *gap) : std::string();
   }
   const check::Entry* entry = registry.find(job.check);
-  if (entry == nullptr) return base::make_error(base::Code::kInternal, fmt::format("this worker does not know the check '{}'", job.check));
+  if (entry == nullptr)
+    return base::make_error(base::Code::kInternal, fmt::format("this worker does not know the check '{}'", job.check));
   PL_TRY(const check::Params params, check::resolve_params(entry->info, job.params));
-  if (job.kind == Job::Kind::kShard) return run_task_shard(session, *entry, params, job.task, job.shard, cancel, progress);
-  auto output = job.kind == Job::Kind::kFinish ? finish_task(session, *entry, params, job.task, job.shards, cancel, progress)
-                                               : run_task(session, *entry, params, job.task, cancel, progress);
+  if (job.kind == Job::Kind::kShard)
+    return run_task_shard(session, *entry, params, job.task, job.shard, cancel, progress);
+  auto output = job.kind == Job::Kind::kFinish
+                    ? finish_task(session, *entry, params, job.task, job.shards, cancel, progress)
+                    : run_task(session, *entry, params, job.task, cancel, progress);
   if (!output.ok()) return output.error();
   return check::to_json(*output).dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -36,7 +40,8 @@ base::Result<std::string> perform(Session& session, const check::Registry& regis
 class InProcess final : public Executor {
  public:
   InProcess(Session& session, const check::Registry& registry) : session_(session), registry_(registry) {}
-  base::Status run(std::vector<std::pair<std::size_t, Job>> jobs, const Done& done, const base::CancelToken& cancel, base::Progress& progress) override {
+  base::Status run(std::vector<std::pair<std::size_t, Job>> jobs, const Done& done, const base::CancelToken& cancel,
+                   base::Progress& progress) override {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       PL_CHECK(cancel.status());
       const std::size_t index = jobs[i].first;
@@ -83,12 +88,18 @@ base::Result<Job> job_from_json(const json& source) {
     if (!known) return base::make_error(base::Code::kParse, fmt::format("unknown kind '{}'", kind), "job");
     job.check = source.at("check").get<std::string>();
     for (const auto& [name, value] : source.at("params").items()) {
-      if (value.is_boolean()) job.params[name] = value.get<bool>();
-      else if (value.is_number_integer()) job.params[name] = value.get<std::int64_t>();
-      else if (value.is_number()) job.params[name] = value.get<double>();
-      else if (value.is_string()) job.params[name] = value.get<std::string>();
-      else if (!value.empty() && value.front().is_number()) job.params[name] = value.get<std::vector<double>>();
-      else job.params[name] = value.get<std::vector<std::string>>();
+      if (value.is_boolean())
+        job.params[name] = value.get<bool>();
+      else if (value.is_number_integer())
+        job.params[name] = value.get<std::int64_t>();
+      else if (value.is_number())
+        job.params[name] = value.get<double>();
+      else if (value.is_string())
+        job.params[name] = value.get<std::string>();
+      else if (!value.empty() && value.front().is_number())
+        job.params[name] = value.get<std::vector<double>>();
+      else
+        job.params[name] = value.get<std::vector<std::string>>();
     }
     job.task.subject = source.at("subject").get<std::string>();
     job.task.model = source.at("model").get<std::string>();
@@ -104,7 +115,8 @@ base::Result<Job> job_from_json(const json& source) {
   }
 }
 
-JobResult execute(Session& session, const check::Registry& registry, const Job& job, const base::CancelToken& cancel, base::Progress& progress) {
+JobResult execute(Session& session, const check::Registry& registry, const Job& job, const base::CancelToken& cancel,
+                  base::Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   JobResult result;
   try {
@@ -115,14 +127,18 @@ JobResult execute(Session& session, const check::Registry& registry, const Job& 
       result.error = bytes.error();
     }
   } catch (const std::bad_alloc&) {
-    result.error = base::make_error(base::Code::kLimit, "out of memory", "", "Raise --memory, or give the check fewer rows");
+    result.error =
+        base::make_error(base::Code::kLimit, "out of memory", "", "Raise --memory, or give the check fewer rows");
   } catch (const std::exception& error) {
-    result.error = base::make_error(base::Code::kInternal, error.what(), "", "This is a defect in Plumbline; please report it");
+    result.error =
+        base::make_error(base::Code::kInternal, error.what(), "", "This is a defect in Plumbline; please report it");
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
 
-std::unique_ptr<Executor> in_process_executor(Session& session, const check::Registry& registry) { return std::make_unique<InProcess>(session, registry); }
+std::unique_ptr<Executor> in_process_executor(Session& session, const check::Registry& registry) {
+  return std::make_unique<InProcess>(session, registry);
+}
 
 }  // namespace plumbline::run

@@ -42,7 +42,8 @@ nlohmann::json to_json(const Job& job);
 base::Result<Job> job_from_json(const nlohmann::json& json);
 
 /// Executes one job in this process. Never throws.
-JobResult execute(Session& session, const check::Registry& registry, const Job& job, const base::CancelToken& cancel, base::Progress& progress);
+JobResult execute(Session& session, const check::Registry& registry, const Job& job, const base::CancelToken& cancel,
+                  base::Progress& progress);
 
 /// Runs jobs somewhere. `done(index, result)` is called once a job, in the calling thread, in any order; it may submit
 /// further jobs by returning them. Returns when nothing is left, or after `cancel`.
@@ -50,22 +51,24 @@ class Executor {
  public:
   using Done = std::function<std::vector<std::pair<std::size_t, Job>>(std::size_t, JobResult)>;
   virtual ~Executor() = default;
-  virtual base::Status run(std::vector<std::pair<std::size_t, Job>> jobs, const Done& done, const base::CancelToken& cancel, base::Progress& progress) = 0;
+  virtual base::Status run(std::vector<std::pair<std::size_t, Job>> jobs, const Done& done,
+                           const base::CancelToken& cancel, base::Progress& progress) = 0;
 };
 
 /// One after another in this process: for fixtures, bindings and tests.
 std::unique_ptr<Executor> in_process_executor(Session& session, const check::Registry& registry);
 
 struct PoolOptions {
-  std::string worker;             ///< path of plumbline-worker
+  std::string worker;                  ///< path of plumbline-worker
   std::vector<std::string> arguments;  ///< "--root data=…"
   std::string manifest;
   std::string cache_folder;
   int workers = 2;
-  double task_seconds = 600;      ///< a job that runs longer is killed: error `time`, never cached
+  double task_seconds = 600;  ///< a job that runs longer is killed: error `time`, never cached
   std::uint64_t memory_bytes = std::uint64_t{8} << 30U;  ///< address space of a worker; 0 = unlimited
 };
-/// A pool of worker processes. A worker that crashes, is killed or runs over a limit fails its job alone and is replaced.
+/// A pool of worker processes. A worker that crashes, is killed or runs over a limit fails its job alone and is
+/// replaced.
 std::unique_ptr<Executor> worker_pool(const PoolOptions& options);
 
 /// The worker's side: reads jobs from `in`, writes answers to `out`, until the end of `in`. Returns the exit status.
@@ -73,6 +76,7 @@ struct WorkerOptions {
   SessionOptions session;
   data::ManifestOptions manifest;
 };
-int serve_jobs(const check::Registry& registry, const std::string& manifest, const WorkerOptions& options, int in, int out);
+int serve_jobs(const check::Registry& registry, const std::string& manifest, const WorkerOptions& options, int in,
+               int out);
 
 }  // namespace plumbline::run

@@ -33,14 +33,16 @@ base::Status check_names(const check::Registry& registry, const std::vector<std:
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::string guess = base::nearest(name, known);
-    return base::make_error(base::Code::kValue, fmt::format("{} names no check: '{}'", flag, name), "",
-                            guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
+    return base::make_error(
+        base::Code::kValue, fmt::format("{} names no check: '{}'", flag, name), "",
+        guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
   }
   return base::ok();
 }
 
 bool named(const std::vector<std::string>& names, const std::string& id) {
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return name == id || name == room_of(id); });
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return name == id || name == room_of(id); });
 }
 
 // Every problem with the [check.*] sections, one a line.
@@ -52,8 +54,9 @@ std::string param_problems(const check::Registry& registry, const data::Manifest
     const check::Entry* entry = registry.find(id);
     if (entry == nullptr) {
       const std::string guess = base::nearest(id, ids);
-      problems += fmt::format("{}: [check.\"{}\"]: no such check. {}\n", manifest.path, id,
-                              guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
+      problems +=
+          fmt::format("{}: [check.\"{}\"]: no such check. {}\n", manifest.path, id,
+                      guess.empty() ? "`plumbline checks list` shows them" : fmt::format("Did you mean '{}'?", guess));
     } else if (auto resolved = check::resolve_params(entry->info, {params.begin(), params.end()}); !resolved.ok()) {
       problems += fmt::format("{}: {}\n", manifest.path, resolved.error().text());
     }
@@ -95,11 +98,13 @@ base::Result<check::Blueprint> make_blueprint(const data::Manifest& manifest, bo
   return blueprint;
 }
 
-base::Result<std::vector<PlannedCheck>> make_plan(const check::Registry& registry, const check::Blueprint& blueprint, const Selection& selection) {
+base::Result<std::vector<PlannedCheck>> make_plan(const check::Registry& registry, const check::Blueprint& blueprint,
+                                                  const Selection& selection) {
   const data::Manifest& manifest = *blueprint.manifest;
   PL_CHECK(check_names(registry, selection.only, "--only"));
   PL_CHECK(check_names(registry, selection.skip, "--skip"));
-  if (const std::string problems = param_problems(registry, manifest); !problems.empty()) return base::make_error(base::Code::kValue, problems);
+  if (const std::string problems = param_problems(registry, manifest); !problems.empty())
+    return base::make_error(base::Code::kValue, problems);
   std::vector<PlannedCheck> plan;
   bool anything = false;
   for (const check::Entry& entry : registry.entries()) {
@@ -120,7 +125,8 @@ base::Result<std::vector<PlannedCheck>> make_plan(const check::Registry& registr
       check::Plan made = entry.plan(blueprint, planned.params);
       planned.tasks = std::move(made.tasks);
       planned.not_applicable = std::move(made.not_applicable);
-      base::ensure(planned.tasks.empty() == !planned.not_applicable.empty(), entry.info.id + ": a plan has either tasks or a reason");
+      base::ensure(planned.tasks.empty() == !planned.not_applicable.empty(),
+                   entry.info.id + ": a plan has either tasks or a reason");
       anything = anything || !planned.tasks.empty();
     }
     plan.push_back(std::move(planned));
@@ -131,7 +137,8 @@ base::Result<std::vector<PlannedCheck>> make_plan(const check::Registry& registr
       const std::string& why = p.skipped.empty() ? p.not_applicable : p.skipped;
       reasons += fmt::format("\n  {}: {}", p.entry->info.id, why);
     }
-    return base::make_error(base::Code::kValue, "no check applies" + reasons, manifest.path, "Add data or a model to the manifest, or change --only and --skip");
+    return base::make_error(base::Code::kValue, "no check applies" + reasons, manifest.path,
+                            "Add data or a model to the manifest, or change --only and --skip");
   }
   return plan;
 }

@@ -30,6 +30,7 @@ base::Result<check::Blueprint> make_blueprint(const data::Manifest& manifest, bo
 /// One entry for every check of the registry, in its order.
 /// Errors kValue: parameters of a check that is not there or that refuses them; a selection that names no check
 /// (with the nearest known); nothing left to run, with every reason.
-base::Result<std::vector<PlannedCheck>> make_plan(const check::Registry& registry, const check::Blueprint& blueprint, const Selection& selection);
+base::Result<std::vector<PlannedCheck>> make_plan(const check::Registry& registry, const check::Blueprint& blueprint,
+                                                  const Selection& selection);
 
 }  // namespace plumbline::run

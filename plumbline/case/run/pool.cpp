@@ -11,11 +11,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/case/run/job.hpp"
 
@@ -108,12 +108,14 @@ class Pool final : public Executor {
     for (Worker& worker : workers_) stop(worker, SIGTERM);
   }
 
-  base::Status run(std::vector<std::pair<std::size_t, Job>> jobs, const Done& done, const base::CancelToken& cancel, base::Progress& progress) override {
+  base::Status run(std::vector<std::pair<std::size_t, Job>> jobs, const Done& done, const base::CancelToken& cancel,
+                   base::Progress& progress) override {
     std::deque<std::pair<std::size_t, Job>> queue;
     const auto enqueue = [&](std::vector<std::pair<std::size_t, Job>> more) {
       for (auto& job : more) queue.push_back(std::move(job));
       // Longest first, so that the last ones to finish are short; equal costs keep their order.
-      std::stable_sort(queue.begin(), queue.end(), [](const auto& a, const auto& b) { return a.second.cost_seconds > b.second.cost_seconds; });
+      std::stable_sort(queue.begin(), queue.end(),
+                       [](const auto& a, const auto& b) { return a.second.cost_seconds > b.second.cost_seconds; });
     };
     enqueue(std::move(jobs));
     std::size_t finished = 0;
@@ -166,7 +168,8 @@ class Pool final : public Executor {
     worker.index = index;
     worker.label = label_of(job);
     worker.started = Clock::now();
-    worker.deadline = worker.started + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.task_seconds));
+    worker.deadline = worker.started +
+                      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.task_seconds));
     if (!write_frame(worker.to, dump(to_json(job)))) {
       // Dead before it could be asked (for example refused its manifest): its last words say why.
       const base::Error error = crash_error(worker);
@@ -183,7 +186,12 @@ class Pool final : public Executor {
     if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) {
       return base::make_error(base::Code::kIo, fmt::format("cannot make pipes: {}", std::strerror(errno)));
     }
-    std::vector<std::string> words = {options_.worker, "--manifest", options_.manifest, "--cache", options_.cache_folder, "--memory",
+    std::vector<std::string> words = {options_.worker,
+                                      "--manifest",
+                                      options_.manifest,
+                                      "--cache",
+                                      options_.cache_folder,
+                                      "--memory",
                                       std::to_string(options_.memory_bytes)};
     words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
     std::vector<char*> argv;
@@ -267,8 +275,10 @@ class Pool final : public Executor {
     while (!tail.empty() && (tail.back() == '\n' || tail.back() == ' ')) tail.pop_back();
     if (tail.size() > 600) tail = "…" + tail.substr(tail.size() - 600);
     stop(worker, 0);
-    return base::make_error(base::Code::kLimit, tail.empty() ? fmt::format("the worker {}", how) : fmt::format("the worker {}; its last words: {}", how, tail), "",
-                            "The other checks went on; if memory is the cause, raise --memory");
+    return base::make_error(
+        base::Code::kLimit,
+        tail.empty() ? fmt::format("the worker {}", how) : fmt::format("the worker {}; its last words: {}", how, tail),
+        "", "The other checks went on; if memory is the cause, raise --memory");
   }
 
   template <class Settle>
@@ -296,15 +306,18 @@ class Pool final : public Executor {
       if (worker.busy && Clock::now() > worker.deadline) {
         stop(worker, SIGKILL);
         worker.busy = false;
-        settle(worker.index, failed(base::make_error(base::Code::kLimit, fmt::format("time: stopped after {} s", options_.task_seconds), "",
-                                                     "Not reproducible and not cached; raise --timeout or give the check fewer rows"),
-                                    false));
+        settle(worker.index,
+               failed(base::make_error(base::Code::kLimit,
+                                       fmt::format("time: stopped after {} s", options_.task_seconds), "",
+                                       "Not reproducible and not cached; raise --timeout or give the check fewer rows"),
+                      false));
       }
     }
   }
 
   template <class Settle>
-  void read_answers(Worker& worker, const Settle& settle, base::Progress& progress, std::size_t finished, std::size_t total) {
+  void read_answers(Worker& worker, const Settle& settle, base::Progress& progress, std::size_t finished,
+                    std::size_t total) {
     std::array<char, 65536> chunk{};
     const ssize_t got = read(worker.from, chunk.data(), chunk.size());
     if (got > 0) worker.buffer.append(chunk.data(), static_cast<std::size_t>(got));
@@ -325,7 +338,8 @@ class Pool final : public Executor {
       if (answer.contains("error")) {
         const json& e = answer["error"];
         const auto code = static_cast<base::Code>(std::clamp(e.value("code", 7), 0, 7));
-        result.error = base::make_error(code, e.value("message", std::string()), e.value("where", std::string()), e.value("hint", std::string()));
+        result.error = base::make_error(code, e.value("message", std::string()), e.value("where", std::string()),
+                                        e.value("hint", std::string()));
       }
       worker.busy = false;
       settle(worker.index, std::move(result));
@@ -346,7 +360,8 @@ class Pool final : public Executor {
 
 std::unique_ptr<Executor> worker_pool(const PoolOptions& options) { return std::make_unique<Pool>(options); }
 
-int serve_jobs(const check::Registry& registry, const std::string& manifest_path, const WorkerOptions& options, int in, int out) {
+int serve_jobs(const check::Registry& registry, const std::string& manifest_path, const WorkerOptions& options, int in,
+               int out) {
   auto manifest = data::read_manifest(manifest_path, options.manifest);
   std::optional<Session> session;
   if (manifest.ok()) session.emplace(std::move(manifest).value(), options.session);
@@ -370,7 +385,10 @@ int serve_jobs(const check::Registry& registry, const std::string& manifest_path
     }
     json answer = {{"seconds", result.seconds}, {"bytes", result.bytes}};
     if (result.error) {
-      answer["error"] = {{"code", static_cast<int>(result.error->code)}, {"message", result.error->message}, {"where", result.error->where}, {"hint", result.error->hint}};
+      answer["error"] = {{"code", static_cast<int>(result.error->code)},
+                         {"message", result.error->message},
+                         {"where", result.error->where},
+                         {"hint", result.error->hint}};
     }
     if (!write_frame(out, dump(answer))) return 2;
   }

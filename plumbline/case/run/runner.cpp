@@ -29,7 +29,8 @@ base::Result<std::string> content_hash(const std::string& path) {
   std::error_code code;
   if (!fs::is_directory(path, code)) return base::sha256_file(path);
   std::vector<fs::path> files;
-  for (auto it = fs::recursive_directory_iterator(path, code); !code && it != fs::recursive_directory_iterator(); it.increment(code)) {
+  for (auto it = fs::recursive_directory_iterator(path, code); !code && it != fs::recursive_directory_iterator();
+       it.increment(code)) {
     if (it->is_regular_file(code)) files.push_back(it->path());
   }
   std::sort(files.begin(), files.end());
@@ -89,8 +90,8 @@ struct TaskState {
   const PlannedCheck* planned = nullptr;
   check::Task task;
   std::string key;
-  std::size_t waiting = 0;                ///< jobs that must end first
-  std::vector<std::string> shards;        ///< results so far
+  std::size_t waiting = 0;          ///< jobs that must end first
+  std::vector<std::string> shards;  ///< results so far
   std::size_t shards_left = 0;
   double seconds = 0;
   bool settled = false;
@@ -103,9 +104,14 @@ struct Warmer {  // a prediction or parity job
 
 class Runner {
  public:
-  Runner(const data::Manifest& manifest, const check::Registry& registry, const std::vector<PlannedCheck>& plan, const check::Blueprint& blueprint, Store& store,
-         const RunOptions& options)
-      : manifest_(manifest), registry_(registry), plan_(plan), blueprint_(blueprint), store_(store), options_(options) {}
+  Runner(const data::Manifest& manifest, const check::Registry& registry, const std::vector<PlannedCheck>& plan,
+         const check::Blueprint& blueprint, Store& store, const RunOptions& options)
+      : manifest_(manifest),
+        registry_(registry),
+        plan_(plan),
+        blueprint_(blueprint),
+        store_(store),
+        options_(options) {}
 
   base::Result<check::RunRecord> run(Executor& executor, const base::CancelToken& cancel, base::Progress& progress) {
     const auto start = std::chrono::steady_clock::now();
@@ -139,14 +145,18 @@ class Runner {
       }
     }
     const base::Status ran = executor.run(
-        std::move(first), [&](std::size_t index, JobResult result) { return on_done(index, std::move(result)); }, cancel, progress);
+        std::move(first), [&](std::size_t index, JobResult result) { return on_done(index, std::move(result)); },
+        cancel, progress);
     if (store_error_) return *store_error_;
     record_.status = check::RunStatus::kSuccess;
     if (!ran.ok()) {
       if (ran.error().code != base::Code::kCancelled) return ran.error();
       record_.status = check::RunStatus::kCancelled;
       for (TaskState& task : tasks_) {
-        if (!task.settled) PL_CHECK(settle_line(line_of(task, check::LedgerStatus::kSkipped, "stopped before it finished; the next run takes it up"), {}));
+        if (!task.settled)
+          PL_CHECK(settle_line(
+              line_of(task, check::LedgerStatus::kSkipped, "stopped before it finished; the next run takes it up"),
+              {}));
       }
     }
     record_.finished = utc_now();
@@ -211,8 +221,9 @@ class Runner {
   }
 
   void prepare_warmers() {
-    std::map<std::tuple<std::string, std::string>, std::pair<bool, std::vector<std::size_t>>> needed;  // (model, data) -> features, tasks
-    std::map<std::string, std::pair<std::string, std::vector<std::size_t>>> parity;                    // model -> data, tasks
+    std::map<std::tuple<std::string, std::string>, std::pair<bool, std::vector<std::size_t>>>
+        needed;                                                                      // (model, data) -> features, tasks
+    std::map<std::string, std::pair<std::string, std::vector<std::size_t>>> parity;  // model -> data, tasks
     for (std::size_t t = 0; t < tasks_.size(); ++t) {
       if (tasks_[t].settled) continue;
       for (const auto& [model, data] : tasks_[t].task.predictions) {
@@ -221,7 +232,8 @@ class Runner {
         entry.second.push_back(t);
       }
       const auto facts = blueprint_.models.find(tasks_[t].task.model);
-      const bool has_reference = facts != blueprint_.models.end() && facts->second.runs && (facts->second.kind == "onnx" || facts->second.kind == "network");
+      const bool has_reference = facts != blueprint_.models.end() && facts->second.runs &&
+                                 (facts->second.kind == "onnx" || facts->second.kind == "network");
       if (has_reference && tasks_[t].planned->entry->info.id.rfind("robustness.", 0) == 0) {
         const std::string data = parity_set();
         if (!data.empty()) {
@@ -234,7 +246,8 @@ class Runner {
       const auto& [model, data] = key;
       const auto facts = blueprint_.models.find(model);
       const bool stored = facts != blueprint_.models.end() &&
-                          std::find(facts->second.stored_for.begin(), facts->second.stored_for.end(), data) != facts->second.stored_for.end();
+                          std::find(facts->second.stored_for.begin(), facts->second.stored_for.end(), data) !=
+                              facts->second.stored_for.end();
       if (stored || facts == blueprint_.models.end() || !facts->second.runs) continue;
       const std::size_t rows = blueprint_.data.at(data).rows;
       for (std::size_t shard = 0; shard * kPredictionShard < std::max<std::size_t>(1, rows); ++shard) {
@@ -322,7 +335,9 @@ class Runner {
     return {add_job(kTaskJob, t), std::move(job)};
   }
 
-  static std::string shard_key(const TaskState& state, std::size_t shard) { return fmt::format("{}#{}", state.key, shard); }
+  static std::string shard_key(const TaskState& state, std::size_t shard) {
+    return fmt::format("{}#{}", state.key, shard);
+  }
 
   std::vector<std::pair<std::size_t, Job>> on_done(std::size_t index, JobResult result) {
     if (store_error_) return {};
@@ -369,17 +384,23 @@ class Runner {
         line.reason = "this kind of model has no reference interpreter";
       } else {
         std::from_chars(result.bytes.data(), result.bytes.data() + result.bytes.size(), gap);
-        line.rows = fmt::format("64 rows of {}: largest difference {:.2g} of the output scale, tolerance {}", warmer.job.task.data, gap, kParityTolerance);
-        if (!(gap <= kParityTolerance)) failure = fmt::format("the executor and the reference interpreter differ by {:.3g} of the output scale (tolerance {})", gap, kParityTolerance);
+        line.rows = fmt::format("64 rows of {}: largest difference {:.2g} of the output scale, tolerance {}",
+                                warmer.job.task.data, gap, kParityTolerance);
+        if (!(gap <= kParityTolerance))
+          failure = fmt::format(
+              "the executor and the reference interpreter differ by {:.3g} of the output scale (tolerance {})", gap,
+              kParityTolerance);
       }
       if (!failure.empty()) {
         line.status = check::LedgerStatus::kError;
         line.reason = failure;
-        failure = "no robustness figure counts: prediction parity of model '" + warmer.job.task.model + "' failed: " + failure;
+        failure = "no robustness figure counts: prediction parity of model '" + warmer.job.task.model +
+                  "' failed: " + failure;
       }
       keep(settle_line(line, {}));
     } else if (result.error) {
-      failure = fmt::format("predictions of '{}' on '{}' failed: {}", warmer.job.task.model, warmer.job.task.data, result.error->text());
+      failure = fmt::format("predictions of '{}' on '{}' failed: {}", warmer.job.task.model, warmer.job.task.data,
+                            result.error->text());
     }
     std::vector<std::pair<std::size_t, Job>> more;
     for (const std::size_t t : warmer.dependents) {
@@ -409,7 +430,9 @@ class Runner {
     state.settled = true;
   }
 
-  base::Status settle_line(const check::LedgerEntry& line, const check::Output& output) { return store_.add_task(record_.id, line, output); }
+  base::Status settle_line(const check::LedgerEntry& line, const check::Output& output) {
+    return store_.add_task(record_.id, line, output);
+  }
 
   void keep(base::Status status) {
     if (!status.ok() && !store_error_) store_error_ = status.error();
@@ -438,8 +461,20 @@ base::Result<std::string> system_hash(const data::Manifest& manifest) {
     hash.text("model").text(name);
     PL_CHECK(hash.file(m.path));
     PL_CHECK(hash.file(m.python_path));
-    hash.text(m.endpoint).text(m.callable).text(m.version).text(m.task).text(m.output).text(m.features).number(m.classes).list(m.input_shape);
-    hash.number(m.input.low).number(m.input.high).text(m.input.layout).list(m.input.mean).list(m.input.deviation).list(m.columns);
+    hash.text(m.endpoint)
+        .text(m.callable)
+        .text(m.version)
+        .text(m.task)
+        .text(m.output)
+        .text(m.features)
+        .number(m.classes)
+        .list(m.input_shape);
+    hash.number(m.input.low)
+        .number(m.input.high)
+        .text(m.input.layout)
+        .list(m.input.mean)
+        .list(m.input.deviation)
+        .list(m.columns);
   }
   for (const auto& [name, d] : manifest.data) {
     hash.text("data").text(name);
@@ -455,25 +490,32 @@ base::Result<std::string> system_hash(const data::Manifest& manifest) {
 }
 
 void normalise(check::RunRecord& record) {
-  std::stable_sort(record.ledger.begin(), record.ledger.end(),
-                   [](const auto& a, const auto& b) { return std::tie(a.check, a.subject) < std::tie(b.check, b.subject); });
-  std::stable_sort(record.evidence.begin(), record.evidence.end(),
-                   [](const auto& a, const auto& b) { return std::tie(a.check, a.subject) < std::tie(b.check, b.subject); });
-  std::stable_sort(record.findings.begin(), record.findings.end(),
-                   [](const auto& a, const auto& b) { return std::tie(a.check, a.subject) < std::tie(b.check, b.subject); });
-  std::stable_sort(record.artifacts.begin(), record.artifacts.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::stable_sort(record.ledger.begin(), record.ledger.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.check, a.subject) < std::tie(b.check, b.subject);
+  });
+  std::stable_sort(record.evidence.begin(), record.evidence.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.check, a.subject) < std::tie(b.check, b.subject);
+  });
+  std::stable_sort(record.findings.begin(), record.findings.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.check, a.subject) < std::tie(b.check, b.subject);
+  });
+  std::stable_sort(record.artifacts.begin(), record.artifacts.end(),
+                   [](const auto& a, const auto& b) { return a.id < b.id; });
   std::stable_sort(record.notes.begin(), record.notes.end());
   for (const check::Evidence& e : record.evidence) record.inputs.insert(e.inputs.begin(), e.inputs.end());
 }
 
-base::Result<check::RunRecord> run_plan(const data::Manifest& manifest, const check::Registry& registry, const std::vector<PlannedCheck>& plan,
-                                        const check::Blueprint& blueprint, Store& store, Executor& executor, const RunOptions& options,
+base::Result<check::RunRecord> run_plan(const data::Manifest& manifest, const check::Registry& registry,
+                                        const std::vector<PlannedCheck>& plan, const check::Blueprint& blueprint,
+                                        Store& store, Executor& executor, const RunOptions& options,
                                         const base::CancelToken& cancel, base::Progress& progress) {
   return Runner(manifest, registry, plan, blueprint, store, options).run(executor, cancel, progress);
 }
 
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
-std::string machine_text() { return fmt::format("x86-64-v3, {} cores", std::max(1U, std::thread::hardware_concurrency())); }
+std::string machine_text() {
+  return fmt::format("x86-64-v3, {} cores", std::max(1U, std::thread::hardware_concurrency()));
+}
 
 }  // namespace plumbline::run

@@ -18,7 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 
 base::Error no_model(const std::string& model) {
-  return base::make_error(base::Code::kUnsupported, fmt::format("model '{}' is known by stored predictions only and cannot be asked about new inputs", model));
+  return base::make_error(
+      base::Code::kUnsupported,
+      fmt::format("model '{}' is known by stored predictions only and cannot be asked about new inputs", model));
 }
 
 // Written beside its place and renamed, so that a reader never sees half a file.
@@ -42,7 +44,8 @@ base::Result<MatrixD> read_matrix(const std::string& path, const std::string& me
 }
 
 std::string describe(const data::ModelSection& m) {
-  std::string text = fmt::format("{};{};{};{};{};{}", m.output, m.features, m.input.low, m.input.high, m.input.layout, m.task);
+  std::string text =
+      fmt::format("{};{};{};{};{};{}", m.output, m.features, m.input.low, m.input.high, m.input.layout, m.task);
   for (const double v : m.input.mean) text += fmt::format(";m{}", v);
   for (const double v : m.input.deviation) text += fmt::format(";d{}", v);
   for (const std::string& c : m.columns) text += fmt::format(";c{}:{}", c.size(), c);
@@ -72,10 +75,12 @@ std::string build_text() {
 #else
   const std::string compiler = fmt::format("gcc-{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
 #endif
-  return fmt::format("{} {} x86-64-v3 {}", PLUMBLINE_VERSION, compiler, PLUMBLINE_WITH_TORCH ? "with-torch" : "without-torch");
+  return fmt::format("{} {} x86-64-v3 {}", PLUMBLINE_VERSION, compiler,
+                     PLUMBLINE_WITH_TORCH ? "with-torch" : "without-torch");
 }
 
-Session::Session(data::Manifest manifest, SessionOptions options) : manifest_(std::move(manifest)), options_(std::move(options)) {}
+Session::Session(data::Manifest manifest, SessionOptions options)
+    : manifest_(std::move(manifest)), options_(std::move(options)) {}
 
 base::Result<data::DatasetPtr> Session::dataset(const std::string& name) {
   if (const auto found = datasets_.find(name); found != datasets_.end()) return found->second;
@@ -106,7 +111,9 @@ base::Result<decision::Predictor*> Session::predictor(const std::string& model) 
   if (const auto found = predictors_.find(model); found != predictors_.end()) return found->second.get();
   const auto declared = manifest_.models.find(model);
   if (declared == manifest_.models.end()) return no_model(model);
-  if (!options_.open_predictor) return base::make_error(base::Code::kUnsupported, "this program cannot open models", fmt::format("model '{}'", model));
+  if (!options_.open_predictor)
+    return base::make_error(base::Code::kUnsupported, "this program cannot open models",
+                            fmt::format("model '{}'", model));
   PL_TRY(decision::PredictorPtr opened, options_.open_predictor(declared->second));
   decision::Predictor* raw = opened.get();
   hashes_["model:" + model] = raw->info().hash;
@@ -119,8 +126,10 @@ base::Result<decision::PredictorInfo> Session::predictor_info(const std::string&
     PL_TRY(decision::Predictor * opened, predictor(model));
     return opened->info();
   }
-  const auto first = std::find_if(manifest_.predictions.begin(), manifest_.predictions.end(), [&](const auto& p) { return p.second.model == model; });
-  if (first == manifest_.predictions.end()) return base::make_error(base::Code::kValue, fmt::format("no model '{}'", model));
+  const auto first = std::find_if(manifest_.predictions.begin(), manifest_.predictions.end(),
+                                  [&](const auto& p) { return p.second.model == model; });
+  if (first == manifest_.predictions.end())
+    return base::make_error(base::Code::kValue, fmt::format("no model '{}'", model));
   decision::PredictorInfo info;
   info.name = model;
   info.kind = "stored";
@@ -131,7 +140,8 @@ base::Result<decision::PredictorInfo> Session::predictor_info(const std::string&
   return info;
 }
 
-base::Result<std::string> Session::prediction_file(const std::string& model, const std::string& data, bool features, std::size_t shard) {
+base::Result<std::string> Session::prediction_file(const std::string& model, const std::string& data, bool features,
+                                                   std::size_t shard) {
   PL_TRY(decision::Predictor * opened, predictor(model));
   PL_TRY(const data::DatasetPtr set, dataset(data));
   std::string contract_hash;
@@ -146,11 +156,13 @@ base::Result<std::string> Session::prediction_file(const std::string& model, con
                               .add_field(contract_hash)
                               .add_field(build_text())
                               .hex();
-  return fmt::format("{}/predictions/{}.{}.{}.npy", options_.cache_folder, key.substr(0, 32), features ? "features" : "outputs", shard);
+  return fmt::format("{}/predictions/{}.{}.{}.npy", options_.cache_folder, key.substr(0, 32),
+                     features ? "features" : "outputs", shard);
 }
 
-base::Result<decision::Prediction> Session::compute_shard(const std::string& model, const std::string& data, bool features,
-                                                          std::size_t shard, const base::CancelToken& cancel) {
+base::Result<decision::Prediction> Session::compute_shard(const std::string& model, const std::string& data,
+                                                          bool features, std::size_t shard,
+                                                          const base::CancelToken& cancel) {
   PL_TRY(decision::Predictor * opened, predictor(model));
   PL_TRY(const data::DatasetPtr set, dataset(data));
   const std::size_t begin = shard * kPredictionShard;
@@ -165,15 +177,18 @@ base::Result<decision::Prediction> Session::compute_shard(const std::string& mod
   for (std::ptrdiff_t i = 0; i < prediction.outputs.rows(); ++i) {
     for (std::ptrdiff_t k = 0; k < prediction.outputs.cols(); ++k) {
       if (!std::isfinite(prediction.outputs(i, k))) {
-        return base::make_error(base::Code::kValue, fmt::format("output {} of row {} is {}", k, begin + static_cast<std::size_t>(i), prediction.outputs(i, k)),
-                                fmt::format("model '{}' on '{}'", model, data), "A model that is assessed must give finite outputs");
+        return base::make_error(
+            base::Code::kValue,
+            fmt::format("output {} of row {} is {}", k, begin + static_cast<std::size_t>(i), prediction.outputs(i, k)),
+            fmt::format("model '{}' on '{}'", model, data), "A model that is assessed must give finite outputs");
       }
     }
   }
   return prediction;
 }
 
-base::Status Session::predict_shard(const std::string& model, const std::string& data, bool features, std::size_t shard, const base::CancelToken& cancel) {
+base::Status Session::predict_shard(const std::string& model, const std::string& data, bool features, std::size_t shard,
+                                    const base::CancelToken& cancel) {
   if (options_.cache_folder.empty() || stored(model, data) != nullptr) return base::ok();
   PL_TRY(const data::DatasetPtr set, dataset(data));
   if (shard * kPredictionShard >= set->rows()) return base::ok();
@@ -181,12 +196,16 @@ base::Status Session::predict_shard(const std::string& model, const std::string&
   PL_TRY(const std::string features_path, prediction_file(model, data, true, shard));
   if (fs::exists(outputs_path) && (!features || fs::exists(features_path))) return base::ok();
   PL_TRY(const decision::Prediction prediction, compute_shard(model, data, features, shard, cancel));
-  if (features) PL_CHECK(write_atomically(features_path, [&](const std::string& p) { return data::write_npy(p, prediction.features); }));
+  if (features)
+    PL_CHECK(
+        write_atomically(features_path, [&](const std::string& p) { return data::write_npy(p, prediction.features); }));
   return write_atomically(outputs_path, [&](const std::string& p) { return data::write_npy(p, prediction.outputs); });
 }
 
-base::Result<std::shared_ptr<const decision::Prediction>> Session::predictions(const std::string& model, const std::string& data, bool features,
-                                                                               const base::CancelToken& cancel, base::Progress& progress) {
+base::Result<std::shared_ptr<const decision::Prediction>> Session::predictions(const std::string& model,
+                                                                               const std::string& data, bool features,
+                                                                               const base::CancelToken& cancel,
+                                                                               base::Progress& progress) {
   const auto key = std::make_tuple(model, data, features);
   if (const auto found = predictions_.find(key); found != predictions_.end()) return found->second;
   PL_TRY(const data::DatasetPtr set, dataset(data));
@@ -237,7 +256,8 @@ base::Result<std::string> Session::train_set() const {
     if (section.role != data::Role::kTrain) continue;
     if (name == "train" || found.empty()) found = name;
   }
-  if (found.empty()) return base::make_error(base::Code::kUnsupported, "the manifest has no set of role train", "", "Add [data.train]");
+  if (found.empty())
+    return base::make_error(base::Code::kUnsupported, "the manifest has no set of role train", "", "Add [data.train]");
   return found;
 }
 
@@ -248,17 +268,18 @@ base::Result<std::shared_ptr<const data::TableContract>> Session::contract(const
   const data::ModelSection& declared = section(model);
   PL_TRY(data::TableContract fitted, data::fit_contract(set->table, declared.columns));
   if (manifest_.models.count(model) != 0) {
-    // A model that takes as many inputs as there are columns takes them as they are; one that takes the encoded width takes
-    // numbers standardised and categories one column a level.
+    // A model that takes as many inputs as there are columns takes them as they are; one that takes the encoded width
+    // takes numbers standardised and categories one column a level.
     PL_TRY(const decision::Predictor* opened, predictor(model));
     const auto wants = static_cast<std::size_t>(opened->info().input_size);
     if (wants != fitted.width()) {
       auto raw = data::fit_contract(set->table, declared.columns, data::TableContract::Mode::kRaw);
       if (!raw.ok() || raw->width() != wants) {
-        return base::make_error(base::Code::kShape,
-                                fmt::format("takes {} inputs, but the train table gives {} encoded columns{}", wants, fitted.width(),
-                                            raw.ok() ? fmt::format(" or {} as they are", raw->width()) : ""),
-                                fmt::format("model '{}'", model), "Name the columns that the model takes, in order, under `columns`");
+        return base::make_error(
+            base::Code::kShape,
+            fmt::format("takes {} inputs, but the train table gives {} encoded columns{}", wants, fitted.width(),
+                        raw.ok() ? fmt::format(" or {} as they are", raw->width()) : ""),
+            fmt::format("model '{}'", model), "Name the columns that the model takes, in order, under `columns`");
       }
       fitted = std::move(raw).value();
     }
@@ -268,7 +289,8 @@ base::Result<std::shared_ptr<const data::TableContract>> Session::contract(const
   return shared;
 }
 
-base::Result<MatrixF> Session::inputs(const std::string& model, const std::string& data, std::span<const std::size_t> rows) {
+base::Result<MatrixF> Session::inputs(const std::string& model, const std::string& data,
+                                      std::span<const std::size_t> rows) {
   PL_TRY(const data::DatasetPtr set, dataset(data));
   if (set->kind != data::Dataset::Kind::kTable) return data::encode(*set, rows, section(model).input);
   PL_TRY(const auto table, contract(model));
@@ -283,7 +305,9 @@ base::Result<std::shared_ptr<const stats::Pca>> Session::pca(const std::string& 
   std::string path;
   if (!options_.cache_folder.empty()) {
     path = fmt::format("{}/features/{}.npz", options_.cache_folder,
-                       base::sha256_hex(fmt::format("pca {} {} {} {}", set->fingerprint, describe(section(model)), components, build_text())).substr(0, 32));
+                       base::sha256_hex(fmt::format("pca {} {} {} {}", set->fingerprint, describe(section(model)),
+                                                    components, build_text()))
+                           .substr(0, 32));
     auto mean = read_matrix(path, "mean");
     auto axes = read_matrix(path, "components");
     auto variances = read_matrix(path, "variances");
@@ -305,17 +329,19 @@ base::Result<std::shared_ptr<const stats::Pca>> Session::pca(const std::string& 
   PL_TRY(stats::Pca fitted, stats::fit_pca(rows, most));
   auto shared = std::make_shared<const stats::Pca>(std::move(fitted));
   if (!path.empty()) {
-    const std::vector<data::NpzMember> members = {{"mean", data::npy_bytes(MatrixD(shared->mean))},
-                                                  {"components", data::npy_bytes(shared->components)},
-                                                  {"variances", data::npy_bytes(MatrixD(shared->variances))},
-                                                  {"total", data::npy_bytes(MatrixD(MatrixD::Constant(1, 1, shared->total_variance)))}};
+    const std::vector<data::NpzMember> members = {
+        {"mean", data::npy_bytes(MatrixD(shared->mean))},
+        {"components", data::npy_bytes(shared->components)},
+        {"variances", data::npy_bytes(MatrixD(shared->variances))},
+        {"total", data::npy_bytes(MatrixD(MatrixD::Constant(1, 1, shared->total_variance)))}};
     PL_CHECK(write_atomically(path, [&](const std::string& p) { return data::write_npz(p, members); }));
   }
   pcas_[key] = shared;
   return shared;
 }
 
-base::Result<std::shared_ptr<const MatrixF>> Session::features(const std::string& model, const std::string& data, const base::CancelToken& cancel,
+base::Result<std::shared_ptr<const MatrixF>> Session::features(const std::string& model, const std::string& data,
+                                                               const base::CancelToken& cancel,
                                                                base::Progress& progress) {
   const auto key = std::make_pair(model, data);
   if (const auto found = features_.find(key); found != features_.end()) return found->second;
@@ -332,7 +358,9 @@ base::Result<std::shared_ptr<const MatrixF>> Session::features(const std::string
     PL_TRY(MatrixF rows, inputs(model, data, all));
     std::ptrdiff_t components = pca_components(declared).value_or(0);
     if (declared.rfind("pca:", 0) == 0 && components == 0) {
-      return base::make_error(base::Code::kValue, fmt::format("features = \"{}\", expected \"pca:N\" with N at least 1", declared), fmt::format("[model.{}]", model));
+      return base::make_error(base::Code::kValue,
+                              fmt::format("features = \"{}\", expected \"pca:N\" with N at least 1", declared),
+                              fmt::format("[model.{}]", model));
     }
     if (declared.empty() && rows.cols() > 64) components = 64;
     if (components == 0) {
@@ -364,15 +392,22 @@ std::string Session::input_hash(const std::string& input) const {
   return found == hashes_.end() ? std::string() : found->second;
 }
 
-TaskContext::TaskContext(Session& session, std::string check_id, check::Task task, base::CancelToken cancel, base::Progress& progress)
-    : session_(session), check_id_(std::move(check_id)), task_(std::move(task)), cancel_(std::move(cancel)), progress_(progress) {}
+TaskContext::TaskContext(Session& session, std::string check_id, check::Task task, base::CancelToken cancel,
+                         base::Progress& progress)
+    : session_(session),
+      check_id_(std::move(check_id)),
+      task_(std::move(task)),
+      cancel_(std::move(cancel)),
+      progress_(progress) {}
 
 base::Result<data::DatasetPtr> TaskContext::dataset(const std::string& name) {
   read_.insert("data:" + name);
   return session_.dataset(name);
 }
 
-base::Result<std::shared_ptr<const decision::Prediction>> TaskContext::predictions(const std::string& model, const std::string& data, bool features) {
+base::Result<std::shared_ptr<const decision::Prediction>> TaskContext::predictions(const std::string& model,
+                                                                                   const std::string& data,
+                                                                                   bool features) {
   read_.insert("data:" + data);
   read_.insert("model:" + model);
   return session_.predictions(model, data, features, cancel_, progress_);
@@ -388,7 +423,8 @@ base::Result<decision::Predictor*> TaskContext::predictor(const std::string& mod
   return session_.predictor(model);
 }
 
-base::Result<MatrixF> TaskContext::inputs(const std::string& model, const std::string& data, std::span<const std::size_t> rows) {
+base::Result<MatrixF> TaskContext::inputs(const std::string& model, const std::string& data,
+                                          std::span<const std::size_t> rows) {
   read_.insert("data:" + data);
   return session_.inputs(model, data, rows);
 }
@@ -429,15 +465,16 @@ base::Result<T> guarded(F body) {
   }
 }
 
-base::Result<check::Output> completed(base::Result<check::Output> result, const TaskContext& context, const check::Entry& entry,
-                                      const check::Params& params, const check::Task& task) {
+base::Result<check::Output> completed(base::Result<check::Output> result, const TaskContext& context,
+                                      const check::Entry& entry, const check::Params& params, const check::Task& task) {
   if (!result.ok()) return result;
   check::Output output = std::move(result).value();
   const std::string prefix = fmt::format("{}.{}.", entry.info.id, task.subject);
   const auto file_name = [&](const std::string& id) {
     std::string name = prefix + id;
     for (char& c : name) {
-      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                         c == '-' || c == '_';
       if (!plain) c = '-';
     }
     return name;
@@ -463,21 +500,24 @@ base::Result<check::Output> completed(base::Result<check::Output> result, const 
 
 }  // namespace
 
-base::Result<std::string> run_task_shard(Session& session, const check::Entry& entry, const check::Params& params, const check::Task& task,
-                                         std::size_t shard, const base::CancelToken& cancel, base::Progress& progress) {
+base::Result<std::string> run_task_shard(Session& session, const check::Entry& entry, const check::Params& params,
+                                         const check::Task& task, std::size_t shard, const base::CancelToken& cancel,
+                                         base::Progress& progress) {
   TaskContext context(session, entry.info.id, task, cancel, progress);
   return guarded<std::string>([&] { return entry.run_shard(context, params, shard); });
 }
 
-base::Result<check::Output> finish_task(Session& session, const check::Entry& entry, const check::Params& params, const check::Task& task,
-                                        std::span<const std::string> shards, const base::CancelToken& cancel, base::Progress& progress) {
+base::Result<check::Output> finish_task(Session& session, const check::Entry& entry, const check::Params& params,
+                                        const check::Task& task, std::span<const std::string> shards,
+                                        const base::CancelToken& cancel, base::Progress& progress) {
   TaskContext context(session, entry.info.id, task, cancel, progress);
   auto result = guarded<check::Output>([&] { return entry.finish(context, params, shards); });
   return completed(std::move(result), context, entry, params, task);
 }
 
-base::Result<check::Output> run_task(Session& session, const check::Entry& entry, const check::Params& params, const check::Task& task,
-                                     const base::CancelToken& cancel, base::Progress& progress) {
+base::Result<check::Output> run_task(Session& session, const check::Entry& entry, const check::Params& params,
+                                     const check::Task& task, const base::CancelToken& cancel,
+                                     base::Progress& progress) {
   if (entry.run_shard) {
     std::vector<std::string> shards;
     for (std::size_t s = 0; s < std::max<std::size_t>(1, task.shards); ++s) {

@@ -22,7 +22,8 @@ struct SessionOptions {
   std::function<base::Result<decision::PredictorPtr>(const data::ModelSection&)> open_predictor;
   /// Largest difference between the model's executor and the reference interpreter on some rows, relative to the
   /// outputs' scale; nothing where the model kind has no reference. Used by the parity self-test.
-  std::function<base::Result<std::optional<double>>(const data::ModelSection&, decision::Predictor&, MatrixRefF)> parity;
+  std::function<base::Result<std::optional<double>>(const data::ModelSection&, decision::Predictor&, MatrixRefF)>
+      parity;
   std::string cache_folder;  ///< predictions and fitted features as files; empty = memory only
 };
 
@@ -38,8 +39,9 @@ class Session {
   base::Result<data::DatasetPtr> dataset(const std::string& name);
   base::Result<decision::Predictor*> predictor(const std::string& model);
   base::Result<decision::PredictorInfo> predictor_info(const std::string& model);
-  base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model, const std::string& data,
-                                                                        bool features, const base::CancelToken& cancel,
+  base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model,
+                                                                        const std::string& data, bool features,
+                                                                        const base::CancelToken& cancel,
                                                                         base::Progress& progress);
   /// Computes one file of the prediction cache unless it is there.
   base::Status predict_shard(const std::string& model, const std::string& data, bool features, std::size_t shard,
@@ -55,7 +57,8 @@ class Session {
  private:
   const data::PredictionsSection* stored(const std::string& model, const std::string& data) const;
   const data::ModelSection& section(const std::string& model);
-  base::Result<std::string> prediction_file(const std::string& model, const std::string& data, bool features, std::size_t shard);
+  base::Result<std::string> prediction_file(const std::string& model, const std::string& data, bool features,
+                                            std::size_t shard);
   base::Result<decision::Prediction> compute_shard(const std::string& model, const std::string& data, bool features,
                                                    std::size_t shard, const base::CancelToken& cancel);
   base::Result<std::shared_ptr<const data::TableContract>> contract(const std::string& model);
@@ -77,15 +80,19 @@ class Session {
 /// The view of a session that one task of one check gets.
 class TaskContext final : public check::Context {
  public:
-  TaskContext(Session& session, std::string check_id, check::Task task, base::CancelToken cancel, base::Progress& progress);
+  TaskContext(Session& session, std::string check_id, check::Task task, base::CancelToken cancel,
+              base::Progress& progress);
 
   const data::Manifest& manifest() const override { return session_.manifest(); }
   const check::Task& task() const override { return task_; }
   base::Result<data::DatasetPtr> dataset(const std::string& name) override;
-  base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model, const std::string& data, bool features) override;
+  base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model,
+                                                                        const std::string& data,
+                                                                        bool features) override;
   base::Result<decision::PredictorInfo> predictor_info(const std::string& model) override;
   base::Result<decision::Predictor*> predictor(const std::string& model) override;
-  base::Result<MatrixF> inputs(const std::string& model, const std::string& data, std::span<const std::size_t> rows) override;
+  base::Result<MatrixF> inputs(const std::string& model, const std::string& data,
+                               std::span<const std::size_t> rows) override;
   base::Result<std::shared_ptr<const MatrixF>> features(const std::string& model, const std::string& data) override;
   base::Rng rng(std::string_view purpose) override;
   std::uint64_t seed() const override { return session_.manifest().seed; }
@@ -107,13 +114,16 @@ class TaskContext final : public check::Context {
 
 /// Runs a task in this process: all its shards, then the rest; fills in what every piece of evidence carries (check,
 /// subject, seed, parameters, inputs, build, ids) and prefixes artifact ids.
-base::Result<check::Output> run_task(Session& session, const check::Entry& entry, const check::Params& params, const check::Task& task,
-                                     const base::CancelToken& cancel = {}, base::Progress& progress = base::no_progress());
+base::Result<check::Output> run_task(Session& session, const check::Entry& entry, const check::Params& params,
+                                     const check::Task& task, const base::CancelToken& cancel = {},
+                                     base::Progress& progress = base::no_progress());
 /// One shard, as opaque bytes for finish_task.
-base::Result<std::string> run_task_shard(Session& session, const check::Entry& entry, const check::Params& params, const check::Task& task,
-                                         std::size_t shard, const base::CancelToken& cancel, base::Progress& progress);
-base::Result<check::Output> finish_task(Session& session, const check::Entry& entry, const check::Params& params, const check::Task& task,
-                                        std::span<const std::string> shards, const base::CancelToken& cancel, base::Progress& progress);
+base::Result<std::string> run_task_shard(Session& session, const check::Entry& entry, const check::Params& params,
+                                         const check::Task& task, std::size_t shard, const base::CancelToken& cancel,
+                                         base::Progress& progress);
+base::Result<check::Output> finish_task(Session& session, const check::Entry& entry, const check::Params& params,
+                                        const check::Task& task, std::span<const std::string> shards,
+                                        const base::CancelToken& cancel, base::Progress& progress);
 
 /// "0.1.0 gcc-12.2.0 x86-64-v3 with-torch": what produced evidence.
 std::string build_text();

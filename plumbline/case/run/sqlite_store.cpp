@@ -5,9 +5,9 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <sqlite3.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/base/hash.hpp"
 #include "plumbline/case/interface/json.hpp"
@@ -51,7 +51,8 @@ class Statement {
   Statement& operator=(const Statement&) = delete;
 
   Statement& bind(const std::string& text) {
-    if (handle_ != nullptr) sqlite3_bind_text(handle_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+    if (handle_ != nullptr)
+      sqlite3_bind_text(handle_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
     return *this;
   }
   Statement& bind(std::int64_t value) {
@@ -70,7 +71,8 @@ class Statement {
   }
   std::string text(int column) {
     const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
-    return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
+    return bytes == nullptr ? std::string()
+                            : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
   }
   std::int64_t integer(int column) { return sqlite3_column_int64(handle_, column); }
   double real(int column) { return sqlite3_column_double(handle_, column); }
@@ -131,12 +133,20 @@ class SqliteStore final : public Store {
       Statement last(db_, "select coalesce(max(sequence), 0) + 1 from run");
       if (last.step()) next = last.integer(0);
     }
-    const std::string id = base::sha256_hex(fmt::format("{}:{}:{}:{}", path_, next, header.started, getpid())).substr(0, 12);
+    const std::string id =
+        base::sha256_hex(fmt::format("{}:{}:{}:{}", path_, next, header.started, getpid())).substr(0, 12);
     check::RunRecord stored = header;
     stored.id = id;
     stored.status = RunStatus::kStarted;
-    Statement insert(db_, "insert into run (id, name, status, system, owner, started, header) values (?, ?, 'started', ?, ?, ?, ?)");
-    insert.bind(id).bind(header.name).bind(header.system).bind(process_name(getpid())).bind(header.started).bind(dump(check::to_json(stored))).step();
+    Statement insert(
+        db_, "insert into run (id, name, status, system, owner, started, header) values (?, ?, 'started', ?, ?, ?, ?)");
+    insert.bind(id)
+        .bind(header.name)
+        .bind(header.system)
+        .bind(process_name(getpid()))
+        .bind(header.started)
+        .bind(dump(check::to_json(stored)))
+        .step();
     if (insert.failed()) return rollback();
     PL_CHECK(commit());
     return id;
@@ -144,13 +154,18 @@ class SqliteStore final : public Store {
 
   base::Status add_task(const std::string& run, const check::LedgerEntry& line, const check::Output& output) override {
     PL_CHECK(begin());
-    bool good = insert_row("insert into ledger select ?1, coalesce(max(position), 0) + 1, ?2 from ledger where run = ?1", run, dump(check::to_json(line)));
+    bool good =
+        insert_row("insert into ledger select ?1, coalesce(max(position), 0) + 1, ?2 from ledger where run = ?1", run,
+                   dump(check::to_json(line)));
     for (const check::Finding& finding : output.findings) {
-      good = good && insert_row("insert into finding select ?1, coalesce(max(position), 0) + 1, ?2 from finding where run = ?1", run, dump(check::to_json(finding)));
+      good = good &&
+             insert_row("insert into finding select ?1, coalesce(max(position), 0) + 1, ?2 from finding where run = ?1",
+                        run, dump(check::to_json(finding)));
     }
     for (const std::string& note : output.notes) {
-      good = good && insert_row("insert into note select ?1, coalesce(max(position), 0) + 1, ?2 from note where run = ?1", run,
-                                line.check + (line.subject.empty() ? "" : " " + line.subject) + ": " + note);
+      good =
+          good && insert_row("insert into note select ?1, coalesce(max(position), 0) + 1, ?2 from note where run = ?1",
+                             run, line.check + (line.subject.empty() ? "" : " " + line.subject) + ": " + note);
     }
     for (const check::Evidence& evidence : output.evidence) {
       if (!good) break;
@@ -159,7 +174,9 @@ class SqliteStore final : public Store {
       content.artifacts.clear();
       Statement insert(db_, "insert or ignore into evidence values (?, ?, ?, ?)");
       insert.bind(evidence.id).bind(evidence.check).bind(evidence.metric).bind(dump(check::to_json(content))).step();
-      Statement link(db_, "insert into run_evidence select ?1, ?2, ?3, ?4, coalesce(max(position), 0) + 1 from run_evidence where run = ?1");
+      Statement link(db_,
+                     "insert into run_evidence select ?1, ?2, ?3, ?4, coalesce(max(position), 0) + 1 from run_evidence "
+                     "where run = ?1");
       link.bind(run).bind(evidence.id).bind(evidence.build).bind(dump(json(evidence.artifacts))).step();
       good = !insert.failed() && !link.failed();
     }
@@ -169,7 +186,9 @@ class SqliteStore final : public Store {
       const std::string sha = base::sha256_hex(content);
       Statement insert(db_, "insert or ignore into artifact values (?, ?)");
       insert.bind(sha).bind(content).step();
-      Statement link(db_, "insert into run_artifact select ?1, coalesce(max(position), 0) + 1, ?2, ?3 from run_artifact where run = ?1");
+      Statement link(db_,
+                     "insert into run_artifact select ?1, coalesce(max(position), 0) + 1, ?2, ?3 from run_artifact "
+                     "where run = ?1");
       link.bind(run).bind(sha).bind(artifact.id).step();
       good = !insert.failed() && !link.failed();
     }
@@ -177,7 +196,8 @@ class SqliteStore final : public Store {
     return commit();
   }
 
-  base::Status close_run(const std::string& run, RunStatus status, const std::string& finished, double seconds) override {
+  base::Status close_run(const std::string& run, RunStatus status, const std::string& finished,
+                         double seconds) override {
     PL_CHECK(begin());
     if (!close_in_transaction(run, status, finished, seconds)) return rollback();
     if (sqlite3_changes(db_) != 1) {
@@ -187,7 +207,8 @@ class SqliteStore final : public Store {
     return commit();
   }
 
-  base::Status set_verdicts(const std::string& run, const std::string& text, const std::string& summary, int exit_status) override {
+  base::Status set_verdicts(const std::string& run, const std::string& text, const std::string& summary,
+                            int exit_status) override {
     Statement update(db_, "update run set verdicts = ?2, verdict_summary = ?3, exit_status = ?4 where id = ?1");
     update.bind(run).bind(text).bind(summary).bind(std::int64_t{exit_status}).step();
     if (update.failed()) return failure();
@@ -202,9 +223,10 @@ class SqliteStore final : public Store {
 
   base::Result<std::vector<RunSummary>> runs(std::size_t offset, std::size_t limit) override {
     std::vector<RunSummary> out;
-    Statement query(db_,
-                    "select id, name, status, system, started, seconds, verdict_summary, exit_status, pruned, "
-                    "(select count(*) from run_evidence where run = id) from run order by sequence desc limit ? offset ?");
+    Statement query(
+        db_,
+        "select id, name, status, system, started, seconds, verdict_summary, exit_status, pruned, "
+        "(select count(*) from run_evidence where run = id) from run order by sequence desc limit ? offset ?");
     query.bind(static_cast<std::int64_t>(limit)).bind(static_cast<std::int64_t>(offset));
     while (query.step()) {
       RunSummary r;
@@ -239,34 +261,40 @@ class SqliteStore final : public Store {
     record.root = query.text(4);
     record.previous_root = query.text(5);
 
-    PL_CHECK(each("select content from ledger where run = ? order by position", id, [&](Statement& row) -> base::Status {
-      check::RunRecord one;
-      json shell = check::to_json(one);
-      shell["ledger"] = json::array({json::parse(row.text(0), nullptr, false)});
-      PL_TRY(one, check::record_from_json(shell));
-      record.ledger.push_back(std::move(one.ledger.front()));
-      return base::ok();
-    }));
-    PL_CHECK(each("select e.content, r.build, r.artifacts from run_evidence r join evidence e on e.id = r.evidence where r.run = ? order by r.position", id,
-                  [&](Statement& row) -> base::Status {
-                    PL_TRY(check::Evidence e, check::evidence_from_json(json::parse(row.text(0), nullptr, false)));
-                    e.build = row.text(1);
-                    e.artifacts = json::parse(row.text(2), nullptr, false).get<std::vector<std::string>>();
-                    record.evidence.push_back(std::move(e));
-                    return base::ok();
-                  }));
-    PL_CHECK(each("select content from finding where run = ? order by position", id, [&](Statement& row) -> base::Status {
-      PL_TRY(check::Finding f, check::finding_from_json(json::parse(row.text(0), nullptr, false)));
-      record.findings.push_back(std::move(f));
-      return base::ok();
-    }));
-    PL_CHECK(each("select a.content, r.id from run_artifact r join artifact a on a.sha256 = r.sha256 where r.run = ? order by r.position", id,
-                  [&](Statement& row) -> base::Status {
-                    PL_TRY(check::Artifact a, check::artifact_from_json(json::parse(row.text(0), nullptr, false)));
-                    a.id = row.text(1);
-                    record.artifacts.push_back(std::move(a));
-                    return base::ok();
-                  }));
+    PL_CHECK(
+        each("select content from ledger where run = ? order by position", id, [&](Statement& row) -> base::Status {
+          check::RunRecord one;
+          json shell = check::to_json(one);
+          shell["ledger"] = json::array({json::parse(row.text(0), nullptr, false)});
+          PL_TRY(one, check::record_from_json(shell));
+          record.ledger.push_back(std::move(one.ledger.front()));
+          return base::ok();
+        }));
+    PL_CHECK(
+        each("select e.content, r.build, r.artifacts from run_evidence r join evidence e on e.id = r.evidence where "
+             "r.run = ? order by r.position",
+             id, [&](Statement& row) -> base::Status {
+               PL_TRY(check::Evidence e, check::evidence_from_json(json::parse(row.text(0), nullptr, false)));
+               e.build = row.text(1);
+               e.artifacts = json::parse(row.text(2), nullptr, false).get<std::vector<std::string>>();
+               record.evidence.push_back(std::move(e));
+               return base::ok();
+             }));
+    PL_CHECK(
+        each("select content from finding where run = ? order by position", id, [&](Statement& row) -> base::Status {
+          PL_TRY(check::Finding f, check::finding_from_json(json::parse(row.text(0), nullptr, false)));
+          record.findings.push_back(std::move(f));
+          return base::ok();
+        }));
+    PL_CHECK(
+        each("select a.content, r.id from run_artifact r join artifact a on a.sha256 = r.sha256 where r.run = ? order "
+             "by r.position",
+             id, [&](Statement& row) -> base::Status {
+               PL_TRY(check::Artifact a, check::artifact_from_json(json::parse(row.text(0), nullptr, false)));
+               a.id = row.text(1);
+               record.artifacts.push_back(std::move(a));
+               return base::ok();
+             }));
     PL_CHECK(each("select content from note where run = ? order by position", id, [&](Statement& row) -> base::Status {
       record.notes.push_back(row.text(0));
       return base::ok();
@@ -274,11 +302,14 @@ class SqliteStore final : public Store {
     return record;
   }
 
-  base::Result<std::vector<TrendPoint>> trend(const std::string& check, const std::string& metric, std::size_t limit) override {
+  base::Result<std::vector<TrendPoint>> trend(const std::string& check, const std::string& metric,
+                                              std::size_t limit) override {
     std::vector<TrendPoint> out;
-    Statement query(db_,
-                    "select r.id, r.started, e.content, re.build from evidence e join run_evidence re on re.evidence = e.id join run r on r.id = re.run "
-                    "where e.check_id = ? and e.metric = ? and r.chain <> '' order by r.sequence desc, re.position limit ?");
+    Statement query(
+        db_,
+        "select r.id, r.started, e.content, re.build from evidence e join run_evidence re on re.evidence = e.id join "
+        "run r on r.id = re.run "
+        "where e.check_id = ? and e.metric = ? and r.chain <> '' order by r.sequence desc, re.position limit ?");
     query.bind(check).bind(metric).bind(static_cast<std::int64_t>(limit));
     while (query.step()) {
       PL_TRY(check::Evidence e, check::evidence_from_json(json::parse(query.text(2), nullptr, false)));
@@ -291,15 +322,21 @@ class SqliteStore final : public Store {
 
   base::Result<check::Evidence> load_evidence(const std::string& prefix) override {
     Statement query(db_, "select content from evidence where id >= ?1 and id < ?1 || 'g' limit 2");
-    if (!query.bind(prefix).step()) return base::make_error(base::Code::kValue, fmt::format("no evidence '{}'", prefix), path_);
+    if (!query.bind(prefix).step())
+      return base::make_error(base::Code::kValue, fmt::format("no evidence '{}'", prefix), path_);
     const std::string content = query.text(0);
-    if (query.step()) return base::make_error(base::Code::kValue, fmt::format("'{}' names several pieces of evidence", prefix), path_, "Give more digits");
+    if (query.step())
+      return base::make_error(base::Code::kValue, fmt::format("'{}' names several pieces of evidence", prefix), path_,
+                              "Give more digits");
     return check::evidence_from_json(json::parse(content, nullptr, false));
   }
 
   base::Result<std::string> run_of_evidence(const std::string& evidence_id) override {
-    Statement query(db_, "select r.id from run_evidence e join run r on r.id = e.run where e.evidence = ? and r.pruned = 0 order by r.sequence desc limit 1");
-    if (!query.bind(evidence_id).step()) return base::make_error(base::Code::kValue, fmt::format("no run holds evidence '{}'", evidence_id), path_);
+    Statement query(db_,
+                    "select r.id from run_evidence e join run r on r.id = e.run where e.evidence = ? and r.pruned = 0 "
+                    "order by r.sequence desc limit 1");
+    if (!query.bind(evidence_id).step())
+      return base::make_error(base::Code::kValue, fmt::format("no run holds evidence '{}'", evidence_id), path_);
     return query.text(0);
   }
 
@@ -307,14 +344,16 @@ class SqliteStore final : public Store {
     PL_CHECK(begin());
     std::vector<std::string> old;
     {
-      Statement query(db_, "select id from run where pruned = 0 and status <> 'started' order by sequence desc limit -1 offset ?");
+      Statement query(
+          db_, "select id from run where pruned = 0 and status <> 'started' order by sequence desc limit -1 offset ?");
       query.bind(static_cast<std::int64_t>(keep));
       while (query.step()) old.push_back(query.text(0));
     }
     bool good = true;
     for (const std::string& id : old) {
-      for (const char* sql : {"delete from ledger where run = ?", "delete from finding where run = ?", "delete from run_artifact where run = ?",
-                              "delete from note where run = ?", "update run set pruned = 1, header = '', verdicts = '' where id = ?"}) {
+      for (const char* sql : {"delete from ledger where run = ?", "delete from finding where run = ?",
+                              "delete from run_artifact where run = ?", "delete from note where run = ?",
+                              "update run set pruned = 1, header = '', verdicts = '' where id = ?"}) {
         Statement statement(db_, sql);
         statement.bind(id).step();
         good = good && !statement.failed();
@@ -322,7 +361,8 @@ class SqliteStore final : public Store {
       // The links stay: they are what the root was computed from.
     }
     for (const char* sql : {"delete from artifact where sha256 not in (select sha256 from run_artifact)",
-                            "delete from evidence where id not in (select e.evidence from run_evidence e join run r on r.id = e.run where r.pruned = 0)"}) {
+                            "delete from evidence where id not in (select e.evidence from run_evidence e join run r on "
+                            "r.id = e.run where r.pruned = 0)"}) {
       Statement statement(db_, sql);
       statement.step();
       good = good && !statement.failed();
@@ -338,16 +378,22 @@ class SqliteStore final : public Store {
     std::string chain;
     while (query.step()) {
       const std::string id = query.text(0);
-      const auto broken = [&](const char* what) { return base::make_error(base::Code::kValue, fmt::format("run '{}': {}", id, what), path_, "The store was changed outside Plumbline"); };
+      const auto broken = [&](const char* what) {
+        return base::make_error(base::Code::kValue, fmt::format("run '{}': {}", id, what), path_,
+                                "The store was changed outside Plumbline");
+      };
       if (merkle_root(evidence_ids(id)) != query.text(1)) return broken("its evidence does not match its root");
       if (query.text(2) != previous) return broken("its predecessor is missing or changed");
       if (query.text(3) != base::sha256_hex(chain + query.text(1))) return broken("its chain value does not match");
       if (query.integer(4) == 0) {
-        PL_CHECK(each("select e.id, e.content from run_evidence r join evidence e on e.id = r.evidence where r.run = ?", id, [&](Statement& row) -> base::Status {
-          PL_TRY(const check::Evidence e, check::evidence_from_json(json::parse(row.text(1), nullptr, false)));
-          if (check::evidence_id(e) != row.text(0)) return broken("a piece of evidence does not match its id");
-          return base::ok();
-        }));
+        PL_CHECK(each("select e.id, e.content from run_evidence r join evidence e on e.id = r.evidence where r.run = ?",
+                      id, [&](Statement& row) -> base::Status {
+                        PL_TRY(const check::Evidence e,
+                               check::evidence_from_json(json::parse(row.text(1), nullptr, false)));
+                        if (check::evidence_id(e) != row.text(0))
+                          return broken("a piece of evidence does not match its id");
+                        return base::ok();
+                      }));
       }
       previous = query.text(1);
       chain = query.text(3);
@@ -365,7 +411,9 @@ class SqliteStore final : public Store {
     return std::optional(std::move(output).value());
   }
 
-  base::Status put_cached(const std::string& key, const check::Output& output) override { return put_cached_bytes(key, dump(check::to_json(output))); }
+  base::Status put_cached(const std::string& key, const check::Output& output) override {
+    return put_cached_bytes(key, dump(check::to_json(output)));
+  }
 
   base::Result<std::optional<std::string>> cached_bytes(const std::string& key) override {
     Statement query(db_, "select content from cache where key = ?");
@@ -383,12 +431,16 @@ class SqliteStore final : public Store {
 
   base::Result<LookCount> look(const std::string& lineage, const std::string& content, bool anytime) override {
     PL_CHECK(begin());
-    Statement insert(db_, "insert or ignore into look select ?1, ?2, ?3, coalesce(max(sequence), 0) + 1 from look where lineage = ?1");
+    Statement insert(
+        db_,
+        "insert or ignore into look select ?1, ?2, ?3, coalesce(max(sequence), 0) + 1 from look where lineage = ?1");
     insert.bind(lineage).bind(content).bind(std::int64_t{anytime ? 1 : 0}).step();
     if (insert.failed()) return rollback();
     LookCount count;
     {
-      Statement query(db_, "select count(*), (select anytime from look where lineage = ?1 order by sequence limit 1) from look where lineage = ?1");
+      Statement query(db_,
+                      "select count(*), (select anytime from look where lineage = ?1 order by sequence limit 1) from "
+                      "look where lineage = ?1");
       if (query.bind(lineage).step()) {
         count.looks = query.integer(0);
         count.anytime_from_start = query.integer(1) != 0;
@@ -398,7 +450,8 @@ class SqliteStore final : public Store {
     return count;
   }
 
-  base::Result<ReuseCount> reuse(const std::string& test_fingerprint, const std::string& model_hash, std::uint64_t seed) override {
+  base::Result<ReuseCount> reuse(const std::string& test_fingerprint, const std::string& model_hash,
+                                 std::uint64_t seed) override {
     Statement insert(db_, "insert or ignore into reuse values (?, ?, ?)");
     insert.bind(test_fingerprint).bind(model_hash).bind(std::to_string(seed)).step();
     if (insert.failed()) return failure();
@@ -447,10 +500,18 @@ class SqliteStore final : public Store {
         previous_chain = last.text(1);
       }
     }
-    Statement update(db_,
-                     "update run set status = ?2, finished = ?3, seconds = ?4, root = ?5, previous_root = ?6, chain = ?7, "
-                     "sequence = (select max(sequence) + 1 from run) where id = ?1 and status = 'started'");
-    update.bind(run).bind(status_word(status)).bind(finished).bind(seconds).bind(root).bind(previous).bind(base::sha256_hex(previous_chain + root)).step();
+    Statement update(
+        db_,
+        "update run set status = ?2, finished = ?3, seconds = ?4, root = ?5, previous_root = ?6, chain = ?7, "
+        "sequence = (select max(sequence) + 1 from run) where id = ?1 and status = 'started'");
+    update.bind(run)
+        .bind(status_word(status))
+        .bind(finished)
+        .bind(seconds)
+        .bind(root)
+        .bind(previous)
+        .bind(base::sha256_hex(previous_chain + root))
+        .step();
     return !update.failed();
   }
   // Runs whose process died are closed as cancelled, with the evidence that they had finished.
@@ -489,18 +550,23 @@ class SqliteStore final : public Store {
   }
   base::Result<std::string> find_run(const std::string& reference) {
     if (reference == "latest") {
-      Statement query(db_, "select id from run where status <> 'started' and pruned = 0 order by sequence desc limit 1");
+      Statement query(db_,
+                      "select id from run where status <> 'started' and pruned = 0 order by sequence desc limit 1");
       if (query.step()) return query.text(0);
       return base::make_error(base::Code::kValue, "the store holds no finished run", path_);
     }
-    Statement exact(db_, "select id from run where id = ?1 or name = ?1 order by (id = ?1) desc, sequence desc limit 1");
+    Statement exact(db_,
+                    "select id from run where id = ?1 or name = ?1 order by (id = ?1) desc, sequence desc limit 1");
     if (!reference.empty() && exact.bind(reference).step()) return exact.text(0);
     Statement prefix(db_, "select id from run where substr(id, 1, length(?1)) = ?1 limit 2");
     if (reference.size() < 3 || !prefix.bind(reference).step()) {
-      return base::make_error(base::Code::kValue, fmt::format("no run '{}'", reference), path_, "`plumbline runs` lists them");
+      return base::make_error(base::Code::kValue, fmt::format("no run '{}'", reference), path_,
+                              "`plumbline runs` lists them");
     }
     const std::string id = prefix.text(0);
-    if (prefix.step()) return base::make_error(base::Code::kValue, fmt::format("'{}' names several runs", reference), path_, "Give more digits");
+    if (prefix.step())
+      return base::make_error(base::Code::kValue, fmt::format("'{}' names several runs", reference), path_,
+                              "Give more digits");
     return id;
   }
 
@@ -515,17 +581,20 @@ base::Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path) 
   const auto parent = std::filesystem::path(path).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, ignored);
   sqlite3* db = nullptr;
-  const int opened = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int opened =
+      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (opened != SQLITE_OK) {
     sqlite3_close(db);
-    return base::make_error(base::Code::kIo, "the store cannot be opened or created", path, "Check that the folder exists and is writable, or name another with --store");
+    return base::make_error(base::Code::kIo, "the store cannot be opened or created", path,
+                            "Check that the folder exists and is writable, or name another with --store");
   }
   auto store = std::make_unique<SqliteStore>(db, std::filesystem::absolute(path, ignored).string());
   sqlite3_busy_timeout(db, 60'000);
   const auto run_sql = [&](const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; };
   const auto refuse = [&](const char* hint) {
     const int code = sqlite3_errcode(db);
-    return base::make_error(code == SQLITE_NOTADB ? base::Code::kParse : base::Code::kIo, sqlite3_errmsg(db), path, hint);
+    return base::make_error(code == SQLITE_NOTADB ? base::Code::kParse : base::Code::kIo, sqlite3_errmsg(db), path,
+                            hint);
   };
   if (!run_sql("pragma journal_mode = wal") || !run_sql("pragma synchronous = full") || !run_sql("begin immediate")) {
     return refuse("Name another store with --store");
@@ -543,13 +612,15 @@ base::Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path) 
     }
     if (foreign) {
       run_sql("rollback");
-      return base::make_error(base::Code::kParse, "is a database, but not a Plumbline store", path, "Name another file with --store");
+      return base::make_error(base::Code::kParse, "is a database, but not a Plumbline store", path,
+                              "Name another file with --store");
     }
     if (!run_sql(kTables) || !run_sql(fmt::format("pragma user_version = {}", kSchema).c_str())) return refuse("");
   }
   if (!run_sql("commit")) return refuse("");
   if (schema > kSchema) {
-    return base::make_error(base::Code::kUnsupported, fmt::format("the store has schema {}, this build knows up to {}", schema, kSchema), path,
+    return base::make_error(base::Code::kUnsupported,
+                            fmt::format("the store has schema {}, this build knows up to {}", schema, kSchema), path,
                             "Use the newer Plumbline that wrote it");
   }
   return std::unique_ptr<Store>(std::move(store));

@@ -37,8 +37,8 @@ struct TrendPoint {
 
 /// How often a claim was looked at and a test set was used; see docs/user/verdicts.md.
 struct LookCount {
-  std::int64_t looks = 0;            ///< distinct sampled contents for the claim's lineage, this one included
-  bool anytime_from_start = false;   ///< sampling = "anytime" was declared at the first look
+  std::int64_t looks = 0;           ///< distinct sampled contents for the claim's lineage, this one included
+  bool anytime_from_start = false;  ///< sampling = "anytime" was declared at the first look
 };
 struct ReuseCount {
   std::int64_t models = 0;  ///< distinct models judged on this test set
@@ -53,18 +53,22 @@ class Store {
   /// Opens a run: stored at once with status `started`. Its id is new.
   virtual base::Result<std::string> begin_run(const check::RunRecord& header) = 0;
   /// A finished task's ledger line and output, durable when this returns.
-  virtual base::Status add_task(const std::string& run, const check::LedgerEntry& line, const check::Output& output) = 0;
+  virtual base::Status add_task(const std::string& run, const check::LedgerEntry& line,
+                                const check::Output& output) = 0;
   /// Closes the run in one transaction: Merkle root over its sorted evidence ids, chained to the last closed run.
-  virtual base::Status close_run(const std::string& run, check::RunStatus status, const std::string& finished, double seconds) = 0;
+  virtual base::Status close_run(const std::string& run, check::RunStatus status, const std::string& finished,
+                                 double seconds) = 0;
   /// Verdicts as judged when the run closed: opaque JSON, a summary for listings, the exit status.
-  virtual base::Status set_verdicts(const std::string& run, const std::string& json, const std::string& summary, int exit_status) = 0;
+  virtual base::Status set_verdicts(const std::string& run, const std::string& json, const std::string& summary,
+                                    int exit_status) = 0;
   virtual base::Result<std::string> verdicts(const std::string& run) = 0;
 
   /// Newest first; `offset` and `limit` page.
   virtual base::Result<std::vector<RunSummary>> runs(std::size_t offset, std::size_t limit) = 0;
   /// A run by id, unique prefix of one, name, or "latest". Errors kValue: none or several match.
   virtual base::Result<check::RunRecord> load_run(const std::string& reference) = 0;
-  virtual base::Result<std::vector<TrendPoint>> trend(const std::string& check, const std::string& metric, std::size_t limit) = 0;
+  virtual base::Result<std::vector<TrendPoint>> trend(const std::string& check, const std::string& metric,
+                                                      std::size_t limit) = 0;
   virtual base::Result<check::Evidence> load_evidence(const std::string& id_prefix) = 0;
   /// The manifest text of the run that produced a piece of evidence, and that run's id.
   virtual base::Result<std::string> run_of_evidence(const std::string& evidence_id) = 0;
@@ -83,7 +87,8 @@ class Store {
 
   /// Records a look and returns the count with it included. The same content again is not a new look.
   virtual base::Result<LookCount> look(const std::string& lineage, const std::string& content, bool anytime) = 0;
-  virtual base::Result<ReuseCount> reuse(const std::string& test_fingerprint, const std::string& model_hash, std::uint64_t seed) = 0;
+  virtual base::Result<ReuseCount> reuse(const std::string& test_fingerprint, const std::string& model_hash,
+                                         std::uint64_t seed) = 0;
 };
 
 /// Opens or creates `path` (SQLite, write-ahead log, synchronous full).

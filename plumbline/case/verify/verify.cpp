@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <sstream>
 
-#include <boost/math/distributions/binomial.hpp>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <boost/math/distributions/binomial.hpp>
+#include <nlohmann/json.hpp>
 
 #include "plumbline/case/claims/verdict.hpp"
 #include "plumbline/case/run/plan.hpp"
@@ -23,7 +23,8 @@ namespace fs = std::filesystem;
 class ScratchFolder {
  public:
   explicit ScratchFolder(const std::string& below) {
-    std::string pattern = (below.empty() ? fs::temp_directory_path() : fs::path(below)).string() + "/plumbline-fixture-XXXXXX";
+    std::string pattern =
+        (below.empty() ? fs::temp_directory_path() : fs::path(below)).string() + "/plumbline-fixture-XXXXXX";
     if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
   }
   ~ScratchFolder() {
@@ -63,14 +64,18 @@ std::string VerifyCount::failure(bool full) const {
   // A full table must show detection of at least 0.9; a quick run may only fail to contradict it.
   const double seen = full ? d.bounds.lower[2].value_or(0) : d.bounds.upper[2].value_or(1);
   if (seen < 0.9) return fmt::format("detects {} of {} planted defects", detected, runs);
-  if (false_alarms > band_high(runs, false_alarm_level)) return fmt::format("{} false alarms in {} clean controls at level {}", false_alarms, runs, false_alarm_level);
+  if (false_alarms > band_high(runs, false_alarm_level))
+    return fmt::format("{} false alarms in {} clean controls at level {}", false_alarms, runs, false_alarm_level);
   const double abstained = full ? a.value : a.bounds.lower[2].value_or(0);
-  if (abstained > 0.2) return fmt::format("abstains in {} of {} runs{}", abstentions, 2 * runs, example_problem.empty() ? "" : " (" + example_problem + ")");
+  if (abstained > 0.2)
+    return fmt::format("abstains in {} of {} runs{}", abstentions, 2 * runs,
+                       example_problem.empty() ? "" : " (" + example_problem + ")");
   return {};
 }
 
-base::Result<FixtureOutcome> judge_fixture(const check::Registry& registry, const std::string& check_id, const std::string& folder,
-                                           const run::SessionOptions& session_options, bool with_torch) {
+base::Result<FixtureOutcome> judge_fixture(const check::Registry& registry, const std::string& check_id,
+                                           const std::string& folder, const run::SessionOptions& session_options,
+                                           bool with_torch) {
   PL_TRY(const data::Manifest manifest, data::read_manifest(folder + "/system.toml"));
   PL_CHECK(claims::validate_claims(manifest, registry));
   PL_TRY(const check::Blueprint blueprint, run::make_blueprint(manifest, with_torch));
@@ -98,17 +103,19 @@ base::Result<FixtureOutcome> judge_fixture(const check::Registry& registry, cons
   }
   if (!outcome.verdict.empty()) return outcome;
   for (const claims::ClaimVerdict& verdict : claims::judge(manifest, record, registry)) {
-    if (verdict.id == "fixture") return FixtureOutcome{std::string(claims::verdict_name(verdict.verdict)), verdict.reason};
+    if (verdict.id == "fixture")
+      return FixtureOutcome{std::string(claims::verdict_name(verdict.verdict)), verdict.reason};
   }
   return base::make_error(base::Code::kInternal, "the fixture's manifest has no claim 'fixture'", check_id);
 }
 
-base::Result<std::vector<VerifyCount>> verify_checks(const check::Registry& registry, const VerifyOptions& options, const base::CancelToken& cancel,
-                                                     base::Progress& progress) {
+base::Result<std::vector<VerifyCount>> verify_checks(const check::Registry& registry, const VerifyOptions& options,
+                                                     const base::CancelToken& cancel, base::Progress& progress) {
   std::vector<VerifyCount> counts;
   for (const check::Entry& entry : registry.entries()) {
     const std::string& id = entry.info.id;
-    if (!options.only.empty() && std::find(options.only.begin(), options.only.end(), id) == options.only.end()) continue;
+    if (!options.only.empty() && std::find(options.only.begin(), options.only.end(), id) == options.only.end())
+      continue;
     if (entry.info.needs_torch && !options.with_torch) continue;
     VerifyCount count;
     count.check = id;
@@ -121,7 +128,8 @@ base::Result<std::vector<VerifyCount>> verify_checks(const check::Registry& regi
       progress.update("verify " + id, static_cast<std::size_t>(r), static_cast<std::size_t>(options.runs));
       for (const bool defect : {true, false}) {
         const ScratchFolder folder(options.scratch);
-        if (folder.path().empty()) return base::make_error(base::Code::kIo, "cannot make a temporary folder", options.scratch);
+        if (folder.path().empty())
+          return base::make_error(base::Code::kIo, "cannot make a temporary folder", options.scratch);
         base::Rng rng(options.seed, {"verify", id, defect ? "defect" : "control", std::to_string(r)});
         PL_CHECK((defect ? entry.fixtures.defect : entry.fixtures.control)(folder.path(), rng));
         auto outcome = judge_fixture(registry, id, folder.path(), options.session, options.with_torch);
@@ -131,7 +139,8 @@ base::Result<std::vector<VerifyCount>> verify_checks(const check::Registry& regi
         } else if (verdict != "supported") {
           ++count.abstentions;
           if (count.example_problem.empty()) {
-            count.example_problem = fmt::format("{} {}: {}: {}", defect ? "defect" : "control", r, verdict, outcome.ok() ? outcome->reason : outcome.error().text());
+            count.example_problem = fmt::format("{} {}: {}: {}", defect ? "defect" : "control", r, verdict,
+                                                outcome.ok() ? outcome->reason : outcome.error().text());
           }
         }
       }
@@ -157,11 +166,15 @@ std::string verify_json(const std::vector<VerifyCount>& counts) {
 }
 
 std::string verify_text(const std::vector<VerifyCount>& counts, bool full) {
-  std::string out = fmt::format("{:<28} {:>5}  {:<24} {:<24} {:<24} {:>8}\n", "check", "runs", "detection", "false alarm", "abstention", "ms/run");
-  const auto cell = [](const stats::Estimate& e) { return fmt::format("{:.3f} [{:.3f}, {:.3f}]", e.value, e.low().value_or(0), e.high().value_or(1)); };
+  std::string out = fmt::format("{:<28} {:>5}  {:<24} {:<24} {:<24} {:>8}\n", "check", "runs", "detection",
+                                "false alarm", "abstention", "ms/run");
+  const auto cell = [](const stats::Estimate& e) {
+    return fmt::format("{:.3f} [{:.3f}, {:.3f}]", e.value, e.low().value_or(0), e.high().value_or(1));
+  };
   for (const VerifyCount& c : counts) {
-    out += fmt::format("{:<28} {:>5}  {:<24} {:<24} {:<24} {:>8.1f}", c.check, c.runs, cell(c.detection()), cell(c.false_alarm()), cell(c.abstention()),
-                       c.runs == 0 ? 0 : 1000 * c.seconds / (2.0 * c.runs));
+    out +=
+        fmt::format("{:<28} {:>5}  {:<24} {:<24} {:<24} {:>8.1f}", c.check, c.runs, cell(c.detection()),
+                    cell(c.false_alarm()), cell(c.abstention()), c.runs == 0 ? 0 : 1000 * c.seconds / (2.0 * c.runs));
     if (const std::string failure = c.failure(full); !failure.empty()) out += "  FAILS: " + failure;
     out += "\n";
   }
@@ -171,14 +184,18 @@ std::string verify_text(const std::vector<VerifyCount>& counts, bool full) {
 std::string rates_table(const std::vector<VerifyCount>& counts) {
   std::string out =
       "# Measured rates of the checks\n\n"
-      "Written by `plumbline checks verify --full`; do not edit. Detection: share of planted defects whose claim came out refuted.\n"
-      "False alarm: share of clean controls refuted. Abstention: undetermined or error, on either. Intervals: Clopper–Pearson, 95 %.\n\n"
+      "Written by `plumbline checks verify --full`; do not edit. Detection: share of planted defects whose claim came "
+      "out refuted.\n"
+      "False alarm: share of clean controls refuted. Abstention: undetermined or error, on either. Intervals: "
+      "Clopper–Pearson, 95 %.\n\n"
       "| check | code | runs | detected | false alarms | abstentions | detection | false alarm | abstention |\n"
       "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
-  const auto cell = [](const stats::Estimate& e) { return fmt::format("{:.4f} [{:.4f}, {:.4f}]", e.value, e.low().value_or(0), e.high().value_or(1)); };
+  const auto cell = [](const stats::Estimate& e) {
+    return fmt::format("{:.4f} [{:.4f}, {:.4f}]", e.value, e.low().value_or(0), e.high().value_or(1));
+  };
   for (const VerifyCount& c : counts) {
-    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", c.check, c.code, c.runs, c.detected, c.false_alarms, c.abstentions, cell(c.detection()),
-                       cell(c.false_alarm()), cell(c.abstention()));
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", c.check, c.code, c.runs, c.detected,
+                       c.false_alarms, c.abstentions, cell(c.detection()), cell(c.false_alarm()), cell(c.abstention()));
   }
   return out;
 }
@@ -196,7 +213,8 @@ base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text) {
       const auto begin = cell.find_first_not_of(' ');
       cells.push_back(begin == std::string::npos ? "" : cell.substr(begin, end - begin + 1));
     }
-    if (cells.size() < 6) return base::make_error(base::Code::kParse, "a row has fewer than 6 cells: " + line, "rates table");
+    if (cells.size() < 6)
+      return base::make_error(base::Code::kParse, "a row has fewer than 6 cells: " + line, "rates table");
     VerifyCount c;
     c.check = cells[0];
     c.code = cells[1];
@@ -210,21 +228,27 @@ base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text) {
   return out;
 }
 
-std::vector<std::string> contradictions(const std::vector<VerifyCount>& fresh, const std::vector<VerifyCount>& stamped) {
+std::vector<std::string> contradictions(const std::vector<VerifyCount>& fresh,
+                                        const std::vector<VerifyCount>& stamped) {
   constexpr std::size_t kRung = 5;  // one-sided 0.995: both sides together 99 %
   std::vector<std::string> out;
   for (const VerifyCount& now : fresh) {
-    const auto then = std::find_if(stamped.begin(), stamped.end(), [&](const VerifyCount& s) { return s.check == now.check; });
+    const auto then =
+        std::find_if(stamped.begin(), stamped.end(), [&](const VerifyCount& s) { return s.check == now.check; });
     if (then == stamped.end()) {
-      out.push_back(now.check + ": the table of rates has no row for it; run `plumbline checks verify --full --write docs/checks/rates.md`");
+      out.push_back(
+          now.check +
+          ": the table of rates has no row for it; run `plumbline checks verify --full --write docs/checks/rates.md`");
       continue;
     }
     if (then->code != now.code) {
-      out.push_back(fmt::format("{}: the table of rates is of code '{}', the check is at '{}'", now.check, then->code, now.code));
+      out.push_back(
+          fmt::format("{}: the table of rates is of code '{}', the check is at '{}'", now.check, then->code, now.code));
       continue;
     }
     const auto compare = [&](const char* rate, const stats::Estimate& a, const stats::Estimate& b) {
-      if (a.bounds.upper[kRung].value_or(1) < b.bounds.lower[kRung].value_or(0) || a.bounds.lower[kRung].value_or(0) > b.bounds.upper[kRung].value_or(1)) {
+      if (a.bounds.upper[kRung].value_or(1) < b.bounds.lower[kRung].value_or(0) ||
+          a.bounds.lower[kRung].value_or(0) > b.bounds.upper[kRung].value_or(1)) {
         out.push_back(fmt::format("{}: {} is {:.3f} now and {:.3f} in the table", now.check, rate, a.value, b.value));
       }
     };

@@ -14,51 +14,52 @@ namespace plumbline::verify {
 
 struct VerifyCount {
   std::string check;
-  std::string code;        ///< the check's code at the time
-  int runs = 0;            ///< of defect and of control each
-  int detected = 0;        ///< defect refuted
-  int false_alarms = 0;    ///< control refuted
-  int abstentions = 0;     ///< undetermined, not evaluated or error, on either; out of 2 * runs
+  std::string code;      ///< the check's code at the time
+  int runs = 0;          ///< of defect and of control each
+  int detected = 0;      ///< defect refuted
+  int false_alarms = 0;  ///< control refuted
+  int abstentions = 0;   ///< undetermined, not evaluated or error, on either; out of 2 * runs
   double seconds = 0;
   double false_alarm_level = 0.05;
   std::string example_problem;  ///< of an abstention by error, if any
 
-  stats::Estimate detection() const;    ///< Clopper–Pearson, as all three
+  stats::Estimate detection() const;  ///< Clopper–Pearson, as all three
   stats::Estimate false_alarm() const;
   stats::Estimate abstention() const;
-  /// decisions: detection lower bound >= 0.9 (95 %), false alarms within the exact band of the stated level, abstention <= 0.2.
-  /// With few runs: nothing contradicts these. Empty = passes; else the reason.
+  /// decisions: detection lower bound >= 0.9 (95 %), false alarms within the exact band of the stated level, abstention
+  /// <= 0.2. With few runs: nothing contradicts these. Empty = passes; else the reason.
   std::string failure(bool full) const;
 };
 
 struct VerifyOptions {
   int runs = 20;
-  std::uint64_t seed = 0;      ///< fresh pairs for another seed
+  std::uint64_t seed = 0;  ///< fresh pairs for another seed
   std::vector<std::string> only;
   bool with_torch = true;
   run::SessionOptions session;
-  std::string scratch;         ///< folder for fixtures; empty = the system's temporary folder
+  std::string scratch;  ///< folder for fixtures; empty = the system's temporary folder
 };
 
 /// One count for every check of the registry that this build can run.
-base::Result<std::vector<VerifyCount>> verify_checks(const check::Registry& registry, const VerifyOptions& options, const base::CancelToken& cancel,
-                                                     base::Progress& progress);
+base::Result<std::vector<VerifyCount>> verify_checks(const check::Registry& registry, const VerifyOptions& options,
+                                                     const base::CancelToken& cancel, base::Progress& progress);
 
 /// The fixture's verdict on one folder: what verify counts. For tests of single checks.
 struct FixtureOutcome {
   std::string verdict;  ///< supported, refuted, undetermined, not_evaluated, error
   std::string reason;
 };
-base::Result<FixtureOutcome> judge_fixture(const check::Registry& registry, const std::string& check_id, const std::string& folder,
-                                           const run::SessionOptions& session, bool with_torch);
+base::Result<FixtureOutcome> judge_fixture(const check::Registry& registry, const std::string& check_id,
+                                           const std::string& folder, const run::SessionOptions& session,
+                                           bool with_torch);
 
 std::string verify_json(const std::vector<VerifyCount>& counts);
 std::string verify_text(const std::vector<VerifyCount>& counts, bool full);
 /// The stamped table (docs/checks/rates.md): written after a full verification, read back to compare.
 std::string rates_table(const std::vector<VerifyCount>& counts);
 base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text);
-/// Where fresh counts contradict a stamped table: a check that the table lacks or has for other code, or a rate whose 99 %
-/// bounds exclude those of the table. In words; empty = no contradiction.
+/// Where fresh counts contradict a stamped table: a check that the table lacks or has for other code, or a rate whose
+/// 99 % bounds exclude those of the table. In words; empty = no contradiction.
 std::vector<std::string> contradictions(const std::vector<VerifyCount>& fresh, const std::vector<VerifyCount>& stamped);
 
 }  // namespace plumbline::verify

@@ -24,24 +24,50 @@ using check::Params;
 using robustness::kSeverities;
 
 check::CheckInfo facts() {
-  return {.id = "robustness.corruption",
-          .title = "Accuracy under corrupted images",
-          .question = "How far does accuracy fall when images are noisy, blurred, badly lit or damaged?",
-          .row = "R8",
-          .maturity = check::Maturity::kPreview,
-          .needs = {"an image classifier that runs (stored predictions cannot see new images)", "labels on the test set"},
-          .params = {{"family", std::string("auto"), {}, {}, {"auto", "common", "digits"}, "auto = digits for one channel of at most 28 x 28 pixels, else common"},
-                     {"sample", std::int64_t{1000}, 20, 100000, {}, "base images drawn from the test set"},
-                     {"baseline", std::string(), {}, {}, {}, "a model to compare with, for relative_corruption_error"}},
-          .yields = {{"mean_corruption_error", "share", check::Direction::kLowerIsBetter, "error averaged over corruptions and severities, not normalised", {}, {}},
-                     {"corruption_error", "share", check::Direction::kLowerIsBetter, "error under one corruption (mean over severities, or at one severity)", {"corruption", "severity"}, {}},
-                     {"clean_error", "share", check::Direction::kLowerIsBetter, "error on the same base images, uncorrupted", {}, {}},
-                     {"relative_corruption_error", "1", check::Direction::kLowerIsBetter, "mean corruption error divided by that of the baseline on the same images", {}, {}}},
-          .assumptions = {"base images (or their units) are independent draws from the source"},
-          .sources = {"Hendrycks and Dietterich 2019", "Mu and Gilmer 2019"},
-          .cost = "75 x sample predictions and corruptions",
-          .needs_torch = false,
-          .code = "1"};
+  return {
+      .id = "robustness.corruption",
+      .title = "Accuracy under corrupted images",
+      .question = "How far does accuracy fall when images are noisy, blurred, badly lit or damaged?",
+      .row = "R8",
+      .maturity = check::Maturity::kPreview,
+      .needs = {"an image classifier that runs (stored predictions cannot see new images)", "labels on the test set"},
+      .params = {{"family",
+                  std::string("auto"),
+                  {},
+                  {},
+                  {"auto", "common", "digits"},
+                  "auto = digits for one channel of at most 28 x 28 pixels, else common"},
+                 {"sample", std::int64_t{1000}, 20, 100000, {}, "base images drawn from the test set"},
+                 {"baseline", std::string(), {}, {}, {}, "a model to compare with, for relative_corruption_error"}},
+      .yields = {{"mean_corruption_error",
+                  "share",
+                  check::Direction::kLowerIsBetter,
+                  "error averaged over corruptions and severities, not normalised",
+                  {},
+                  {}},
+                 {"corruption_error",
+                  "share",
+                  check::Direction::kLowerIsBetter,
+                  "error under one corruption (mean over severities, or at one severity)",
+                  {"corruption", "severity"},
+                  {}},
+                 {"clean_error",
+                  "share",
+                  check::Direction::kLowerIsBetter,
+                  "error on the same base images, uncorrupted",
+                  {},
+                  {}},
+                 {"relative_corruption_error",
+                  "1",
+                  check::Direction::kLowerIsBetter,
+                  "mean corruption error divided by that of the baseline on the same images",
+                  {},
+                  {}}},
+      .assumptions = {"base images (or their units) are independent draws from the source"},
+      .sources = {"Hendrycks and Dietterich 2019", "Mu and Gilmer 2019"},
+      .cost = "75 x sample predictions and corruptions",
+      .needs_torch = false,
+      .code = "1"};
 }
 
 constexpr std::size_t kTypes = 15;
@@ -68,7 +94,9 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
       task.predictions.emplace_back(name, set);
       if (!params.text("baseline").empty()) task.predictions.emplace_back(params.text("baseline"), set);
       task.shards = kTypes;
-      task.cost_seconds = 75 * 2e-4 * static_cast<double>(std::min<std::size_t>(found.rows, static_cast<std::size_t>(params.integer("sample"))));
+      task.cost_seconds =
+          75 * 2e-4 *
+          static_cast<double>(std::min<std::size_t>(found.rows, static_cast<std::size_t>(params.integer("sample"))));
       plan.tasks.push_back(std::move(task));
     }
   }
@@ -111,9 +139,12 @@ base::Result<Base> base_images(Context& context, const Params& params) {
 }
 
 /// One character a base image: '1' where the model is wrong.
-base::Result<std::string> wrong_on(Context& context, const std::string& model, const Base& base, const data::Images& images) {
+base::Result<std::string> wrong_on(Context& context, const std::string& model, const Base& base,
+                                   const data::Images& images) {
   const auto section = context.manifest().models.find(model);
-  if (section == context.manifest().models.end()) return base::make_error(base::Code::kValue, fmt::format("'{}' is not a [model] section", model), "robustness.corruption");
+  if (section == context.manifest().models.end())
+    return base::make_error(base::Code::kValue, fmt::format("'{}' is not a [model] section", model),
+                            "robustness.corruption");
   data::Dataset corrupted;
   corrupted.name = base.set->name;
   corrupted.kind = data::Dataset::Kind::kImages;
@@ -136,8 +167,10 @@ base::Result<std::string> run_shard(Context& context, const Params& params, std:
   const robustness::Corruption& corruption = robustness::corruptions(base.family)[shard];
   nlohmann::json out;
   for (int severity = 1; severity <= kSeverities; ++severity) {
-    PL_TRY(const data::Images images, robustness::corrupt_images(base.set->images, base.rows,
-                                                                 {base.family, std::string(corruption.name), severity, context.seed()}, context.cancel()));
+    PL_TRY(const data::Images images,
+           robustness::corrupt_images(base.set->images, base.rows,
+                                      {base.family, std::string(corruption.name), severity, context.seed()},
+                                      context.cancel()));
     PL_TRY(std::string wrong, wrong_on(context, context.task().model, base, images));
     out["wrong"].push_back(std::move(wrong));
     if (!params.text("baseline").empty()) {
@@ -170,7 +203,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
   const std::string unit_name = base.units.empty() ? "base image" : base.set->unit_name;
   const auto of_share = [&](const std::string& bits) -> base::Result<stats::Estimate> {
     std::vector<std::uint8_t> hits(bits.size());
-    std::transform(bits.begin(), bits.end(), hits.begin(), [](char c) { return static_cast<std::uint8_t>(c == '1' ? 1 : 0); });
+    std::transform(bits.begin(), bits.end(), hits.begin(),
+                   [](char c) { return static_cast<std::uint8_t>(c == '1' ? 1 : 0); });
     PL_TRY(stats::Estimate estimate, stats::proportion(hits, base.units));
     estimate.unit_of_sampling = unit_name;
     return estimate;
@@ -196,15 +230,19 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
   const std::vector<double> mean_errors = per_image(wrong);
   PL_TRY(stats::Estimate mean_error, of_mean(mean_errors));
   const double mean_value = mean_error.value;
-  out.evidence.push_back(check::make_evidence(info, "mean_corruption_error", {{"data", data_name}}, std::move(mean_error)));
+  out.evidence.push_back(
+      check::make_evidence(info, "mean_corruption_error", {{"data", data_name}}, std::move(mean_error)));
 
   std::vector<double> type_error(names.size(), 0.0);
   for (std::size_t t = 0; t < names.size(); ++t) {
-    for (const std::string& bits : wrong[t]) type_error[t] += static_cast<double>(std::count(bits.begin(), bits.end(), '1')) / static_cast<double>(n) / kSeverities;
+    for (const std::string& bits : wrong[t])
+      type_error[t] +=
+          static_cast<double>(std::count(bits.begin(), bits.end(), '1')) / static_cast<double>(n) / kSeverities;
   }
   std::vector<std::size_t> order(names.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return type_error[a] > type_error[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return type_error[a] > type_error[b]; });
   check::Artifact grid;
   grid.id = "grid";
   grid.kind = "grid";
@@ -215,7 +253,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
   for (const std::size_t t : order) {  // the worst first
     const std::string corruption(names[t].name);
     PL_TRY(stats::Estimate of_type, of_mean(per_image({wrong[t]})));
-    out.evidence.push_back(check::make_evidence(info, "corruption_error", {{"data", data_name}, {"corruption", corruption}}, std::move(of_type)));
+    out.evidence.push_back(check::make_evidence(info, "corruption_error",
+                                                {{"data", data_name}, {"corruption", corruption}}, std::move(of_type)));
     for (int severity = 1; severity <= kSeverities; ++severity) {
       PL_TRY(stats::Estimate cell, of_share(wrong[t][static_cast<std::size_t>(severity - 1)]));
       grid_row.push_back(corruption);
@@ -224,12 +263,16 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
       low.push_back(cell.low().value_or(std::nan("")));
       high.push_back(cell.high().value_or(std::nan("")));
       count.push_back(static_cast<double>(n));
-      out.evidence.push_back(check::make_evidence(info, "corruption_error",
-                                                  {{"data", data_name}, {"corruption", corruption}, {"severity", fmt::format("{}", severity)}}, std::move(cell)));
+      out.evidence.push_back(check::make_evidence(
+          info, "corruption_error",
+          {{"data", data_name}, {"corruption", corruption}, {"severity", fmt::format("{}", severity)}},
+          std::move(cell)));
     }
   }
-  grid.columns = {{"row", "", grid_row}, {"column", "", grid_column}, {"value", "share", value}, {"low", "share", low}, {"high", "share", high}, {"count", "images", count}};
-  grid.facts = {{"row_label", "corruption"}, {"column_label", "severity"}, {"value_label", "error"}, {"worse", "high"}, {"domain_low", "0"}, {"domain_high", "1"}};
+  grid.columns = {{"row", "", grid_row}, {"column", "", grid_column}, {"value", "share", value},
+                  {"low", "share", low}, {"high", "share", high},     {"count", "images", count}};
+  grid.facts = {{"row_label", "corruption"}, {"column_label", "severity"}, {"value_label", "error"},
+                {"worse", "high"},           {"domain_low", "0"},          {"domain_high", "1"}};
 
   PL_TRY(const auto clean, context.predictions(context.task().model, data_name));
   PL_TRY(const std::vector<int> chosen, stats::top_class(clean->outputs));
@@ -277,34 +320,45 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
     const data::Images& images = base.set->images;
     for (const std::size_t t : order) {
       for (int severity = 1; severity <= kSeverities; ++severity) {
-        PL_TRY(auto bytes, robustness::corrupt_image(images.image(base.rows[0]), images.channels, images.height, images.width,
-                                                     {base.family, std::string(names[t].name), severity, context.seed()}, base.rows[0]));
+        PL_TRY(auto bytes, robustness::corrupt_image(
+                               images.image(base.rows[0]), images.channels, images.height, images.width,
+                               {base.family, std::string(names[t].name), severity, context.seed()}, base.rows[0]));
         pixels.push_back(std::move(bytes));
-        tiles.push_back({pixels.back(), fmt::format("{} {}", names[t].name, severity), static_cast<double>(base.rows[0]), std::string(names[t].name)});
+        tiles.push_back({pixels.back(), fmt::format("{} {}", names[t].name, severity),
+                         static_cast<double>(base.rows[0]), std::string(names[t].name)});
       }
     }
-    out.artifacts.push_back(gallery("examples", "One image under every corruption", "Five severities a corruption, worst corruption first.", tiles, images.channels,
+    out.artifacts.push_back(gallery("examples", "One image under every corruption",
+                                    "Five severities a corruption, worst corruption first.", tiles, images.channels,
                                     images.height, images.width, policy, kSeverities));
   }
   const std::size_t worst = order.front();
   if (type_error[worst] > clean_value + 0.05) {
     check::Finding finding;
     finding.id = "worst-" + data_name;
-    finding.severity = type_error[worst] > 2 * clean_value + 0.2 ? check::FindingSeverity::kMajor : check::FindingSeverity::kMedium;
-    finding.title = fmt::format("{}: error {:.1f} %, {:.1f} % on clean images", names[worst].name, 100 * type_error[worst], 100 * clean_value);
-    finding.detail = fmt::format("The worst of {} corruptions of family '{}'; the mean over all of them is {:.1f} %. Rows listed are right when clean and wrong at severity 1.",
-                                 names.size(), robustness::family_name(base.family), 100 * mean_value);
-    finding.next_step = "Train with corruptions of other kinds and judge on these again: a corruption that was trained on no longer measures robustness to the unforeseen.";
+    finding.severity =
+        type_error[worst] > 2 * clean_value + 0.2 ? check::FindingSeverity::kMajor : check::FindingSeverity::kMedium;
+    finding.title = fmt::format("{}: error {:.1f} %, {:.1f} % on clean images", names[worst].name,
+                                100 * type_error[worst], 100 * clean_value);
+    finding.detail = fmt::format(
+        "The worst of {} corruptions of family '{}'; the mean over all of them is {:.1f} %. Rows listed are right when "
+        "clean and wrong at severity 1.",
+        names.size(), robustness::family_name(base.family), 100 * mean_value);
+    finding.next_step =
+        "Train with corruptions of other kinds and judge on these again: a corruption that was trained on no longer "
+        "measures robustness to the unforeseen.";
     finding.data = data_name;
     finding.where = {{"data", data_name}, {"corruption", std::string(names[worst].name)}};
     for (std::size_t i = 0; i < n && finding.rows.size() < 20; ++i) {
       const std::size_t row = base.rows[i];
-      if (clean_wrong[i] == '0' && wrong[worst][0][i] == '1') finding.rows.push_back(base.set->source_rows.empty() ? row : base.set->source_rows[row]);
+      if (clean_wrong[i] == '0' && wrong[worst][0][i] == '1')
+        finding.rows.push_back(base.set->source_rows.empty() ? row : base.set->source_rows[row]);
     }
     out.findings.push_back(std::move(finding));
   }
-  out.rows = fmt::format("{} of {} rows of {} as base images, each under {} corruptions of family '{}' at {} severities", n, base.set->rows(), data_name, names.size(),
-                         robustness::family_name(base.family), kSeverities);
+  out.rows =
+      fmt::format("{} of {} rows of {} as base images, each under {} corruptions of family '{}' at {} severities", n,
+                  base.set->rows(), data_name, names.size(), robustness::family_name(base.family), kSeverities);
   return out;
 }
 
@@ -313,7 +367,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
 constexpr int kSide = 12;
 
 std::string big_endian(std::uint32_t v) {
-  return {static_cast<char>(v >> 24U), static_cast<char>((v >> 16U) & 255U), static_cast<char>((v >> 8U) & 255U), static_cast<char>(v & 255U)};
+  return {static_cast<char>(v >> 24U), static_cast<char>((v >> 16U) & 255U), static_cast<char>((v >> 8U) & 255U),
+          static_cast<char>(v & 255U)};
 }
 
 /// Class 1 carries its blob on the right and, besides, a ground 16 grey levels lighter. Clean, both clues are perfect.
@@ -351,7 +406,8 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool britt
   }
   if (brittle) bias.reals[1] = -2.0 * kSide * 16.0 / 255.0;
   model.initializers = {{"w", weights}, {"b", bias}};
-  model.nodes = {{"flat", "Flatten", {"image"}, {"row"}, {{"axis", std::int64_t{1}}}}, {"linear", "Gemm", {"row", "w", "b"}, {"logits"}, {{"transB", std::int64_t{1}}}}};
+  model.nodes = {{"flat", "Flatten", {"image"}, {"row"}, {{"axis", std::int64_t{1}}}},
+                 {"linear", "Gemm", {"row", "w", "b"}, {"logits"}, {{"transB", std::int64_t{1}}}}};
   PL_CHECK(graph::write_onnx(model, folder + "/reader.onnx"));
   const auto write = [&](const std::string& name, const std::string& bytes) -> base::Status {
     std::ofstream file(folder + "/" + name, std::ios::binary);
@@ -362,9 +418,12 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool britt
   PL_CHECK(write("images.idx", images));
   PL_CHECK(write("labels.idx", labels));
   return write("system.toml",
-               fmt::format("[system]\nname = \"blob reader\"\nseed = {}\n\n[model.reader]\npath = \"reader.onnx\"\noutput = \"logits\"\ninput = {{range = [0, 1], layout = \"NCHW\"}}\n\n"
-                           "[data.test]\nimages = \"images.idx\"\nlabels = \"labels.idx\"\n\n[check.\"robustness.corruption\"]\nsample = 60\n\n"
-                           "[[claim]]\nid = \"fixture\"\ntext = \"The reader keeps working on damaged images.\"\ncheck = \"robustness.corruption\"\n"
+               fmt::format("[system]\nname = \"blob reader\"\nseed = {}\n\n[model.reader]\npath = "
+                           "\"reader.onnx\"\noutput = \"logits\"\ninput = {{range = [0, 1], layout = \"NCHW\"}}\n\n"
+                           "[data.test]\nimages = \"images.idx\"\nlabels = "
+                           "\"labels.idx\"\n\n[check.\"robustness.corruption\"]\nsample = 60\n\n"
+                           "[[claim]]\nid = \"fixture\"\ntext = \"The reader keeps working on damaged images.\"\ncheck "
+                           "= \"robustness.corruption\"\n"
                            "metric = \"mean_corruption_error\"\nat_most = 0.2\nconfidence = 0.95\n",
                            rng.below(1000000)));
 }
@@ -377,12 +436,14 @@ check::Entry corruption() {
           .run = {},
           .run_shard = run_shard,
           .finish = finish,
-          .fixtures = {.defect = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, true); },
-                       .control = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, false); },
-                       .defect_words = "the model reads the grey of the ground instead of the position of the blob: perfect when clean, near chance when corrupted",
-                       .control_words = "the model compares the two halves of the image",
-                       .false_alarm_level = 0.05,
-                       .cost_ms = 400}};
+          .fixtures = {
+              .defect = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, true); },
+              .control = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, false); },
+              .defect_words = "the model reads the grey of the ground instead of the position of the blob: perfect "
+                              "when clean, near chance when corrupted",
+              .control_words = "the model compares the two halves of the image",
+              .false_alarm_level = 0.05,
+              .cost_ms = 400}};
 }
 
 }  // namespace plumbline::checks

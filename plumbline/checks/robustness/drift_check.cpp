@@ -22,27 +22,60 @@ using check::Params;
 using robustness::DriftColumn;
 
 check::CheckInfo facts() {
-  return {.id = "robustness.drift",
-          .title = "Drift between data sets",
-          .question = "Did the world that the data comes from change, by how much, and in which features?",
-          .row = "R4",
-          .maturity = check::Maturity::kPreview,
-          .needs = {"a reference set (train)", "a set of role test or out-of-distribution"},
-          .params = {{"reference", std::string(), {}, {}, {}, "the set that the others are compared with; empty = the set of role train"},
-                     {"sample", std::int64_t{2000}, 40, 20000, {}, "rows drawn from each set"},
-                     {"permutations", std::int64_t{199}, 19, 99999, {}, "relabellings of the kernel test"},
-                     {"model", std::string(), {}, {}, {}, "for images: a model whose declared features are compared; empty = principal components of the reference"},
-                     {"level", 0.05, 0.0001, 0.5, {}, "family-wise level of the tests"}},
-          .yields = {{"classifier_auroc", "share", check::Direction::kLowerIsBetter, "held-out AUROC of a classifier that tells the set from the reference; 0.5 = not told apart", {}, {}},
-                     {"largest_shift", "deviations", check::Direction::kLowerIsBetter, "largest absolute standardised mean difference of a numeric feature", {}, {}},
-                     {"mmd2", "1", check::Direction::kLowerIsBetter, "squared maximum mean discrepancy, Gaussian kernel", {}, {}},
-                     {"features_moved", "features", check::Direction::kLowerIsBetter, "features that moved, by Holm at `level`", {}, {}},
-                     {"p_value", "share", check::Direction::kHigherIsBetter, "of each test, and of all three together by Holm (test = any)", {"test"}, {{"test", "any"}}}},
-          .assumptions = {"rows (or units) are independent within and between the sets"},
-          .sources = {"Gretton et al. 2012", "Lopez-Paz and Oquab 2017", "Holm 1979"},
-          .cost = "O(sample^2 (d + permutations))",
-          .needs_torch = false,
-          .code = "1"};
+  return {
+      .id = "robustness.drift",
+      .title = "Drift between data sets",
+      .question = "Did the world that the data comes from change, by how much, and in which features?",
+      .row = "R4",
+      .maturity = check::Maturity::kPreview,
+      .needs = {"a reference set (train)", "a set of role test or out-of-distribution"},
+      .params =
+          {{"reference",
+            std::string(),
+            {},
+            {},
+            {},
+            "the set that the others are compared with; empty = the set of role train"},
+           {"sample", std::int64_t{2000}, 40, 20000, {}, "rows drawn from each set"},
+           {"permutations", std::int64_t{199}, 19, 99999, {}, "relabellings of the kernel test"},
+           {"model",
+            std::string(),
+            {},
+            {},
+            {},
+            "for images: a model whose declared features are compared; empty = principal components of the reference"},
+           {"level", 0.05, 0.0001, 0.5, {}, "family-wise level of the tests"}},
+      .yields =
+          {{"classifier_auroc",
+            "share",
+            check::Direction::kLowerIsBetter,
+            "held-out AUROC of a classifier that tells the set from the reference; 0.5 = not told apart",
+            {},
+            {}},
+           {"largest_shift",
+            "deviations",
+            check::Direction::kLowerIsBetter,
+            "largest absolute standardised mean difference of a numeric feature",
+            {},
+            {}},
+           {"mmd2", "1", check::Direction::kLowerIsBetter, "squared maximum mean discrepancy, Gaussian kernel", {}, {}},
+           {"features_moved",
+            "features",
+            check::Direction::kLowerIsBetter,
+            "features that moved, by Holm at `level`",
+            {},
+            {}},
+           {"p_value",
+            "share",
+            check::Direction::kHigherIsBetter,
+            "of each test, and of all three together by Holm (test = any)",
+            {"test"},
+            {{"test", "any"}}}},
+      .assumptions = {"rows (or units) are independent within and between the sets"},
+      .sources = {"Gretton et al. 2012", "Lopez-Paz and Oquab 2017", "Holm 1979"},
+      .cost = "O(sample^2 (d + permutations))",
+      .needs_torch = false,
+      .code = "1"};
 }
 
 std::string reference_of(const std::map<std::string, data::Role>& roles, const Params& params) {
@@ -80,7 +113,8 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
     task.cost_seconds = 2;
     plan.tasks.push_back(std::move(task));
   }
-  if (plan.tasks.empty()) plan.not_applicable = fmt::format("no set of role test or out-of-distribution of the same kind as '{}'", reference);
+  if (plan.tasks.empty())
+    plan.not_applicable = fmt::format("no set of role test or out-of-distribution of the same kind as '{}'", reference);
   return plan;
 }
 
@@ -111,15 +145,19 @@ MatrixF pixel_rows(const data::Images& images, const std::vector<std::size_t>& r
   MatrixF out(static_cast<std::ptrdiff_t>(rows.size()), static_cast<std::ptrdiff_t>(images.pixels()));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto image = images.image(rows[i]);
-    for (std::size_t k = 0; k < image.size(); ++k) out(static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(k)) = static_cast<float>(image[k]) / 255.0F;
+    for (std::size_t k = 0; k < image.size(); ++k)
+      out(static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(k)) = static_cast<float>(image[k]) / 255.0F;
   }
   return out;
 }
 
-/// The named statistics, then what kernel and classifier read: the model's features, or principal components of the reference.
-base::Result<std::vector<DriftColumn>> image_columns(Context& context, const data::Dataset& a, const std::vector<std::size_t>& rows_a, const data::Dataset& b,
+/// The named statistics, then what kernel and classifier read: the model's features, or principal components of the
+/// reference.
+base::Result<std::vector<DriftColumn>> image_columns(Context& context, const data::Dataset& a,
+                                                     const std::vector<std::size_t>& rows_a, const data::Dataset& b,
                                                      const std::vector<std::size_t>& rows_b) {
-  if (a.images.pixels() != b.images.pixels() || a.images.channels != b.images.channels || a.images.width != b.images.width) {
+  if (a.images.pixels() != b.images.pixels() || a.images.channels != b.images.channels ||
+      a.images.width != b.images.width) {
     return base::make_error(base::Code::kShape, fmt::format("images of '{}' and '{}' differ in size", a.name, b.name));
   }
   std::vector<DriftColumn> columns;
@@ -138,7 +176,8 @@ base::Result<std::vector<DriftColumn>> image_columns(Context& context, const dat
   if (!context.task().model.empty()) {
     const auto pick = [](const MatrixF& from, const std::vector<std::size_t>& rows) {
       MatrixD to(static_cast<std::ptrdiff_t>(rows.size()), from.cols());
-      for (std::size_t i = 0; i < rows.size(); ++i) to.row(static_cast<std::ptrdiff_t>(i)) = from.row(static_cast<std::ptrdiff_t>(rows[i])).cast<double>();
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        to.row(static_cast<std::ptrdiff_t>(i)) = from.row(static_cast<std::ptrdiff_t>(rows[i])).cast<double>();
       return to;
     };
     PL_TRY(const auto of_a, context.features(context.task().model, a.name));
@@ -157,13 +196,17 @@ base::Result<std::vector<DriftColumn>> image_columns(Context& context, const dat
 }
 
 /// Categories are matched by the names of their levels, since each file numbers them in its own order.
-std::vector<DriftColumn> table_columns(const data::Table& a, const std::vector<std::size_t>& rows_a, const data::Table& b, const std::vector<std::size_t>& rows_b,
+std::vector<DriftColumn> table_columns(const data::Table& a, const std::vector<std::size_t>& rows_a,
+                                       const data::Table& b, const std::vector<std::size_t>& rows_b,
                                        std::vector<std::string>& notes) {
   std::vector<DriftColumn> columns;
   for (const data::Column& of_a : a.columns) {
     const data::Column* of_b = b.find(of_a.name);
     if (of_b == nullptr || of_b->kind != of_a.kind || of_a.kind == data::Column::Kind::kText) {
-      notes.push_back(fmt::format("column '{}' left out: {}", of_a.name, of_b == nullptr ? "the other set lacks it" : of_a.kind == data::Column::Kind::kText ? "free text" : "another type in the other set"));
+      notes.push_back(fmt::format("column '{}' left out: {}", of_a.name,
+                                  of_b == nullptr                          ? "the other set lacks it"
+                                  : of_a.kind == data::Column::Kind::kText ? "free text"
+                                                                           : "another type in the other set"));
       continue;
     }
     DriftColumn column;
@@ -181,7 +224,8 @@ std::vector<DriftColumn> table_columns(const data::Table& a, const std::vector<s
         code_of_b.push_back(static_cast<double>(found - levels.begin()));
       }
       for (const std::size_t row : rows_a) column.a.push_back(of_a.codes[row]);
-      for (const std::size_t row : rows_b) column.b.push_back(of_b->codes[row] < 0 ? -1.0 : code_of_b[static_cast<std::size_t>(of_b->codes[row])]);
+      for (const std::size_t row : rows_b)
+        column.b.push_back(of_b->codes[row] < 0 ? -1.0 : code_of_b[static_cast<std::size_t>(of_b->codes[row])]);
     }
     columns.push_back(std::move(column));
   }
@@ -208,7 +252,8 @@ std::pair<MatrixD, MatrixD> encode(const std::vector<DriftColumn>& columns) {
       std::vector<std::pair<double, double>> order;
       for (const auto& [level, count] : counts) order.emplace_back(-count, level);
       std::sort(order.begin(), order.end());
-      for (std::size_t l = 0; l < std::min<std::size_t>(20, order.size()); ++l) indicator(column, [&](double v) { return v == order[l].second; });
+      for (std::size_t l = 0; l < std::min<std::size_t>(20, order.size()); ++l)
+        indicator(column, [&](double v) { return v == order[l].second; });
       continue;
     }
     std::vector<double> present;
@@ -230,7 +275,8 @@ std::pair<MatrixD, MatrixD> encode(const std::vector<DriftColumn>& columns) {
   const auto matrix = [](const std::vector<std::vector<double>>& cols) {
     MatrixD out(static_cast<std::ptrdiff_t>(cols.front().size()), static_cast<std::ptrdiff_t>(cols.size()));
     for (std::size_t j = 0; j < cols.size(); ++j) {
-      for (std::size_t i = 0; i < cols[j].size(); ++i) out(static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(j)) = cols[j][i];
+      for (std::size_t i = 0; i < cols[j].size(); ++i)
+        out(static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(j)) = cols[j][i];
     }
     return out;
   };
@@ -259,25 +305,30 @@ base::Result<Output> run(Context& context, const Params& params) {
     case data::Dataset::Kind::kTable: columns = table_columns(a->table, rows_a, b->table, rows_b, out.notes); break;
     case data::Dataset::Kind::kMatrix: {
       if (a->matrix.cols() != b->matrix.cols()) {
-        return base::make_error(base::Code::kShape, fmt::format("'{}' has {} columns, '{}' has {}", reference, a->matrix.cols(), name, b->matrix.cols()));
+        return base::make_error(base::Code::kShape, fmt::format("'{}' has {} columns, '{}' has {}", reference,
+                                                                a->matrix.cols(), name, b->matrix.cols()));
       }
       const auto pick = [](const MatrixF& from, const std::vector<std::size_t>& rows) {
         MatrixD to(static_cast<std::ptrdiff_t>(rows.size()), from.cols());
-        for (std::size_t i = 0; i < rows.size(); ++i) to.row(static_cast<std::ptrdiff_t>(i)) = from.row(static_cast<std::ptrdiff_t>(rows[i])).cast<double>();
+        for (std::size_t i = 0; i < rows.size(); ++i)
+          to.row(static_cast<std::ptrdiff_t>(i)) = from.row(static_cast<std::ptrdiff_t>(rows[i])).cast<double>();
         return to;
       };
       append_matrix(columns, "feature", pick(a->matrix, rows_a), pick(b->matrix, rows_b));
       break;
     }
   }
-  if (columns.empty()) return base::make_error(base::Code::kValue, fmt::format("'{}' and '{}' share no column that can be compared", reference, name));
+  if (columns.empty())
+    return base::make_error(base::Code::kValue,
+                            fmt::format("'{}' and '{}' share no column that can be compared", reference, name));
   PL_TRY(const std::vector<robustness::FeatureDrift> features, robustness::feature_drift(columns));
   const auto [ea, eb] = encode({columns.begin() + static_cast<std::ptrdiff_t>(first_of_encoding), columns.end()});
   robustness::MmdOptions options;
   options.permutations = static_cast<std::size_t>(params.integer("permutations"));
   options.cancel = context.cancel();
   PL_TRY(const robustness::MmdTest mmd, robustness::mmd_test(ea, eb, options, context.rng("kernel")));
-  PL_TRY(const robustness::ClassifierTest classifier, robustness::classifier_test(ea, eb, context.rng("classifier"), context.cancel()));
+  PL_TRY(const robustness::ClassifierTest classifier,
+         robustness::classifier_test(ea, eb, context.rng("classifier"), context.cancel()));
 
   const check::CheckInfo info = facts();
   const std::map<std::string, std::string> where = {{"data", name}};
@@ -297,21 +348,26 @@ base::Result<Output> run(Context& context, const Params& params) {
   PL_TRY(const std::vector<double> together, stats::holm(each));
   const double any = *std::min_element(together.begin(), together.end());
   const auto n = static_cast<double>(rows_a.size() + rows_b.size());
-  const std::pair<const char*, double> tests[] = {{"kernel", mmd.p_value}, {"classifier", classifier.p_value}, {"features", least}, {"any", any}};
+  const std::pair<const char*, double> tests[] = {
+      {"kernel", mmd.p_value}, {"classifier", classifier.p_value}, {"features", least}, {"any", any}};
   for (const auto& [test, p] : tests) {
     stats::Estimate estimate = stats::exact(p, n, "a p-value of the rows drawn: a fact about them");
     estimate.assumptions = info.assumptions;
-    out.evidence.push_back(check::make_evidence(info, "p_value", {{"data", name}, {"test", test}}, std::move(estimate)));
+    out.evidence.push_back(
+        check::make_evidence(info, "p_value", {{"data", name}, {"test", test}}, std::move(estimate)));
   }
 
   std::vector<std::size_t> order(features.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) { return std::abs(features[x].effect.value) > std::abs(features[y].effect.value); });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t x, std::size_t y) {
+    return std::abs(features[x].effect.value) > std::abs(features[y].effect.value);
+  });
   check::Artifact bars;
   bars.id = "features";
   bars.kind = "bars";
   bars.title = fmt::format("How far each feature of {} moved from {}", name, reference);
-  bars.caption = "Standardised mean difference (categories: total variation distance) with its 95 % interval; the largest first.";
+  bars.caption =
+      "Standardised mean difference (categories: total variation distance) with its 95 % interval; the largest first.";
   std::vector<std::string> labels, test_names;
   std::vector<double> value, low, high, p_values;
   for (const std::size_t j : order) {
@@ -322,34 +378,43 @@ base::Result<Output> run(Context& context, const Params& params) {
     high.push_back(features[j].effect.high().value_or(std::nan("")));
     p_values.push_back(features[j].adjusted_p);
   }
-  bars.columns = {{"label", "", labels}, {"value", "deviations", value}, {"low", "deviations", low}, {"high", "deviations", high}, {"adjusted p", "1", p_values}, {"test", "", test_names}};
+  bars.columns = {{"label", "", labels},        {"value", "deviations", value}, {"low", "deviations", low},
+                  {"high", "deviations", high}, {"adjusted p", "1", p_values},  {"test", "", test_names}};
   bars.facts = {{"value_label", "shift"}, {"reference", "0"}, {"reference_label", "no shift"}, {"level", "0.95"}};
   out.artifacts.push_back(std::move(bars));
   int pictures = 0;
   for (const std::size_t j : order) {
     if (columns[j].category || pictures == 4) continue;
     ++pictures;
-    const std::vector<std::pair<std::string, std::span<const double>>> series = {{reference, columns[j].a}, {name, columns[j].b}};
-    out.artifacts.push_back(histogram(fmt::format("feature-{}", pictures), fmt::format("{} in {} and {}", features[j].name, reference, name),
-                                      "Where the two differ in place or shape, the feature moved.", features[j].name, series, 30, 1.0));
+    const std::vector<std::pair<std::string, std::span<const double>>> series = {{reference, columns[j].a},
+                                                                                 {name, columns[j].b}};
+    out.artifacts.push_back(histogram(
+        fmt::format("feature-{}", pictures), fmt::format("{} in {} and {}", features[j].name, reference, name),
+        "Where the two differ in place or shape, the feature moved.", features[j].name, series, 30, 1.0));
   }
   if (moved.value > 0) {
     std::vector<std::string> words;
     for (const std::size_t j : order) {
-      if (features[j].adjusted_p <= level && words.size() < 5) words.push_back(fmt::format("{} ({:+.2f})", features[j].name, features[j].effect.value));
+      if (features[j].adjusted_p <= level && words.size() < 5)
+        words.push_back(fmt::format("{} ({:+.2f})", features[j].name, features[j].effect.value));
     }
     check::Finding finding;
     finding.id = "moved-" + name;
-    finding.severity = classifier.auroc.low().value_or(0) > 0.6 ? check::FindingSeverity::kMajor : check::FindingSeverity::kMinor;
-    finding.title = fmt::format("{:.0f} of {} features of '{}' moved from '{}'", moved.value, features.size(), name, reference);
-    finding.detail = fmt::format("Most: {}. A classifier tells the sets apart with AUROC {:.3f}.", fmt::join(words, ", "), classifier.auroc.value);
-    finding.next_step = "Ask what changed in how these features are made; judge the model on rows drawn after the change.";
+    finding.severity =
+        classifier.auroc.low().value_or(0) > 0.6 ? check::FindingSeverity::kMajor : check::FindingSeverity::kMinor;
+    finding.title =
+        fmt::format("{:.0f} of {} features of '{}' moved from '{}'", moved.value, features.size(), name, reference);
+    finding.detail = fmt::format("Most: {}. A classifier tells the sets apart with AUROC {:.3f}.",
+                                 fmt::join(words, ", "), classifier.auroc.value);
+    finding.next_step =
+        "Ask what changed in how these features are made; judge the model on rows drawn after the change.";
     finding.data = name;
     finding.where = where;
     out.findings.push_back(std::move(finding));
   }
-  out.rows = fmt::format("{} of {} rows of {} against {} of {} rows of {}{}", rows_a.size(), a->rows(), reference, rows_b.size(), b->rows(), name,
-                         a->units.empty() && b->units.empty() ? "" : ", one of each unit");
+  out.rows =
+      fmt::format("{} of {} rows of {} against {} of {} rows of {}{}", rows_a.size(), a->rows(), reference,
+                  rows_b.size(), b->rows(), name, a->units.empty() && b->units.empty() ? "" : ", one of each unit");
   return out;
 }
 
@@ -358,14 +423,17 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double shi
     const bool moved = std::string_view(name) == "test";
     MatrixF rows(400, 5);
     for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) {
-      for (std::ptrdiff_t j = 0; j < rows.cols(); ++j) rows(i, j) = static_cast<float>(rng.normal() + (moved && j < 3 ? shift : 0));
+      for (std::ptrdiff_t j = 0; j < rows.cols(); ++j)
+        rows(i, j) = static_cast<float>(rng.normal() + (moved && j < 3 ? shift : 0));
     }
     PL_CHECK(data::write_npy(fmt::format("{}/{}.npy", folder, name), rows));
   }
   std::ofstream manifest(folder + "/system.toml");
   manifest << "[system]\nname = \"meter\"\nseed = " << rng.below(1000000)
-           << "\n\n[data.train]\nmatrix = \"train.npy\"\n\n[data.test]\nmatrix = \"test.npy\"\n\n[check.\"robustness.drift\"]\npermutations = 39\n\n"
-              "[[claim]]\nid = \"fixture\"\ntext = \"The test rows cannot be told from the training rows.\"\ncheck = \"robustness.drift\"\n"
+           << "\n\n[data.train]\nmatrix = \"train.npy\"\n\n[data.test]\nmatrix = "
+              "\"test.npy\"\n\n[check.\"robustness.drift\"]\npermutations = 39\n\n"
+              "[[claim]]\nid = \"fixture\"\ntext = \"The test rows cannot be told from the training rows.\"\ncheck = "
+              "\"robustness.drift\"\n"
               "metric = \"classifier_auroc\"\nwhere = {data = \"test\"}\nat_most = 0.62\nconfidence = 0.95\n";
   if (!manifest.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder);
   return base::ok();
@@ -374,17 +442,19 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double shi
 }  // namespace
 
 check::Entry drift() {
-  return {.info = facts(),
-          .plan = plan,
-          .run = run,
-          .run_shard = {},
-          .finish = {},
-          .fixtures = {.defect = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 0.6); },
-                       .control = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 0); },
-                       .defect_words = "three of five features of the test set are shifted by 0.6 deviations (effect: AUROC 0.77)",
-                       .control_words = "both sets are drawn from one law",
-                       .false_alarm_level = 0.05,
-                       .cost_ms = 150}};
+  return {
+      .info = facts(),
+      .plan = plan,
+      .run = run,
+      .run_shard = {},
+      .finish = {},
+      .fixtures = {
+          .defect = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 0.6); },
+          .control = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 0); },
+          .defect_words = "three of five features of the test set are shifted by 0.6 deviations (effect: AUROC 0.77)",
+          .control_words = "both sets are drawn from one law",
+          .false_alarm_level = 0.05,
+          .cost_ms = 150}};
 }
 
 }  // namespace plumbline::checks

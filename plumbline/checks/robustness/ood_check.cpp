@@ -25,29 +25,57 @@ using robustness::OodDetector;
 check::CheckInfo facts() {
   std::vector<std::string> names;
   for (const OodDetector d : robustness::kOodDetectors) names.emplace_back(robustness::ood_detector_name(d));
-  const std::map<std::string, std::string> usual = {{"detector", std::string(robustness::ood_detector_name(robustness::kDefaultOodDetector))}};
-  return {.id = "robustness.ood",
-          .title = "Out-of-distribution detection",
-          .question = "Does the system notice inputs that it was not made for?",
-          .row = "R1",
-          .maturity = check::Maturity::kPreview,
-          .needs = {"a classifier, or its stored predictions", "a training set (features are fitted on it)", "a test set", "at least one set of role out-of-distribution",
-                    "a calibration set, for p-values only"},
-          .params = {{"detectors", std::vector<std::string>{}, {}, {}, names, "detectors to run; empty = all that apply"},
-                     {"k", std::int64_t{50}, 1, 10000, {}, "neighbours of detector knn"},
-                     {"unit_length", false, {}, {}, {}, "scale features to length 1 for detector knn"},
-                     {"kept", 0.95, 0.5, 0.999, {}, "share of test rows that must be accepted, for fpr95"},
-                     {"alarm", 0.05, 0.001, 0.5, {}, "p-value at or below which a row raises an alarm"},
-                     {"components", std::int64_t{64}, 1, 4096, {}, "principal components of detector pca_residual, where features are not pca:N"}},
-          .yields = {{"auroc", "share", check::Direction::kHigherIsBetter, "probability that an out-of-distribution row scores above a test row", {"detector"}, usual},
-                     {"fpr95", "share", check::Direction::kLowerIsBetter, "share of out-of-distribution rows accepted when the share `kept` of test rows is", {"detector"}, usual},
-                     {"false_alarm_rate", "share", check::Direction::kLowerIsBetter, "share of test rows with p-value at most `alarm`", {"detector"}, usual},
-                     {"detection_rate", "share", check::Direction::kHigherIsBetter, "share of out-of-distribution rows with p-value at most `alarm`", {"detector"}, usual}},
-          .assumptions = {"test and calibration rows are exchangeable", "units are independent"},
-          .sources = {"Hendrycks and Gimpel 2017", "Lee et al. 2018", "Ren et al. 2021", "Sun et al. 2022", "DeLong et al. 1988", "Bates et al. 2023"},
-          .cost = "O(n m d) for knn, O(n d^2) for the others",
-          .needs_torch = false,
-          .code = "1"};
+  const std::map<std::string, std::string> usual = {
+      {"detector", std::string(robustness::ood_detector_name(robustness::kDefaultOodDetector))}};
+  return {
+      .id = "robustness.ood",
+      .title = "Out-of-distribution detection",
+      .question = "Does the system notice inputs that it was not made for?",
+      .row = "R1",
+      .maturity = check::Maturity::kPreview,
+      .needs = {"a classifier, or its stored predictions", "a training set (features are fitted on it)", "a test set",
+                "at least one set of role out-of-distribution", "a calibration set, for p-values only"},
+      .params = {{"detectors", std::vector<std::string>{}, {}, {}, names, "detectors to run; empty = all that apply"},
+                 {"k", std::int64_t{50}, 1, 10000, {}, "neighbours of detector knn"},
+                 {"unit_length", false, {}, {}, {}, "scale features to length 1 for detector knn"},
+                 {"kept", 0.95, 0.5, 0.999, {}, "share of test rows that must be accepted, for fpr95"},
+                 {"alarm", 0.05, 0.001, 0.5, {}, "p-value at or below which a row raises an alarm"},
+                 {"components",
+                  std::int64_t{64},
+                  1,
+                  4096,
+                  {},
+                  "principal components of detector pca_residual, where features are not pca:N"}},
+      .yields = {{"auroc",
+                  "share",
+                  check::Direction::kHigherIsBetter,
+                  "probability that an out-of-distribution row scores above a test row",
+                  {"detector"},
+                  usual},
+                 {"fpr95",
+                  "share",
+                  check::Direction::kLowerIsBetter,
+                  "share of out-of-distribution rows accepted when the share `kept` of test rows is",
+                  {"detector"},
+                  usual},
+                 {"false_alarm_rate",
+                  "share",
+                  check::Direction::kLowerIsBetter,
+                  "share of test rows with p-value at most `alarm`",
+                  {"detector"},
+                  usual},
+                 {"detection_rate",
+                  "share",
+                  check::Direction::kHigherIsBetter,
+                  "share of out-of-distribution rows with p-value at most `alarm`",
+                  {"detector"},
+                  usual}},
+      .assumptions = {"test and calibration rows are exchangeable", "units are independent"},
+      .sources = {"Hendrycks and Gimpel 2017", "Lee et al. 2018", "Ren et al. 2021", "Sun et al. 2022",
+                  "DeLong et al. 1988", "Bates et al. 2023"},
+      .cost = "O(n m d) for knn, O(n d^2) for the others",
+      .needs_torch = false,
+      .code = "1"};
 }
 
 bool has_predictions(const check::ModelFacts& model, const std::string& set) {
@@ -121,9 +149,12 @@ base::Result<Output> run(Context& context, const Params& params) {
   PL_TRY(const data::DatasetPtr train_set, context.dataset(train.front()));
 
   const std::vector<std::string>& asked = params.texts("detectors");
-  const auto wanted = [&](OodDetector d) { return asked.empty() || std::find(asked.begin(), asked.end(), robustness::ood_detector_name(d)) != asked.end(); };
+  const auto wanted = [&](OodDetector d) {
+    return asked.empty() || std::find(asked.begin(), asked.end(), robustness::ood_detector_name(d)) != asked.end();
+  };
   std::vector<Scores> all;
-  const auto score_all = [&](OodDetector detector, const std::function<base::Result<VectorD>(const std::string&)>& score) -> base::Status {
+  const auto score_all = [&](OodDetector detector,
+                             const std::function<base::Result<VectorD>(const std::string&)>& score) -> base::Status {
     Scores scores{detector, {}};
     for (const std::string& name : scored) {
       PL_CHECK(context.cancel().status());
@@ -139,12 +170,14 @@ base::Result<Output> run(Context& context, const Params& params) {
 
   // Detectors that read the outputs.
   bool any_outputs = false;
-  for (const OodDetector d : robustness::kOodDetectors) any_outputs = any_outputs || (robustness::ood_reads_outputs(d) && wanted(d));
+  for (const OodDetector d : robustness::kOodDetectors)
+    any_outputs = any_outputs || (robustness::ood_reads_outputs(d) && wanted(d));
   if (any_outputs) {
     PL_TRY(const decision::PredictorInfo info, context.predictor_info(model));
     std::string missing;
     for (const std::string& name : scored) {
-      const bool planned = std::any_of(context.task().predictions.begin(), context.task().predictions.end(), [&](const auto& p) { return p.second == name; });
+      const bool planned = std::any_of(context.task().predictions.begin(), context.task().predictions.end(),
+                                       [&](const auto& p) { return p.second == name; });
       if (!planned && missing.empty()) missing = fmt::format("no predictions of the set '{}'", name);
     }
     for (const OodDetector d : robustness::kOodDetectors) {
@@ -167,8 +200,11 @@ base::Result<Output> run(Context& context, const Params& params) {
   if (wanted(OodDetector::kMahalanobis) || wanted(OodDetector::kRelativeMahalanobis)) {
     std::vector<int> labels = train_set->labels;
     if (labels.empty()) labels.assign(train_set->rows(), 0);
-    PL_TRY(const robustness::MahalanobisScore fit, robustness::fit_mahalanobis(*train_features, labels, std::max(1, train_set->classes())));
-    if (fit.ridge() > 0) out.notes.push_back(fmt::format("the covariance of the features is singular; a ridge of {:.3g} was added", fit.ridge()));
+    PL_TRY(const robustness::MahalanobisScore fit,
+           robustness::fit_mahalanobis(*train_features, labels, std::max(1, train_set->classes())));
+    if (fit.ridge() > 0)
+      out.notes.push_back(
+          fmt::format("the covariance of the features is singular; a ridge of {:.3g} was added", fit.ridge()));
     if (wanted(OodDetector::kMahalanobis)) {
       PL_CHECK(score_all(OodDetector::kMahalanobis, [&](const std::string& name) -> base::Result<VectorD> {
         PL_TRY(const auto features, context.features(model, name));
@@ -189,9 +225,11 @@ base::Result<Output> run(Context& context, const Params& params) {
   if (wanted(OodDetector::kNearestNeighbours)) {
     const auto k = static_cast<std::size_t>(params.integer("k"));
     if (train_set->rows() < k) {
-      leave_out(OodDetector::kNearestNeighbours, fmt::format("the training set has {} rows, fewer than k = {}", train_set->rows(), k));
+      leave_out(OodDetector::kNearestNeighbours,
+                fmt::format("the training set has {} rows, fewer than k = {}", train_set->rows(), k));
     } else {
-      PL_TRY(const robustness::NearestNeighbours knn, robustness::NearestNeighbours::fit(*train_features, {.k = k, .unit_length = params.flag("unit_length")}));
+      PL_TRY(const robustness::NearestNeighbours knn,
+             robustness::NearestNeighbours::fit(*train_features, {.k = k, .unit_length = params.flag("unit_length")}));
       PL_CHECK(score_all(OodDetector::kNearestNeighbours, [&](const std::string& name) -> base::Result<VectorD> {
         PL_TRY(const auto features, context.features(model, name));
         return knn.score(*features, context.cancel());
@@ -255,7 +293,9 @@ base::Result<Output> run(Context& context, const Params& params) {
     roc.id = "roc-" + elsewhere;
     roc.kind = "roc";
     roc.title = fmt::format("Telling {} from {}", elsewhere, fmt::join(test, ", "));
-    roc.caption = "Higher is better: the share of out-of-distribution rows that is noticed at each share of false alarms; the band is pointwise.";
+    roc.caption =
+        "Higher is better: the share of out-of-distribution rows that is noticed at each share of false alarms; the "
+        "band is pointwise.";
     std::vector<double> fpr, tpr, low, high, threshold;
     std::vector<std::string> series;
     for (const Scores& scores : all) {
@@ -273,7 +313,8 @@ base::Result<Output> run(Context& context, const Params& params) {
       out.evidence.push_back(check::make_evidence(info, "auroc", where, std::move(auroc)));
       const std::vector<double> accept_id = negated(id.scores);
       const std::vector<double> accept_ood = negated(ood.scores);
-      auto accepted = clustered ? stats::fpr_at_tpr_clustered(accept_id, accept_ood, id.units, ood.units, kept, {}, context.rng("fpr " + elsewhere + " " + detector))
+      auto accepted = clustered ? stats::fpr_at_tpr_clustered(accept_id, accept_ood, id.units, ood.units, kept, {},
+                                                              context.rng("fpr " + elsewhere + " " + detector))
                                 : stats::fpr_at_tpr(accept_id, accept_ood, kept);
       if (!accepted.ok()) return accepted.error();
       out.evidence.push_back(check::make_evidence(info, "fpr95", where, *accepted));
@@ -288,63 +329,84 @@ base::Result<Output> run(Context& context, const Params& params) {
       }
       if (scores.detector != robustness::kDefaultOodDetector && all.size() > 1) continue;
       // Pictures and findings of the default detector.
-      std::vector<std::pair<std::string, std::span<const double>>> groups = {{fmt::format("{}", fmt::join(test, ", ")), id.scores}, {elsewhere, ood.scores}};
-      out.artifacts.push_back(histogram("scores-" + elsewhere, fmt::format("Scores of {}, {}", detector, elsewhere),
-                                        "The less the two overlap, the better rows of the second are recognised as strange.", detector + " score", groups));
+      std::vector<std::pair<std::string, std::span<const double>>> groups = {
+          {fmt::format("{}", fmt::join(test, ", ")), id.scores}, {elsewhere, ood.scores}};
+      out.artifacts.push_back(
+          histogram("scores-" + elsewhere, fmt::format("Scores of {}, {}", detector, elsewhere),
+                    "The less the two overlap, the better rows of the second are recognised as strange.",
+                    detector + " score", groups));
       std::vector<std::size_t> order(ood.scores.size());
       std::iota(order.begin(), order.end(), std::size_t{0});
-      std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return ood.scores[a] < ood.scores[b]; });
+      std::stable_sort(order.begin(), order.end(),
+                       [&](std::size_t a, std::size_t b) { return ood.scores[a] < ood.scores[b]; });
       const data::Dataset& set = *sets[elsewhere];
       const auto source = [&](std::size_t row) { return set.source_rows.empty() ? row : set.source_rows[row]; };
       if (accepted->value > 0.05) {
         check::Finding finding;
         finding.id = "accepted-" + elsewhere;
         finding.severity = accepted->value > 0.3 ? check::FindingSeverity::kMajor : check::FindingSeverity::kMedium;
-        finding.title = fmt::format("{:.0f} % of '{}' is accepted while {:.0f} % of test rows are kept", 100 * accepted->value, elsewhere, 100 * kept);
-        finding.detail = fmt::format("The rows listed look most like the training data to {}; the model would be trusted on them.", detector);
-        finding.next_step = "Look at them, and compare the detectors: another one may separate this set, or the features may not carry the difference.";
+        finding.title = fmt::format("{:.0f} % of '{}' is accepted while {:.0f} % of test rows are kept",
+                                    100 * accepted->value, elsewhere, 100 * kept);
+        finding.detail = fmt::format(
+            "The rows listed look most like the training data to {}; the model would be trusted on them.", detector);
+        finding.next_step =
+            "Look at them, and compare the detectors: another one may separate this set, or the features may not carry "
+            "the difference.";
         finding.data = elsewhere;
         finding.where = where;
-        for (std::size_t i = 0; i < std::min<std::size_t>(20, order.size()); ++i) finding.rows.push_back(source(order[i]));
+        for (std::size_t i = 0; i < std::min<std::size_t>(20, order.size()); ++i)
+          finding.rows.push_back(source(order[i]));
         out.findings.push_back(std::move(finding));
       }
       const std::string policy = context.examples_policy(elsewhere);
       if (set.kind == data::Dataset::Kind::kImages && policy != "none") {
         std::vector<Tile> tiles;
         for (std::size_t i = 0; i < std::min<std::size_t>(24, order.size()); ++i) {
-          tiles.push_back({set.images.image(order[i]), fmt::format("score {:.3g}", ood.scores[order[i]]), static_cast<double>(source(order[i])), ""});
+          tiles.push_back({set.images.image(order[i]), fmt::format("score {:.3g}", ood.scores[order[i]]),
+                           static_cast<double>(source(order[i])), ""});
         }
-        out.artifacts.push_back(gallery("least-recognised-" + elsewhere, fmt::format("Rows of {} that look most like the training data", elsewhere),
-                                        "Lowest scores first: these pass as ordinary inputs.", tiles, set.images.channels, set.images.height, set.images.width, policy));
+        out.artifacts.push_back(gallery("least-recognised-" + elsewhere,
+                                        fmt::format("Rows of {} that look most like the training data", elsewhere),
+                                        "Lowest scores first: these pass as ordinary inputs.", tiles,
+                                        set.images.channels, set.images.height, set.images.width, policy));
       }
     }
-    roc.columns = {{"fpr", "share", fpr}, {"tpr", "share", tpr}, {"low", "share", low}, {"high", "share", high}, {"threshold", "1", threshold}, {"series", "", series}};
+    roc.columns = {{"fpr", "share", fpr},   {"tpr", "share", tpr},         {"low", "share", low},
+                   {"high", "share", high}, {"threshold", "1", threshold}, {"series", "", series}};
     roc.facts = {{"level", "0.95"}, {"x_label", "false alarms on test rows"}, {"y_label", "noticed"}};
     out.artifacts.push_back(std::move(roc));
   }
 
   if (calibration.empty()) {
-    out.notes.emplace_back("p-values withheld: there is no calibration set, and a threshold chosen on the rows that it judges would flatter itself");
+    out.notes.emplace_back(
+        "p-values withheld: there is no calibration set, and a threshold chosen on the rows that it judges would "
+        "flatter itself");
   } else {
     for (const Scores& scores : all) {
       const std::string detector(robustness::ood_detector_name(scores.detector));
       const Pool reference = pool(scores, calibration);
       for (const std::string& name : judged) {
-        PL_TRY(const std::vector<double> p_values, caution::conformal_p_values(reference.scores, scores.of_set.at(name)));
+        PL_TRY(const std::vector<double> p_values,
+               caution::conformal_p_values(reference.scores, scores.of_set.at(name)));
         std::vector<std::uint8_t> alarms(p_values.size());
-        std::transform(p_values.begin(), p_values.end(), alarms.begin(), [&](double p) { return static_cast<std::uint8_t>(p <= alarm ? 1 : 0); });
+        std::transform(p_values.begin(), p_values.end(), alarms.begin(),
+                       [&](double p) { return static_cast<std::uint8_t>(p <= alarm ? 1 : 0); });
         PL_TRY(stats::Estimate rate, stats::proportion(alarms, sets[name]->units));
         rate.unit_of_sampling = sets[name]->unit_name;
         rate.assumptions.push_back(fmt::format("given the {} calibration rows used", reference.scores.size()));
         const bool strange = sets[name]->role == data::Role::kOutOfDistribution;
-        out.evidence.push_back(check::make_evidence(info, strange ? "detection_rate" : "false_alarm_rate", {{"data", name}, {"detector", detector}}, std::move(rate)));
+        out.evidence.push_back(check::make_evidence(info, strange ? "detection_rate" : "false_alarm_rate",
+                                                    {{"data", name}, {"detector", detector}}, std::move(rate)));
       }
     }
   }
   std::size_t test_rows = 0;
   for (const std::string& name : test) test_rows += sets[name]->rows();
-  out.rows = fmt::format("detectors fitted on {} rows of {}; judged on {} rows of {}; {}", train_set->rows(), train.front(), test_rows, fmt::join(test, ", "),
-                         calibration.empty() ? std::string("no calibration rows") : fmt::format("p-values from the rows of {}", fmt::join(calibration, ", ")));
+  out.rows =
+      fmt::format("detectors fitted on {} rows of {}; judged on {} rows of {}; {}", train_set->rows(), train.front(),
+                  test_rows, fmt::join(test, ", "),
+                  calibration.empty() ? std::string("no calibration rows")
+                                      : fmt::format("p-values from the rows of {}", fmt::join(calibration, ", ")));
   return out;
 }
 
@@ -360,7 +422,8 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double dis
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const int k = static_cast<int>(rng.below(kClasses));
       labels.push_back(k);
-      for (std::ptrdiff_t j = 0; j < kColumns; ++j) rows(i, j) = static_cast<float>(rng.normal() + (j == k ? 4 : 0) + (j >= kClasses ? away : 0));
+      for (std::ptrdiff_t j = 0; j < kColumns; ++j)
+        rows(i, j) = static_cast<float>(rng.normal() + (j == k ? 4 : 0) + (j >= kClasses ? away : 0));
       for (std::ptrdiff_t c = 0; c < kClasses; ++c) outputs(i, c) = rows(i, c);
     }
     PL_CHECK(data::write_npy(folder + "/" + name + ".npy", rows));
@@ -379,9 +442,12 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double dis
     manifest << '\n';
   }
   for (const char* name : {"calibration", "test", "elsewhere"}) {
-    manifest << fmt::format("[predictions.{0}]\nmodel = \"sorter\"\ndata = \"{0}\"\npath = \"{0}-outputs.npy\"\noutput = \"logits\"\n\n", name);
+    manifest << fmt::format(
+        "[predictions.{0}]\nmodel = \"sorter\"\ndata = \"{0}\"\npath = \"{0}-outputs.npy\"\noutput = \"logits\"\n\n",
+        name);
   }
-  manifest << "[[claim]]\nid = \"fixture\"\ntext = \"Rows from elsewhere are recognised.\"\ncheck = \"robustness.ood\"\nmetric = \"auroc\"\n"
+  manifest << "[[claim]]\nid = \"fixture\"\ntext = \"Rows from elsewhere are recognised.\"\ncheck = "
+              "\"robustness.ood\"\nmetric = \"auroc\"\n"
               "where = {data = \"elsewhere\"}\nat_least = 0.9\nconfidence = 0.95\n";
   if (!manifest.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder);
   return base::ok();
@@ -390,17 +456,19 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double dis
 }  // namespace
 
 check::Entry ood() {
-  return {.info = facts(),
-          .plan = plan,
-          .run = run,
-          .run_shard = {},
-          .finish = {},
-          .fixtures = {.defect = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 0); },
-                       .control = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 3); },
-                       .defect_words = "the set called elsewhere is drawn from the law of the training data (effect: AUROC 0.5 where 0.9 is claimed)",
-                       .control_words = "three of six features of elsewhere are shifted by 3 deviations (AUROC 0.99)",
-                       .false_alarm_level = 0.05,
-                       .cost_ms = 120}};
+  return {
+      .info = facts(),
+      .plan = plan,
+      .run = run,
+      .run_shard = {},
+      .finish = {},
+      .fixtures = {.defect = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 0); },
+                   .control = [](const std::string& folder, base::Rng& rng) { return write_fixture(folder, rng, 3); },
+                   .defect_words = "the set called elsewhere is drawn from the law of the training data (effect: AUROC "
+                                   "0.5 where 0.9 is claimed)",
+                   .control_words = "three of six features of elsewhere are shifted by 3 deviations (AUROC 0.99)",
+                   .false_alarm_level = 0.05,
+                   .cost_ms = 120}};
 }
 
 }  // namespace plumbline::checks

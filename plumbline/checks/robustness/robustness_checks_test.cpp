@@ -1,4 +1,5 @@
-// The adapters on their own fixtures and on real data, through the readers, the session and the verdict that a user's system meets.
+// The adapters on their own fixtures and on real data, through the readers, the session and the verdict that a user's
+// system meets.
 
 #include <algorithm>
 #include <set>
@@ -34,7 +35,8 @@ TEST(RobustnessFixtures, DefectsAreRefutedAndControlsAreNot) {
 }
 
 /// Writes a fixture with lines added to its manifest.
-void write_system(const check::Entry& entry, bool defect, const testing::TempFolder& folder, const std::string& more = "") {
+void write_system(const check::Entry& entry, bool defect, const testing::TempFolder& folder,
+                  const std::string& more = "") {
   base::Rng rng(3, {"written"});
   ASSERT_TRUE((defect ? entry.fixtures.defect : entry.fixtures.control)(folder.path(), rng).ok());
   testing::write_file(folder.file("system.toml"), testing::read_file(folder.file("system.toml")) + more);
@@ -48,11 +50,13 @@ check::Output run(const check::Entry& entry, const testing::TempFolder& folder) 
 
 std::string why_not(const check::Entry& entry, const testing::TempFolder& folder) {
   const data::Manifest manifest = data::read_manifest(folder.file("system.toml")).value();
-  return entry.plan(run::make_blueprint(manifest, true).value(), check::resolve_params(entry.info, {}).value()).not_applicable;
+  return entry.plan(run::make_blueprint(manifest, true).value(), check::resolve_params(entry.info, {}).value())
+      .not_applicable;
 }
 
 int count_metric(const check::Output& output, const std::string& metric) {
-  return static_cast<int>(std::count_if(output.evidence.begin(), output.evidence.end(), [&](const check::Evidence& e) { return e.metric == metric; }));
+  return static_cast<int>(std::count_if(output.evidence.begin(), output.evidence.end(),
+                                        [&](const check::Evidence& e) { return e.metric == metric; }));
 }
 
 TEST(OodCheck, EveryDetectorWithPValuesPicturesAndFindings) {
@@ -86,7 +90,8 @@ TEST(OodCheck, WithoutCalibrationAndWithScoresItSaysWhatIsMissing) {
   };
   drop("[data.calibration]");
   drop("[predictions.calibration]");
-  for (auto at = text.find("\"logits\""); at != std::string::npos; at = text.find("\"logits\"")) text.replace(at, 8, "\"scores\"");
+  for (auto at = text.find("\"logits\""); at != std::string::npos; at = text.find("\"logits\""))
+    text.replace(at, 8, "\"scores\"");
   testing::write_file(folder.file("system.toml"), text);
   const check::Output output = run(ood(), folder);
   EXPECT_EQ(count_metric(output, "auroc"), 4);  // the four that read features
@@ -133,8 +138,9 @@ TEST(DriftCheck, ElectricityMarketMoved) {
   testing::write_file(folder.file("early.csv"), text.substr(0, cut));
   testing::write_file(folder.file("late.csv"), header + text.substr(cut));
   const std::string label = header.substr(header.rfind(',') + 1, header.find_last_not_of("\r\n") - header.rfind(','));
-  testing::write_file(folder.file("system.toml"), "[system]\nname = \"market\"\n[data.train]\ntable = \"early.csv\"\nlabel = \"" + label +
-                                                      "\"\n[data.test]\ntable = \"late.csv\"\nlabel = \"" + label + "\"\n");
+  testing::write_file(folder.file("system.toml"),
+                      "[system]\nname = \"market\"\n[data.train]\ntable = \"early.csv\"\nlabel = \"" + label +
+                          "\"\n[data.test]\ntable = \"late.csv\"\nlabel = \"" + label + "\"\n");
   const check::Output output = run(drift(), folder);
   EXPECT_FALSE(output.evidence.empty());
   for (const check::Evidence& e : output.evidence) {
@@ -172,8 +178,9 @@ TEST(CorruptionCheck, GridWorstFirstGalleryAndBaseline) {
 // A copy of the model errs on the same variants: the paired ratio is 1 in every resample, so there is nothing to bound.
 TEST(CorruptionCheck, RatioToACopyOfItselfIsOne) {
   testing::TempFolder folder;
-  write_system(corruption(), true, folder,
-               "[model.copy]\npath = \"reader.onnx\"\noutput = \"logits\"\ninput = {range = [0, 1], layout = \"NCHW\"}\n");
+  write_system(
+      corruption(), true, folder,
+      "[model.copy]\npath = \"reader.onnx\"\noutput = \"logits\"\ninput = {range = [0, 1], layout = \"NCHW\"}\n");
   std::string text = testing::read_file(folder.file("system.toml"));
   text.replace(text.find("sample = 60"), 11, "sample = 60\nbaseline = \"copy\"");
   testing::write_file(folder.file("system.toml"), text);
