@@ -22,8 +22,7 @@ using base::Code;
 using ::testing::HasSubstr;
 using Shape = std::vector<std::int64_t>;
 
-// Conformance: the same walker and cases as the interpreter's
-// ------------------------------------------------------------
+// Conformance: the same walker and cases as the interpreter's ---------------------------------------------------------
 
 void expect_conformance(const std::string& group, Precision precision, double relative, int least) {
   const char* set = std::getenv("PLUMBLINE_ONNX_CASES");
@@ -60,8 +59,7 @@ TEST(ExecutorConformance, EveryNativeKernelIsAListedOperator) {
   std::cout << native << " of " << listed.size() << " operators run on ATen, the others on the interpreter\n";
 }
 
-// Networks
-// ------------------------------------------------------------------------------------------------------------------
+// Networks ------------------------------------------------------------------------------------------------------------
 
 MatrixF random_rows(std::ptrdiff_t n, std::ptrdiff_t d, std::uint64_t seed = 1) {
   base::Rng rng(seed);

@@ -37,8 +37,7 @@ bool is_real(Type type) { return type == Type::kFloat || type == Type::kDouble |
 
 at::ScalarType scalar_type(Precision precision) { return precision == Precision::kFloat32 ? at::kFloat : at::kDouble; }
 
-// Matrix products
-// -------------------------------------------------------------------------------------------------------
+// Matrix products -----------------------------------------------------------------------------------------------------
 
 /// op(a) op(b) of contiguous matrices by Eigen: an order of magnitude faster than a reference BLAS, whichever of them
 /// LibTorch is bound to.
@@ -99,8 +98,7 @@ Tensor product(const Tensor& a, bool ta, const Tensor& b, bool tb) {
   return multiply(a, ta, b, tb);
 }
 
-// Calls
-// -----------------------------------------------------------------------------------------------------------------
+// Calls ---------------------------------------------------------------------------------------------------------------
 
 /// One node with its input values; tensors of absent inputs are not defined.
 struct Call {
@@ -176,8 +174,7 @@ void check_elements(double elements) {
     fail(Code::kLimit, fmt::format("more than {} elements", kMostElements));
 }
 
-// Elementwise
-// -------------------------------------------------------------------------------------------------------------
+// Elementwise ---------------------------------------------------------------------------------------------------------
 
 Outcome clip(const Call& c) {
   if (!c.all_real()) return std::nullopt;
@@ -220,8 +217,7 @@ Outcome cast_like(const Call& c) {
   return std::nullopt;
 }
 
-// Products and convolutions
-// -----------------------------------------------------------------------------------------------
+// Products and convolutions -------------------------------------------------------------------------------------------
 
 Outcome gemm(const Call& c) {
   if (!c.all_real() || c.in(0).dim() != 2 || c.in(1).dim() != 2) return std::nullopt;
@@ -402,8 +398,7 @@ Outcome global_max(const Call& c) {
   return one(at::amax(c.in(0), spatial_axes(c.in(0)), true));
 }
 
-// Normalisation
-// -------------------------------------------------------------------------------------------------------------
+// Normalisation -------------------------------------------------------------------------------------------------------
 
 /// Per-channel numbers against an input with channels on axis 1.
 Tensor channels(const Tensor& values, const Tensor& x) {
@@ -499,8 +494,7 @@ Outcome softmax(const Call& c) {
   return one(apply(x.reshape({rows, -1}), 1).reshape(x.sizes()));
 }
 
-// Reductions
-// ------------------------------------------------------------------------------------------------------------------
+// Reductions ----------------------------------------------------------------------------------------------------------
 
 enum class Reduce { kL1, kL2, kLogSum, kLogSumExp, kMax, kMean, kMin, kSum, kSumSquare };
 
@@ -531,8 +525,7 @@ Outcome cumulative_sum(const Call& c) {
   return one(at::cumsum(c.in(0), c.axis(c.list(1).at(0), c.in(0).dim())));
 }
 
-// Shapes
-// ----------------------------------------------------------------------------------------------------------------------
+// Shapes --------------------------------------------------------------------------------------------------------------
 
 Outcome identity(const Call& c) { return one(c.in(0)); }
 
@@ -697,8 +690,7 @@ Outcome pad(const Call& c) {
   return one(at::constant_pad_nd(x, order, value));
 }
 
-// Recurrent
-// ---------------------------------------------------------------------------------------------------------------------
+// Recurrent -----------------------------------------------------------------------------------------------------------
 
 /// Gates of one step for every sequence: x W' + b, with the input part computed for all steps at once.
 /// LSTM, GRU and RNN in their default form: default activations, no clip, no peepholes, no lengths.

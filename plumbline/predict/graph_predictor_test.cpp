@@ -146,8 +146,7 @@ TEST(GraphPredictor, WithoutABackendThereIsNoGradient) {
   EXPECT_EQ((*model)->input_gradient(MatrixD::Zero(1, 3), MatrixD::Zero(1, 2)).error().code, Code::kUnsupported);
 }
 
-// Networks and files
-// ------------------------------------------------------------------------------------------------------
+// Networks and files --------------------------------------------------------------------------------------------------
 
 NetworkSpec small_cnn() {
   NetworkSpec spec;

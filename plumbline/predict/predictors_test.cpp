@@ -293,8 +293,7 @@ TEST(Http, AddressesAndDeclarationsAreChecked) {
   EXPECT_THAT(open_http_predictor(model).error().text(), HasSubstr("output is 'guesses'"));
 }
 
-// Python callables
-// ------------------------------------------------------------------------------------------------------
+// Python callables ----------------------------------------------------------------------------------------------------
 
 constexpr const char* kModule = R"PY(
 import os, sys, time
