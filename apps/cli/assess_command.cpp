@@ -5,9 +5,9 @@
 #include <thread>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include "apps/cli/commands.hpp"
 #include "apps/cli/output.hpp"
@@ -43,15 +43,18 @@ base::Result<assess::AssessOptions> assess_options(const Session& session, const
 base::Result<std::string> find_worker(const Session& session) {
   const fs::path folder = session.program_folder;
   std::error_code code;
-  for (const fs::path& place : {folder / "plumbline-worker", folder / ".." / "libexec" / "plumbline" / "plumbline-worker"}) {
+  for (const fs::path& place :
+       {folder / "plumbline-worker", folder / ".." / "libexec" / "plumbline" / "plumbline-worker"}) {
     if (fs::exists(place, code)) return fs::canonical(place, code).string();
   }
-  return base::make_error(base::Code::kIo, "plumbline-worker is missing", folder.string(), "Install it beside plumbline, or in ../libexec/plumbline");
+  return base::make_error(base::Code::kIo, "plumbline-worker is missing", folder.string(),
+                          "Install it beside plumbline, or in ../libexec/plumbline");
 }
 
 assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker) {
   const Options& o = session.options;
-  return [o, worker](const data::Manifest& manifest, const std::string& cache) -> base::Result<std::unique_ptr<run::Executor>> {
+  return [o, worker](const data::Manifest& manifest,
+                     const std::string& cache) -> base::Result<std::unique_ptr<run::Executor>> {
     run::PoolOptions pool;
     pool.worker = worker;
     pool.manifest = manifest.path;
@@ -84,7 +87,8 @@ base::Result<std::string> output_of(const std::vector<std::string>& words) {
   close(ends[1]);
   std::string text;
   char buffer[4096];
-  for (ssize_t got = 0; child > 0 && (got = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; child > 0 && (got = read(ends[0], buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(got));
   close(ends[0]);
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
@@ -159,19 +163,24 @@ base::Result<int> run_demo(const Session& session) {
   for (const Planted& planted : kPlanted) {
     const check::Finding* found = nullptr;
     for (const check::Finding& f : report.run.findings) {
-      if (f.check == planted.check && (f.title + f.detail).find(planted.word) != std::string::npos && found == nullptr) found = &f;
+      if (f.check == planted.check && (f.title + f.detail).find(planted.word) != std::string::npos && found == nullptr)
+        found = &f;
     }
     bool refuted = std::string(planted.claim).empty();
-    for (const claims::ClaimVerdict& v : report.claims) refuted = refuted || (v.id == planted.claim && v.verdict == claims::Verdict::kRefuted);
+    for (const claims::ClaimVerdict& v : report.claims)
+      refuted = refuted || (v.id == planted.claim && v.verdict == claims::Verdict::kRefuted);
     const bool ok = found != nullptr && refuted;
     named += ok ? 1 : 0;
-    table += fmt::format("  {} {:<42} {}\n", ok ? "named " : "MISSED", planted.name, found != nullptr ? printable(found->title) : "no finding of " + std::string(planted.check));
+    table += fmt::format("  {} {:<42} {}\n", ok ? "named " : "MISSED", planted.name,
+                         found != nullptr ? printable(found->title) : "no finding of " + std::string(planted.check));
     listed.push_back({{"planted", planted.name}, {"check", planted.check}, {"named", ok}});
   }
   const bool all = named == static_cast<int>(std::size(kPlanted));
   std::ostream& out = o.json ? std::cerr : std::cout;
-  out << "\nPlanted weaknesses\n" << table
-      << fmt::format("{} of {} planted weaknesses named; report: {}/report.html\n", named, std::size(kPlanted), options.out);
+  out << "\nPlanted weaknesses\n"
+      << table
+      << fmt::format("{} of {} planted weaknesses named; report: {}/report.html\n", named, std::size(kPlanted),
+                     options.out);
   return all ? 0 : 1;
 }
 

@@ -23,12 +23,15 @@ const fs::path kRoot = PLUMBLINE_SOURCE_DIR;
 // Checks whose fixtures need LibTorch run in the worker; `plumbline checks verify` covers them in cli.verify.
 bool runs_here(const check::Entry& entry) { return !entry.info.needs_torch; }
 
-base::Status write_fixture(const check::Entry& entry, bool defect, const std::string& folder, const std::string& stream) {
+base::Status write_fixture(const check::Entry& entry, bool defect, const std::string& folder,
+                           const std::string& stream) {
   base::Rng rng(3, {entry.info.id, stream});
   return (defect ? entry.fixtures.defect : entry.fixtures.control)(folder, rng);
 }
 
-base::Result<check::Output> run_fixture(const check::Entry& entry, const std::string& folder) { return testing::run_check(entry, folder); }
+base::Result<check::Output> run_fixture(const check::Entry& entry, const std::string& folder) {
+  return testing::run_check(entry, folder);
+}
 
 TEST(Catalogue, FactsAreComplete) {
   std::set<std::string> titles;
@@ -49,7 +52,8 @@ TEST(Catalogue, FactsAreComplete) {
     for (const check::MetricSpec& m : info.yields) {
       EXPECT_FALSE(m.help.empty()) << m.name;
       EXPECT_FALSE(m.unit.empty()) << m.name;
-      for (const auto& [key, value] : m.where_default) EXPECT_NE(std::find(m.where.begin(), m.where.end(), key), m.where.end()) << m.name;
+      for (const auto& [key, value] : m.where_default)
+        EXPECT_NE(std::find(m.where.begin(), m.where.end(), key), m.where.end()) << m.name;
     }
     EXPECT_TRUE(entry.plan && (entry.run || (entry.run_shard && entry.finish)));
     EXPECT_TRUE(entry.fixtures.defect && entry.fixtures.control);
@@ -60,8 +64,18 @@ TEST(Catalogue, FactsAreComplete) {
 }
 
 TEST(Catalogue, EveryCheckHasItsPageWithTheFixedHeadings) {
-  const char* headings[] = {"## Question", "## When it answers it", "## When it does not", "## Inputs", "## Parameters", "## What comes back",
-                            "## How sure", "## Shortest example", "## Verified against", "## Sources", "## Cost", "## Maturity"};
+  const char* headings[] = {"## Question",
+                            "## When it answers it",
+                            "## When it does not",
+                            "## Inputs",
+                            "## Parameters",
+                            "## What comes back",
+                            "## How sure",
+                            "## Shortest example",
+                            "## Verified against",
+                            "## Sources",
+                            "## Cost",
+                            "## Maturity"};
   for (const check::Entry& entry : checks::catalog().entries()) {
     SCOPED_TRACE(entry.info.id);
     const fs::path page = kRoot / "docs/checks" / (entry.info.id + ".md");
@@ -86,7 +100,9 @@ TEST(Catalogue, PagesShowTheFactsAsTheyAre) {
     facts << begin_mark << "\n| parameter | default | allowed | meaning |\n| --- | --- | --- | --- |\n";
     for (const check::ParamSpec& p : entry.info.params) {
       facts << "| `" << p.name << "` | `" << check::to_json(p.fallback).dump() << "` | ";
-      if (p.low || p.high) facts << (p.low ? check::to_json(check::ParamValue(*p.low)).dump() : "any") << " to " << (p.high ? check::to_json(check::ParamValue(*p.high)).dump() : "any");
+      if (p.low || p.high)
+        facts << (p.low ? check::to_json(check::ParamValue(*p.low)).dump() : "any") << " to "
+              << (p.high ? check::to_json(check::ParamValue(*p.high)).dump() : "any");
       for (std::size_t i = 0; i < p.choices.size(); ++i) facts << (i > 0 ? ", " : "") << p.choices[i];
       facts << " | " << p.help << " |\n";
     }
@@ -95,7 +111,8 @@ TEST(Catalogue, PagesShowTheFactsAsTheyAre) {
       facts << "| `" << m.name << "` | " << m.unit << " | " << check::direction_name(m.direction) << " | data";
       for (const std::string& key : m.where) {
         facts << ", " << key;
-        if (const auto fallback = m.where_default.find(key); fallback != m.where_default.end()) facts << " (" << fallback->second << ")";
+        if (const auto fallback = m.where_default.find(key); fallback != m.where_default.end())
+          facts << " (" << fallback->second << ")";
       }
       facts << " | " << m.help << " |\n";
     }
