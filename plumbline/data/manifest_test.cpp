@@ -268,9 +268,9 @@ TEST(Manifest, HelpAndSchemaComeFromTheSameTables) {
   EXPECT_EQ(manifest_help("nonsense"), "");
   EXPECT_THAT(manifest_help("data"), HasSubstr("share"));
   const std::string golden = PLUMBLINE_SOURCE_DIR "/docs/schema/manifest.schema.json";
-  if (std::getenv("PLUMBLINE_UPDATE_GOLDEN") != nullptr) plumbline::testing::write_file(golden, manifest_schema());
+  if (std::getenv("PLUMBLINE_ACCEPT_GOLDEN") != nullptr) plumbline::testing::write_file(golden, manifest_schema());
   EXPECT_EQ(manifest_schema(), plumbline::testing::read_file(golden))
-      << "the published schema is stale: run this test once with PLUMBLINE_UPDATE_GOLDEN=1";
+      << "the published schema is stale: run this test once with PLUMBLINE_ACCEPT_GOLDEN=1";
 }
 
 }  // namespace

@@ -413,9 +413,9 @@ TEST(Onnx, ConstantsBecomeInitialisers) {
 TEST(Onnx, OperatorPageIsCurrent) {
   const char* root = std::getenv("PLUMBLINE_SOURCE");
   const std::string path = std::string(root != nullptr ? root : PLUMBLINE_SOURCE_DIR) + "/docs/user/operators.md";
-  if (std::getenv("PLUMBLINE_ACCEPT") != nullptr) testing::write_file(path, operators_page());
+  if (std::getenv("PLUMBLINE_ACCEPT_GOLDEN") != nullptr) testing::write_file(path, operators_page());
   EXPECT_EQ(testing::read_file(path), operators_page())
-      << "write it anew with PLUMBLINE_ACCEPT=1 and read the difference";
+      << "write it anew with PLUMBLINE_ACCEPT_GOLDEN=1 and read the difference";
 }
 
 }  // namespace
