@@ -520,7 +520,7 @@ base::Result<Solvability> solvability(const ShortcutResult& result, std::span<co
         fmt::format("the model's own gain over the majority class is {:.3f} and not clearly above 0", gain.value);
     return out;
   }
-  // Totals by unit, so that a resample of units is a sum of few numbers.
+  // Totals by unit.
   std::map<int, std::size_t> index;
   std::vector<std::size_t> unit_of(n);
   for (std::size_t i = 0; i < n; ++i)
@@ -536,14 +536,23 @@ base::Result<Solvability> solvability(const ShortcutResult& result, std::span<co
     std::vector<double> total(count, 0);
     for (std::size_t i = 0; i < n; ++i)
       total[unit_of[i]] += static_cast<double>(result.baselines[b].correct[i]) - majority_correct[i];
-    PL_TRY(stats::Estimate s, stats::bootstrap(
-                                  count,
-                                  [&](std::span<const std::size_t> sampled) {
+    // Units with the same pair of totals are of one kind; there are few kinds.
+    std::map<std::pair<double, double>, std::size_t> kinds;
+    for (std::size_t u = 0; u < count; ++u) ++kinds[{total[u], model_total[u]}];
+    std::vector<std::pair<double, double>> pairs;
+    std::vector<std::size_t> counts;
+    for (const auto& [pair, units_of_kind] : kinds) {
+      pairs.push_back(pair);
+      counts.push_back(units_of_kind);
+    }
+    PL_TRY(stats::Estimate s, stats::bootstrap_kinds(
+                                  counts,
+                                  [&](std::span<const std::size_t> drawn) {
                                     double up = 0;
                                     double down = 0;
-                                    for (const std::size_t u : sampled) {
-                                      up += total[u];
-                                      down += model_total[u];
+                                    for (std::size_t k = 0; k < drawn.size(); ++k) {
+                                      up += static_cast<double>(drawn[k]) * pairs[k].first;
+                                      down += static_cast<double>(drawn[k]) * pairs[k].second;
                                     }
                                     return down > 0 ? up / down : std::nan("");
                                   },

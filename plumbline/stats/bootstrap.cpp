@@ -87,6 +87,74 @@ base::Result<double> acceleration(std::size_t units, const UnitStatistic& statis
   return square > 0 ? cube / (6 * std::pow(square, 1.5)) : 0.0;
 }
 
+base::Status check_enough(std::string_view function, std::size_t units, std::size_t replicates) {
+  if (units < kLeastUnits) {
+    return make_error(
+        Code::kValue,
+        fmt::format("{}: n = {} units, expected at least {}: below that its bounds cover far less than they state",
+                    function, units, kLeastUnits),
+        {}, "use an exact bound (clopper_pearson, mean, empirical_bernstein) or collect more units");
+  }
+  return base::check_at_least(function, "replicates", static_cast<std::ptrdiff_t>(replicates), 100);
+}
+
+// From replicates to bounds; `skewness` is asked only for BCa.
+base::Result<Estimate> bounds_of_replicates(std::vector<double> replicates, double observed, std::size_t units,
+                                            const BootstrapOptions& options,
+                                            const std::function<base::Result<double>()>& skewness) {
+  const bool bca = options.kind == BootstrapKind::kBca;
+  Estimate estimate;
+  estimate.value = observed;
+  estimate.n = estimate.n_effective = static_cast<double>(units);
+  estimate.unit_of_sampling = options.unit_of_sampling;
+  estimate.method = fmt::format("{}{} bootstrap ({})", options.strata.empty() ? "" : "stratified ",
+                                bca ? "bca" : "percentile", options.replicates);
+  estimate.assumptions = {"units are independent and drawn alike"};
+  if (units < kWarnBelow) {
+    estimate.warnings.push_back(
+        fmt::format("bootstrap of n = {} units covers about {:.2f} where 0.95 is stated (measured for a mean)", units,
+                    measured_coverage(options.kind, units)));
+  }
+  std::erase_if(replicates, [](double v) { return !std::isfinite(v); });
+  const std::size_t undefined = options.replicates - replicates.size();
+  if (undefined > 0) {
+    estimate.warnings.push_back(
+        fmt::format("the statistic is not defined in {} of {} resamples", undefined, options.replicates));
+    if (static_cast<double>(undefined) > 0.05 * static_cast<double>(options.replicates)) return estimate;
+  }
+  std::sort(replicates.begin(), replicates.end());
+  if (replicates.front() == replicates.back()) {
+    estimate.warnings.push_back("all resamples agree exactly: the sample shows no spread to bound the figure with");
+    return estimate;
+  }
+  const auto count = static_cast<double>(replicates.size());
+  double bias = 0;
+  double skew = 0;
+  if (bca) {
+    // Half of the ties count as below, so that discrete statistics are not taken for biased ones.
+    const auto below =
+        static_cast<double>(std::lower_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
+    const auto through =
+        static_cast<double>(std::upper_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
+    const double share = std::clamp(0.5 * (below + through) / count, 0.5 / count, 1 - 0.5 / count);
+    bias = normal_quantile(share);
+    PL_TRY(skew, skewness());
+  }
+  auto bound = [&](double level) -> std::optional<double> {
+    double adjusted = level;
+    if (bca) {
+      const double z = bias + normal_quantile(level);
+      if (!(1 - skew * z > 0)) return std::nullopt;
+      adjusted = normal_cdf(bias + z / (1 - skew * z));
+    }
+    if (std::min({level, 1 - level, adjusted, 1 - adjusted}) * count < 2 - 1e-6) return std::nullopt;
+    const double value = quantile_sorted(replicates, adjusted);
+    return options.range ? std::clamp(value, options.range->first, options.range->second) : value;
+  };
+  estimate.bounds = make_bounds([&](double c) { return bound(1 - c); }, [&](double c) { return bound(c); });
+  return estimate;
+}
+
 }  // namespace
 
 double measured_coverage(BootstrapKind kind, std::size_t units) {
@@ -104,15 +172,7 @@ double measured_coverage(BootstrapKind kind, std::size_t units) {
 
 base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options,
                                  const base::Rng& rng) {
-  if (units < kLeastUnits) {
-    return make_error(
-        Code::kValue,
-        fmt::format(
-            "bootstrap: n = {} units, expected at least {}: below that its bounds cover far less than they state",
-            units, kLeastUnits),
-        {}, "use an exact bound (clopper_pearson, mean, empirical_bernstein) or collect more units");
-  }
-  PL_CHECK(base::check_at_least("bootstrap", "replicates", static_cast<std::ptrdiff_t>(options.replicates), 100));
+  PL_CHECK(check_enough("bootstrap", units, options.replicates));
   if (!options.strata.empty()) {
     PL_CHECK(base::check_size("bootstrap", "strata", static_cast<std::ptrdiff_t>(options.strata.size()),
                               static_cast<std::ptrdiff_t>(units)));
@@ -150,57 +210,48 @@ base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statist
       },
       options.cancel));
 
-  const bool bca = options.kind == BootstrapKind::kBca;
-  Estimate estimate;
-  estimate.value = observed;
-  estimate.n = estimate.n_effective = static_cast<double>(units);
-  estimate.unit_of_sampling = options.unit_of_sampling;
-  estimate.method = fmt::format("{}{} bootstrap ({})", options.strata.empty() ? "" : "stratified ",
-                                bca ? "bca" : "percentile", options.replicates);
-  estimate.assumptions = {"units are independent and drawn alike"};
-  if (units < kWarnBelow) {
-    estimate.warnings.push_back(
-        fmt::format("bootstrap of n = {} units covers about {:.2f} where 0.95 is stated (measured for a mean)", units,
-                    measured_coverage(options.kind, units)));
+  return bounds_of_replicates(std::move(replicates), observed, units, options,
+                              [&] { return acceleration(units, statistic, options, rng); });
+}
+
+base::Result<Estimate> bootstrap_kinds(std::span<const std::size_t> counts, const KindStatistic& statistic,
+                                       const BootstrapOptions& options, const base::Rng& rng) {
+  std::size_t units = 0;
+  for (const std::size_t count : counts) units += count;
+  PL_CHECK(check_enough("bootstrap_kinds", units, options.replicates));
+  if (!options.strata.empty() || options.kind != BootstrapKind::kPercentile) {
+    return make_error(Code::kValue, "bootstrap_kinds: takes percentile bounds without strata");
   }
-  std::erase_if(replicates, [](double v) { return !std::isfinite(v); });
-  const std::size_t undefined = options.replicates - replicates.size();
-  if (undefined > 0) {
-    estimate.warnings.push_back(
-        fmt::format("the statistic is not defined in {} of {} resamples", undefined, options.replicates));
-    if (static_cast<double>(undefined) > 0.05 * static_cast<double>(options.replicates)) return estimate;
-  }
-  std::sort(replicates.begin(), replicates.end());
-  if (replicates.front() == replicates.back()) {
-    estimate.warnings.push_back("all resamples agree exactly: the sample shows no spread to bound the figure with");
-    return estimate;
-  }
-  const auto count = static_cast<double>(replicates.size());
-  double bias = 0;
-  double skew = 0;
-  if (bca) {
-    // Half of the ties count as below, so that discrete statistics are not taken for biased ones.
-    const auto below =
-        static_cast<double>(std::lower_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
-    const auto through =
-        static_cast<double>(std::upper_bound(replicates.begin(), replicates.end(), observed) - replicates.begin());
-    const double share = std::clamp(0.5 * (below + through) / count, 0.5 / count, 1 - 0.5 / count);
-    bias = normal_quantile(share);
-    PL_TRY(skew, acceleration(units, statistic, options, rng));
-  }
-  auto bound = [&](double level) -> std::optional<double> {
-    double adjusted = level;
-    if (bca) {
-      const double z = bias + normal_quantile(level);
-      if (!(1 - skew * z > 0)) return std::nullopt;
-      adjusted = normal_cdf(bias + z / (1 - skew * z));
-    }
-    if (std::min({level, 1 - level, adjusted, 1 - adjusted}) * count < 2 - 1e-6) return std::nullopt;
-    const double value = quantile_sorted(replicates, adjusted);
-    return options.range ? std::clamp(value, options.range->first, options.range->second) : value;
-  };
-  estimate.bounds = make_bounds([&](double c) { return bound(1 - c); }, [&](double c) { return bound(c); });
-  return estimate;
+  const double observed = statistic(counts);
+  PL_CHECK(base::check_finite("bootstrap_kinds", "statistic of all units", observed));
+  std::vector<double> replicates(options.replicates);
+  const std::size_t chunks = (options.replicates + kChunk - 1) / kChunk;
+  PL_CHECK(base::parallel_for(
+      chunks,
+      [&](std::size_t chunk) -> base::Status {
+        std::vector<std::size_t> drawn(counts.size());
+        const std::size_t end = std::min(options.replicates, (chunk + 1) * kChunk);
+        for (std::size_t r = chunk * kChunk; r < end; ++r) {
+          base::Rng stream = rng.fork(r);
+          // A multinomial draw, one conditional binomial a kind.
+          std::size_t left = units;
+          std::size_t mass = units;
+          for (std::size_t k = 0; k < counts.size(); ++k) {
+            const bool last = counts[k] == mass;
+            drawn[k] = last ? left : stream.binomial(left, static_cast<double>(counts[k]) / static_cast<double>(mass));
+            left -= drawn[k];
+            mass -= counts[k];
+            if (last) {
+              std::fill(drawn.begin() + static_cast<std::ptrdiff_t>(k) + 1, drawn.end(), 0);
+              break;
+            }
+          }
+          replicates[r] = statistic(drawn);
+        }
+        return base::ok();
+      },
+      options.cancel));
+  return bounds_of_replicates(std::move(replicates), observed, units, options, [] { return base::Result<double>(0.0); });
 }
 
 base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<const int> units,

@@ -50,6 +50,13 @@ using UnitStatistic = std::function<double(std::span<const std::size_t> sampled_
 base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statistic, const BootstrapOptions& options,
                                  const base::Rng& rng);
 
+/// The same for a statistic that depends only on how many units of each kind there are: counts[k] units of kind k. A
+/// resample is a multinomial draw, so that the cost does not grow with the number of units.
+/// Errors as bootstrap; kValue also: strata, or bounds other than percentile. Cost replicates x kinds. Same seed, same bits.
+using KindStatistic = std::function<double(std::span<const std::size_t> counts)>;
+base::Result<Estimate> bootstrap_kinds(std::span<const std::size_t> counts, const KindStatistic& statistic,
+                                       const BootstrapOptions& options, const base::Rng& rng);
+
 /// Mean of rows by bootstrap over units (`units` empty: rows). The mean is the ratio of totals.
 base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<const int> units,
                                       const BootstrapOptions& options, const base::Rng& rng);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <map>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -175,6 +176,69 @@ TEST(Bootstrap, StatisticalCoverageOfASkewedMean) {
     return *e.low() <= 1 && *e.high() >= 1;
   });
   EXPECT_TRUE(binomial_band(runs, 0.94).contains(hits)) << hits;
+}
+
+}  // namespace
+}  // namespace plumbline::stats
+
+namespace plumbline::stats {
+namespace {
+
+// A share by kinds must follow the binomial law that its resamples have: quantiles of Binomial(200, 0.3) / 200.
+TEST(BootstrapKinds, ResamplesFollowTheMultinomialLaw) {
+  const std::size_t counts[] = {60, 0, 140};
+  BootstrapOptions options;
+  options.kind = BootstrapKind::kPercentile;
+  options.replicates = 20000;
+  const auto share = bootstrap_kinds(
+      counts, [](std::span<const std::size_t> drawn) { return static_cast<double>(drawn[0]) / 200.0; }, options, base::Rng(1));
+  ASSERT_TRUE(share.ok()) << share.error().text();
+  EXPECT_EQ(share->value, 0.3);
+  // Binomial(200, 0.3): 2.5 % quantile 47, 97.5 % quantile 73; one count either way for 20,000 resamples.
+  EXPECT_NEAR(*share->low() * 200, 47, 1);
+  EXPECT_NEAR(*share->high() * 200, 73, 1);
+  EXPECT_TRUE(share->bounds.lower[7].has_value()) << "20,000 resamples reach the top rung";
+}
+
+TEST(BootstrapKinds, AgreesWithTheBootstrapOfUnits) {
+  std::vector<double> values;
+  for (int i = 0; i < 300; ++i) values.push_back(i % 3 == 0 ? 2.0 : i % 7 == 0 ? 5.0 : 1.0);
+  std::map<double, std::size_t> kinds;
+  for (const double v : values) ++kinds[v];
+  std::vector<double> value_of;
+  std::vector<std::size_t> counts;
+  for (const auto& [v, c] : kinds) {
+    value_of.push_back(v);
+    counts.push_back(c);
+  }
+  BootstrapOptions options;
+  options.kind = BootstrapKind::kPercentile;
+  options.replicates = 5000;
+  const auto by_kind = bootstrap_kinds(
+      counts,
+      [&](std::span<const std::size_t> drawn) {
+        double sum = 0;
+        for (std::size_t k = 0; k < drawn.size(); ++k) sum += static_cast<double>(drawn[k]) * value_of[k];
+        return sum / 300;
+      },
+      options, base::Rng(2));
+  const auto by_unit = bootstrap_mean(values, {}, options, base::Rng(3));
+  ASSERT_TRUE(by_kind.ok() && by_unit.ok());
+  EXPECT_NEAR(by_kind->value, by_unit->value, 1e-12);
+  // Two estimates of the same quantile from 5000 resamples: within 5 of their standard errors, 0.004 each.
+  EXPECT_NEAR(*by_kind->low(), *by_unit->low(), 0.03);
+  EXPECT_NEAR(*by_kind->high(), *by_unit->high(), 0.03);
+}
+
+TEST(BootstrapKinds, RefusesFewUnitsAndOtherBounds) {
+  const std::size_t few[] = {3, 3};
+  const std::size_t enough[] = {30, 30};
+  const auto first = [](std::span<const std::size_t> drawn) { return static_cast<double>(drawn[0]); };
+  BootstrapOptions options;
+  options.kind = BootstrapKind::kPercentile;
+  EXPECT_NE(bootstrap_kinds(few, first, options, base::Rng(1)).error().message.find("n = 6 units"), std::string::npos);
+  options.kind = BootstrapKind::kBca;
+  EXPECT_FALSE(bootstrap_kinds(enough, first, options, base::Rng(1)).ok());
 }
 
 }  // namespace
