@@ -260,6 +260,7 @@ json to_json(const CheckInfo& info) {
           {"title", info.title},
           {"question", info.question},
           {"row", info.row},
+          {"code", info.code},
           {"maturity", maturity_name(info.maturity)},
           {"needs", info.needs},
           {"params", params},
