@@ -97,6 +97,10 @@ base::Result<int> run_checks_show(const Session& session) {
 
 base::Result<int> run_checks_verify(const Session& session) {
   const Options& o = session.options;
+  if (!o.write_table.empty() && (!o.full || !o.only.empty())) {
+    return base::make_error(base::Code::kValue, "--write takes the whole table of a full run", "",
+                            "Give --full, and no --only");
+  }
   std::vector<std::string> only;
   for (const std::string& name : o.only) {
     if (checks::catalog().find(name) == nullptr) {

@@ -1,6 +1,7 @@
 // plumbline-worker: executes jobs that plumbline sends through pipes. The only program that links LibTorch.
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -51,7 +52,7 @@ int verify(const std::string& runs, const std::string& seed, const std::string& 
   options.runs = std::atoi(runs.c_str());
   options.seed = std::strtoull(seed.c_str(), nullptr, 10);
   options.with_torch = PLUMBLINE_WITH_TORCH;
-  options.session = plumbline::worker::session_options("");
+  options.session = plumbline::worker::session_options("", "");
   std::istringstream names(only);
   for (std::string name; std::getline(names, name, ',');) options.only.push_back(name);
   LineProgress progress;
@@ -106,7 +107,7 @@ int main(int argc, char** argv) {
 #endif
   limit_address_space(memory);
   plumbline::run::WorkerOptions options;
-  options.session = plumbline::worker::session_options(cache);
+  options.session = plumbline::worker::session_options(cache, std::filesystem::absolute(manifest).parent_path().string());
   options.manifest = manifest_options;
   return plumbline::run::serve_jobs(plumbline::checks::catalog(), manifest, options, STDIN_FILENO, answers);
 }

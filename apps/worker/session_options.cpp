@@ -11,8 +11,9 @@
 namespace plumbline::worker {
 namespace {
 
-predict::OpenOptions open_options() {
+predict::OpenOptions open_options(const std::string& manifest_folder) {
   predict::OpenOptions options;
+  options.callable.folder = manifest_folder;
 #if PLUMBLINE_WITH_TORCH
   options.torch = nn::torch_backend();
 #endif
@@ -39,11 +40,11 @@ base::Result<std::optional<double>> parity(const data::ModelSection& section, de
 
 }  // namespace
 
-run::SessionOptions session_options(const std::string& cache_folder) {
+run::SessionOptions session_options(const std::string& cache_folder, const std::string& manifest_folder) {
   run::SessionOptions options;
   options.cache_folder = cache_folder;
-  options.open_predictor = [](const data::ModelSection& section) {
-    return predict::open_predictor(section, open_options());
+  options.open_predictor = [manifest_folder](const data::ModelSection& section) {
+    return predict::open_predictor(section, open_options(manifest_folder));
   };
   options.parity = parity;
   return options;

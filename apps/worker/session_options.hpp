@@ -7,6 +7,7 @@
 
 namespace plumbline::worker {
 
-run::SessionOptions session_options(const std::string& cache_folder);
+/// `manifest_folder`: where callables without a python_path are looked for.
+run::SessionOptions session_options(const std::string& cache_folder, const std::string& manifest_folder);
 
 }  // namespace plumbline::worker

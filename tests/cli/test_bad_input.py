@@ -1,10 +1,12 @@
 """Bad input: a clear message, exit status 2 or a ledger error as fits, nothing lost, nothing written elsewhere."""
 import json
 import os
-import pathlib
+import signal
+import subprocess
+import time
 import unittest
 
-from cli.support import SystemTest, gz, idx_images, idx_labels, plumbline
+from cli.support import BIN, SystemTest, gz, idx_images, idx_labels, plumbline
 
 
 class BadInput(SystemTest):
@@ -95,6 +97,89 @@ class BadInput(SystemTest):
         out, err, code = plumbline("assess", self.folder / "system.toml", "--json", "--only", "probe.accuracy")
         self.assertIn(code, (2, 4))
         self.assertIn("trusted", out + err)
+
+    def write_callable_system(self, body):
+        (self.folder / "images.idx").write_bytes(idx_images([[i] * 16 for i in range(40)], 4, 4))
+        (self.folder / "labels.idx").write_bytes(idx_labels([i % 2 for i in range(40)]))
+        self.write("reader.py", "import os, signal, time\nimport numpy\n\ndef predict(rows):\n    " + body + "\n")
+        self.write("system.toml", """[system]
+name = "x"
+[model.m]
+callable = "reader:predict"
+output = "logits"
+classes = 2
+input_shape = [1, 4, 4]
+[data.test]
+images = "images.idx"
+labels = "labels.idx"
+""")
+
+    def ledger(self, *words):
+        out, err, code = plumbline("assess", self.folder / "system.toml", "--json", *words)
+        return {line["check"]: line for line in json.loads(out)["ledger"]}, code, err
+
+    def test_a_callable_that_works_and_one_that_fails(self):
+        self.write_callable_system("return numpy.stack([1 - rows[:, 0, 0, 0], rows[:, 0, 0, 0]], axis=1)")
+        lines, _, err = self.ledger("--only", "probe.accuracy", "--only", "methodology.adequacy")
+        self.assertEqual(lines["probe.accuracy"]["status"], "ok", err)
+        self.write_callable_system("raise ValueError('no such digit')")
+        lines, code, _ = self.ledger("--only", "probe.accuracy")
+        self.assertEqual((lines["probe.accuracy"]["status"], code), ("error", 4))
+        self.assertIn("no such digit", lines["probe.accuracy"]["reason"])
+
+    def test_a_worker_that_crashes_fails_its_task_alone(self):
+        self.write_callable_system("os.kill(os.getppid(), signal.SIGSEGV); time.sleep(5)")
+        self.write("test.csv", "x,label\n" + "".join(f"{i},{i % 2}\n" for i in range(100)))
+        self.write("p.csv", "a,b\n" + "".join(f"{1 - i % 2},{i % 2}\n" for i in range(100)))
+        manifest = self.folder / "system.toml"
+        manifest.write_text(manifest.read_text() + """
+[data.table]
+table = "test.csv"
+label = "label"
+role = "test"
+[predictions.p]
+model = "stored"
+data = "table"
+path = "p.csv"
+output = "probabilities"
+""")
+        out, err, code = plumbline("assess", manifest, "--json", "--only", "probe.accuracy")
+        lines = {line["subject"]: line for line in json.loads(out)["ledger"] if line["check"] == "probe.accuracy"}
+        self.assertEqual(code, 4, err)
+        crashed = [line for line in lines.values() if line["status"] == "error"]
+        self.assertTrue(crashed and all("worker" in line["reason"] for line in crashed), lines)
+        self.assertTrue(any(line["status"] == "ok" for line in lines.values()), lines)
+
+    def test_a_task_that_never_ends_is_stopped(self):
+        self.write_callable_system("time.sleep(600)")
+        lines, code, _ = self.ledger("--only", "probe.accuracy", "--timeout", "2")
+        self.assertEqual(code, 4)
+        self.assertIn("time: stopped after 2", lines["probe.accuracy"]["reason"])
+
+    def test_two_runs_on_one_store_at_once(self):
+        self.write_predictions_system()
+        words = [str(BIN / "plumbline"), "assess", str(self.folder / "system.toml"), "--json", "-q"]
+        both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        for process in both:
+            out, err = process.communicate(timeout=120)
+            self.assertEqual(json.loads(out)["claims"][0]["verdict"], "supported", err)
+        store = ("--store", self.folder / ".plumbline/store.db")
+        self.assertEqual(plumbline("verify-store", *store)[2], 0)
+        self.assertEqual(len(json.loads(plumbline("runs", "--json", *store)[0])), 2)
+
+    def test_killed_at_random_moments_nothing_stored_is_lost(self):
+        self.write_predictions_system(rows=1500)
+        store = ("--store", self.folder / ".plumbline/store.db")
+        for attempt in range(12):
+            process = subprocess.Popen([str(BIN / "plumbline"), "assess", str(self.folder / "system.toml"), "-q", "--no-cache"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            time.sleep(0.02 * (attempt + 1))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.assertNotIn(plumbline("assess", self.folder / "system.toml")[2], (2, 130))
+        self.assertEqual(plumbline("verify-store", *store)[2], 0)
+        for run in json.loads(plumbline("runs", "--json", *store)[0]):
+            self.assertIn(run["status"], ("success", "cancelled"))
 
     def test_output_and_store_that_cannot_be_written(self):
         self.write_predictions_system()

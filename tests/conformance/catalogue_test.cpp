@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 const fs::path kRoot = PLUMBLINE_SOURCE_DIR;
 
-// Checks whose fixtures need LibTorch run in the worker; `plumbline checks verify` covers them in cli.verify.
+// Checks whose fixtures need LibTorch run in the worker; `plumbline checks verify` covers them.
 bool runs_here(const check::Entry& entry) { return !entry.info.needs_torch; }
 
 base::Status write_fixture(const check::Entry& entry, bool defect, const std::string& folder,
