@@ -86,6 +86,18 @@ class Hasher {
   base::Sha256 hash_;
 };
 
+// The source of a callable's module, where it is a file or a package below the declared folder.
+std::optional<data::Location> module_of(const data::ModelSection& model, const data::Manifest& manifest) {
+  std::string module = model.callable.substr(0, model.callable.find(':'));
+  std::replace(module.begin(), module.end(), '.', '/');
+  const fs::path base = fs::path(model.python_path ? model.python_path->resolved : manifest.folder) / module;
+  std::error_code code;
+  for (const fs::path& place : {fs::path(base.string() + ".py"), base}) {
+    if (fs::exists(place, code)) return data::Location{module, place.string()};
+  }
+  return std::nullopt;
+}
+
 struct TaskState {
   const PlannedCheck* planned = nullptr;
   check::Task task;
