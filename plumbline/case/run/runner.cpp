@@ -473,6 +473,7 @@ base::Result<std::string> system_hash(const data::Manifest& manifest) {
     hash.text("model").text(name);
     PL_CHECK(hash.file(m.path));
     PL_CHECK(hash.file(m.python_path));
+    if (!m.callable.empty()) PL_CHECK(hash.file(module_of(m, manifest)));
     hash.text(m.endpoint)
         .text(m.callable)
         .text(m.version)
