@@ -230,9 +230,9 @@ base::Result<Estimate> bootstrap_kinds(std::span<const std::size_t> counts, cons
       chunks,
       [&](std::size_t chunk) -> base::Status {
         std::vector<std::size_t> drawn(counts.size());
+        base::Rng stream = rng.fork(chunk);  // one a chunk: making a stream costs more than a draw of few kinds
         const std::size_t end = std::min(options.replicates, (chunk + 1) * kChunk);
         for (std::size_t r = chunk * kChunk; r < end; ++r) {
-          base::Rng stream = rng.fork(r);
           // A multinomial draw, one conditional binomial a kind.
           std::size_t left = units;
           std::size_t mass = units;
