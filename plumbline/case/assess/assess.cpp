@@ -114,7 +114,7 @@ base::Result<report::Report> assess(const check::Registry& registry, const Asses
   run_options.use_cache = options.use_cache;
   run_options.program = options.program;
   PL_TRY(const check::RunRecord record,
-         run::run_plan(manifest, registry, plan, blueprint, *store, *executor, run_options, cancel, progress));
+         run::run_plan(manifest, plan, blueprint, *store, *executor, run_options, cancel, progress));
 
   claims::JudgeContext context;
   context.today = run::utc_now().substr(0, 10);

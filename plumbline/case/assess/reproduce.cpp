@@ -66,7 +66,7 @@ base::Result<Reproduction> reproduce(const check::Registry& registry, run::Store
     PL_TRY(const auto executor, make_executor(manifest, scratch));
     run::RunOptions options;
     options.use_cache = false;
-    return run::run_plan(manifest, registry, plan, blueprint, *fresh, *executor, options, cancel, progress);
+    return run::run_plan(manifest, plan, blueprint, *fresh, *executor, options, cancel, progress);
   };
   auto again = attempt();
   std::error_code ignored;

@@ -116,14 +116,9 @@ struct Warmer {  // a prediction or parity job
 
 class Runner {
  public:
-  Runner(const data::Manifest& manifest, const check::Registry& registry, const std::vector<PlannedCheck>& plan,
-         const check::Blueprint& blueprint, Store& store, const RunOptions& options)
-      : manifest_(manifest),
-        registry_(registry),
-        plan_(plan),
-        blueprint_(blueprint),
-        store_(store),
-        options_(options) {}
+  Runner(const data::Manifest& manifest, const std::vector<PlannedCheck>& plan, const check::Blueprint& blueprint,
+         Store& store, const RunOptions& options)
+      : manifest_(manifest), plan_(plan), blueprint_(blueprint), store_(store), options_(options) {}
 
   base::Result<check::RunRecord> run(Executor& executor, const base::CancelToken& cancel, base::Progress& progress) {
     const auto start = std::chrono::steady_clock::now();
@@ -451,7 +446,6 @@ class Runner {
   }
 
   const data::Manifest& manifest_;
-  const check::Registry& registry_;
   const std::vector<PlannedCheck>& plan_;
   const check::Blueprint& blueprint_;
   Store& store_;
@@ -518,11 +512,11 @@ void normalise(check::RunRecord& record) {
   for (const check::Evidence& e : record.evidence) record.inputs.insert(e.inputs.begin(), e.inputs.end());
 }
 
-base::Result<check::RunRecord> run_plan(const data::Manifest& manifest, const check::Registry& registry,
-                                        const std::vector<PlannedCheck>& plan, const check::Blueprint& blueprint,
-                                        Store& store, Executor& executor, const RunOptions& options,
-                                        const base::CancelToken& cancel, base::Progress& progress) {
-  return Runner(manifest, registry, plan, blueprint, store, options).run(executor, cancel, progress);
+base::Result<check::RunRecord> run_plan(const data::Manifest& manifest, const std::vector<PlannedCheck>& plan,
+                                        const check::Blueprint& blueprint, Store& store, Executor& executor,
+                                        const RunOptions& options, const base::CancelToken& cancel,
+                                        base::Progress& progress) {
+  return Runner(manifest, plan, blueprint, store, options).run(executor, cancel, progress);
 }
 
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }

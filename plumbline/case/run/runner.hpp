@@ -27,10 +27,10 @@ void normalise(check::RunRecord& record);
 
 /// Executes and stores the plan. The record's status is kCancelled when `cancel` was set; finished evidence is in it.
 /// Errors kIo: of the store. A failing check is a line of the ledger, never an error here.
-base::Result<check::RunRecord> run_plan(const data::Manifest& manifest, const check::Registry& registry,
-                                        const std::vector<PlannedCheck>& plan, const check::Blueprint& blueprint,
-                                        Store& store, Executor& executor, const RunOptions& options,
-                                        const base::CancelToken& cancel, base::Progress& progress);
+base::Result<check::RunRecord> run_plan(const data::Manifest& manifest, const std::vector<PlannedCheck>& plan,
+                                        const check::Blueprint& blueprint, Store& store, Executor& executor,
+                                        const RunOptions& options, const base::CancelToken& cancel,
+                                        base::Progress& progress);
 
 /// "2026-01-31T12:00:00Z"
 std::string utc_now();
