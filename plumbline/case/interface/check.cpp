@@ -125,8 +125,8 @@ base::Result<Params> resolve_params(const CheckInfo& info, const std::map<std::s
     values[spec.name] = spec.fallback;
   }
   for (const auto& [name, raw] : given) {
-    const auto spec =
-        std::find_if(info.params.begin(), info.params.end(), [&](const ParamSpec& s) { return s.name == name; });
+    const auto spec = std::find_if(info.params.begin(), info.params.end(),
+                                   [&wanted = name](const ParamSpec& s) { return s.name == wanted; });
     if (spec == info.params.end()) {
       const std::string guess = base::nearest(name, names);
       return base::make_error(
