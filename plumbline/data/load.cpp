@@ -26,8 +26,7 @@ using base::make_error;
 
 constexpr int kMaxClasses = 100'000;
 
-// ---- options
-// -----------------------------------------------------------------------------------------------------------
+// ---- options --------------------------------------------------------------------------------------------------------
 
 template <class T>
 const T* option(const DataSection& section, const std::string& key) {
@@ -124,8 +123,7 @@ std::string options_text(const DataSection& section) {
   return out;
 }
 
-// ---- labels and units
-// --------------------------------------------------------------------------------------------------
+// ---- labels and units -----------------------------------------------------------------------------------------------
 
 bool parse_int(std::string_view text, int* value) {
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), *value);
@@ -404,8 +402,7 @@ base::Result<Dataset> read_whole(const Manifest& manifest, const DataSection& se
   return set;
 }
 
-// ---- splits
-// ------------------------------------------------------------------------------------------------------------
+// ---- splits ---------------------------------------------------------------------------------------------------------
 
 /// Which set each row of the donor belongs to: the donor's units in random order are dealt to the takers in the order
 /// of their names, and the donor keeps the rest.

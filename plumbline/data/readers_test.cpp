@@ -43,8 +43,7 @@ Images noise(std::size_t count, int channels, int height, int width) {
   return {count, channels, height, width, std::move(pixels)};
 }
 
-// ---- IDX
-// ---------------------------------------------------------------------------------------------------------------
+// ---- IDX ------------------------------------------------------------------------------------------------------------
 
 TEST(Idx, RoundTripsGreyAndColour) {
   const TempFolder folder;
@@ -113,8 +112,7 @@ TEST(Idx, CompressedFilesThatLieAboutTheirSize) {
   EXPECT_EQ(read_idx_images(folder.file("x.gz"), 0, small).error().code, base::Code::kLimit);
 }
 
-// ---- NPY
-// ---------------------------------------------------------------------------------------------------------------
+// ---- NPY ------------------------------------------------------------------------------------------------------------
 
 std::string npy(const std::string& dict, const std::string& data, int version = 1) {
   std::string out("\x93NUMPY", 6);
@@ -203,8 +201,7 @@ TEST(Npy, HostileHeadersAreErrorsThatSayWhat) {
   EXPECT_THAT(npy_to_ints(*halves, "a.npy").error().text(), HasSubstr("a.npy: row 0: holds 0.5, expected an integer"));
 }
 
-// ---- CSV
-// ---------------------------------------------------------------------------------------------------------------
+// ---- CSV ------------------------------------------------------------------------------------------------------------
 
 Table csv(const std::string& text, const TableOptions& options = {}) {
   auto table = parse_csv(text, "t.csv", options);
@@ -310,8 +307,7 @@ TEST(Csv, WriterIsReadBack) {
   EXPECT_EQ(peek_csv(folder.file("t.csv"))->rows, 2U);
 }
 
-// ---- JSON lines
-// --------------------------------------------------------------------------------------------------------
+// ---- JSON lines -----------------------------------------------------------------------------------------------------
 
 TEST(Jsonl, ColumnsGapsAndErrors) {
   const auto t = parse_jsonl("{\"a\": 1, \"b\": \"x\"}\n\n{\"b\": null, \"c\": true}\n", "t.jsonl");
@@ -333,8 +329,7 @@ TEST(Jsonl, ColumnsGapsAndErrors) {
   EXPECT_THAT(parse_jsonl_matrix("[\"a\"]\n", "p").error().text(), HasSubstr("no number at place 1"));
 }
 
-// ---- folders of images
-// -------------------------------------------------------------------------------------------------
+// ---- folders of images ----------------------------------------------------------------------------------------------
 
 TEST(ImageFolder, ClassesSizesAndErrors) {
   const TempFolder folder;

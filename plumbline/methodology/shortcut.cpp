@@ -81,8 +81,7 @@ base::Result<Fitted> fit(const Setting& s, std::string name, std::string place, 
                 argmax(on_test)};
 }
 
-// ---- tables
-// ------------------------------------------------------------------------------------------------------------
+// ---- tables ---------------------------------------------------------------------------------------------------------
 
 /// A number as 16 quantile bins beside its value, so that a baseline sees more than a straight line.
 void add_bins(const std::vector<double>& train, const std::vector<double>& test, MatrixF& a, MatrixF& b) {
@@ -233,8 +232,7 @@ base::Status table_baselines(const Setting& s, const ShortcutOptions& options, s
   return base::ok();
 }
 
-// ---- images and matrices
-// -----------------------------------------------------------------------------------------------
+// ---- images and matrices --------------------------------------------------------------------------------------------
 
 MatrixF averages(const data::Images& images, const std::vector<std::size_t>& rows,
                  const std::vector<std::vector<std::size_t>>& groups) {

@@ -230,8 +230,7 @@ Question question_of(const data::ClaimSection& claim, const Evidence& evidence) 
   return question;
 }
 
-// ---- no_worse_than
-// ---------------------------------------------------------------------------------------------------
+// ---- no_worse_than --------------------------------------------------------------------------------------------------
 
 const Evidence* champion_evidence(const Evidence& evidence, const check::RunRecord& champion) {
   const Evidence* by_place = nullptr;
@@ -341,8 +340,7 @@ Question improvement(const Evidence& evidence, const check::RunRecord& run, cons
   return question;
 }
 
-// ---- judging one figure
-// ----------------------------------------------------------------------------------------------
+// ---- judging one figure ---------------------------------------------------------------------------------------------
 
 /// The smallest error at which the figure refutes the target; infinity when it does not.
 double refutation_error(const Question& question, const Target& target) {
@@ -407,8 +405,7 @@ stats::SampleNeed need_of(const Question& question, const Target& target, double
   return stats::needs_more(estimate, low_edge ? target.low : target.high, kLadder[*rung], kPlannedPower);
 }
 
-// ---- all claims
-// ------------------------------------------------------------------------------------------------------
+// ---- all claims -----------------------------------------------------------------------------------------------------
 
 std::string confidence_words(const std::optional<std::size_t>& rung) {
   return rung ? fmt::format("at confidence {:g}", kLadder[*rung]) : "above the ladder";
@@ -420,9 +417,9 @@ std::optional<WaiverState> waiver_of(const data::ClaimSection& claim, const data
   for (const auto& [id, waiver] : manifest.waivers) {
     if (waiver.claim != claim.id) continue;
     WaiverState state{waiver.id.empty() ? id : waiver.id, waiver.owner, waiver.reason, waiver.expires, true};
-    const auto digits = [&](std::size_t from, std::size_t count) {
-      return std::all_of(waiver.expires.begin() + static_cast<std::ptrdiff_t>(from),
-                         waiver.expires.begin() + static_cast<std::ptrdiff_t>(from + count),
+    const auto digits = [&expires = waiver.expires](std::size_t from, std::size_t count) {
+      return std::all_of(expires.begin() + static_cast<std::ptrdiff_t>(from),
+                         expires.begin() + static_cast<std::ptrdiff_t>(from + count),
                          [](char c) { return c >= '0' && c <= '9'; });
     };
     const bool date = waiver.expires.size() == 10 && waiver.expires[4] == '-' && waiver.expires[7] == '-' &&

@@ -29,8 +29,7 @@ JudgeContext look(int k, bool anytime = false) {
   return context;
 }
 
-// ---- decision by bounds
-// ----------------------------------------------------------------------------------------------
+// ---- decision by bounds ---------------------------------------------------------------------------------------------
 
 TEST(Verdict, AtLeastReadsTheLowerBoundForSupportAndTheUpperForRefutation) {
   // First look at 0.95: judged at 0.975, z = 1.96, both for support and for the only claim's refutation.
@@ -129,8 +128,7 @@ TEST(Verdict, ClaimsAboutTheseRowsAreJudgedOnTheFigureItself) {
   EXPECT_THAT(refuted.reason, HasSubstr("the stored rows themselves"));
 }
 
-// ---- looks
-// -----------------------------------------------------------------------------------------------------------
+// ---- looks ----------------------------------------------------------------------------------------------------------
 
 TEST(Looks, LevelOfLookKIsRoundedUpToARung) {
   // 1 - 0.05 / (k (k + 1)): 0.975, 0.99167, 0.99583, 0.9975, 0.99833, 0.99881, 0.99911 ... 0.999892 at 21, 0.999901
@@ -228,8 +226,7 @@ TEST(Looks, SelectedAfterTheBudgetOfModelsOrSeeds) {
   EXPECT_TRUE(judge_one(at_least("c", 0.9), {e}, context).selected);
 }
 
-// ---- Holm
-// ------------------------------------------------------------------------------------------------------------
+// ---- Holm -----------------------------------------------------------------------------------------------------------
 
 std::vector<Verdict> judge_many(const std::vector<double>& z, int unmatched = 0) {
   // Claim i is refuted by z[i] standard errors.
@@ -287,8 +284,7 @@ TEST(Holm, TooManyClaimsForTheLadderLeaveARefutationOpen) {
   EXPECT_EQ(judge_many({50}, 250).front(), Verdict::kUndetermined);  // above the ladder
 }
 
-// ---- which number
-// ----------------------------------------------------------------------------------------------------
+// ---- which number ---------------------------------------------------------------------------------------------------
 
 TEST(Where, SlicesClassesAndDetectorsOnlyWhenNamedOrDefault) {
   const auto whole = evidence("whole", normal_estimate(0.95, 0.001));
@@ -348,8 +344,7 @@ TEST(Where, ModelSelectsBySubject) {
   EXPECT_THAT(judge_one(claim, {evidence("a", normal_estimate(0.95, 0.001)), other}).evidence, ElementsAre("a"));
 }
 
-// ---- what did not run
-// ------------------------------------------------------------------------------------------------
+// ---- what did not run -----------------------------------------------------------------------------------------------
 
 TEST(NotEvaluated, SaysWhyFromTheLedger) {
   data::Manifest m = manifest();
@@ -392,8 +387,7 @@ TEST(NotEvaluated, APartInErrorTakesSupportAwayButNotARefutation) {
   EXPECT_EQ(judge(m, run, registry()).front().verdict, Verdict::kSupported);
 }
 
-// ---- waivers, staleness, standing
-// ------------------------------------------------------------------------------------
+// ---- waivers, staleness, standing -----------------------------------------------------------------------------------
 
 TEST(Waiver, NeverChangesTheVerdictAndHoldsThroughItsLastDay) {
   data::Manifest m = manifest();
@@ -447,8 +441,7 @@ TEST(Standing, EvidenceOfOtherInputsIsStale) {
   EXPECT_EQ(stale.verdict, Verdict::kSupported);
 }
 
-// ---- no_worse_than
-// ---------------------------------------------------------------------------------------------------
+// ---- no_worse_than --------------------------------------------------------------------------------------------------
 
 data::ClaimSection no_worse(double margin) {
   auto claim = at_least("c", 0);
@@ -546,8 +539,7 @@ TEST(NoWorseThan, PairedUsesTheRowsOnWhichTheRunsDiffer) {
   EXPECT_EQ(judge(m, run, registry(), against({old}, {broken})).front().verdict, Verdict::kUndetermined);
 }
 
-// ---- needs more
-// ------------------------------------------------------------------------------------------------------
+// ---- needs more -----------------------------------------------------------------------------------------------------
 
 TEST(NeedsMore, NullWithAReasonWhereNoNumberSettlesIt) {
   EXPECT_THAT(judge_one(at_least("c", 0.9), {evidence("e", normal_estimate(0.9, 0.01))}).needs_more_reason,
@@ -582,8 +574,7 @@ TEST(NeedsMoreStatistical, SettlesWithTheStatedProbability) {
   EXPECT_TRUE(plumbline::testing::binomial_band(1000, 0.8).contains(hits)) << hits;
 }
 
-// ---- properties
-// ------------------------------------------------------------------------------------------------------
+// ---- properties -----------------------------------------------------------------------------------------------------
 
 TEST(VerdictProperty, TighterBoundsNeverTurnSupportIntoRefutationNorBack) {
   base::Rng rng(5, {"tighter"});
@@ -676,8 +667,7 @@ TEST(VerdictStatistical, JointSupportIsFalseAtMostFivePercentOfTheTime) {
   EXPECT_LE(all, plumbline::testing::binomial_band(runs, 0.05).high) << all;
 }
 
-// ---- exit status
-// -----------------------------------------------------------------------------------------------------
+// ---- exit status ----------------------------------------------------------------------------------------------------
 
 ClaimVerdict plain(const std::string& id, Verdict verdict, const std::string& severity = "fail") {
   ClaimVerdict v;
@@ -744,8 +734,7 @@ TEST(ExitStatus, SaysWhy) {
   EXPECT_EQ(exit_status({plain("a", Verdict::kSupported)}, run).reason, "the claim of severity fail is supported");
 }
 
-// ---- validation
-// ------------------------------------------------------------------------------------------------------
+// ---- validation -----------------------------------------------------------------------------------------------------
 
 TEST(ValidateClaims, NamesEveryProblemWithItsLineAndTheNearestWord) {
   data::Manifest m = manifest();

@@ -33,8 +33,7 @@ using ::testing::StartsWith;
 
 fs::path repository() { return fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path(); }
 
-// ---- one report for every status
-// -------------------------------------------------------------------------------------
+// ---- one report for every status ------------------------------------------------------------------------------------
 
 struct Case {
   std::string name;
@@ -273,8 +272,7 @@ TEST(Tea, ItemsHaveExactlyTheFieldsOfTheFormat) {
             "11111111-1111-4111-8111-111111111111");
 }
 
-// ---- the schema
-// ------------------------------------------------------------------------------------------------------
+// ---- the schema -----------------------------------------------------------------------------------------------------
 
 /// As much of JSON Schema as the published file uses.
 void validate(const json& schema, const json& value, const json& root, const std::string& place,
@@ -389,8 +387,7 @@ TEST(EvidenceJson, ReadsBackAsTheSameRecord) {
   EXPECT_EQ(check::to_json(*again), check::to_json(report.run.evidence[0]));
 }
 
-// ---- hostile text
-// ----------------------------------------------------------------------------------------------------
+// ---- hostile text ---------------------------------------------------------------------------------------------------
 
 Report hostile() {
   const std::string evil =
@@ -468,8 +465,7 @@ TEST(Hostile, NoFormatLetsAStringBecomeSyntax) {
   EXPECT_TRUE(claims::from_gsn_yaml(claims::to_gsn_yaml(report.argument)).ok());
 }
 
-// ---- files
-// -----------------------------------------------------------------------------------------------------------
+// ---- files ----------------------------------------------------------------------------------------------------------
 
 TEST(Outputs, WritesTheListedFilesAndNothingElse) {
   plumbline::testing::TempFolder folder;
