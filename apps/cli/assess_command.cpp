@@ -153,7 +153,8 @@ base::Result<int> run_demo(const Session& session) {
   };
   constexpr Planted kPlanted[] = {
       {"a mislabelled slice (dim test images)", "probe.accuracy", "", "brightness"},
-      {"a shortcut (the corner tells the label)", "methodology.shortcut", "reads-the-strokes", "rows 0 to 3, columns 0 to 3"},
+      {"a shortcut (the corner tells the label)", "methodology.shortcut", "reads-the-strokes",
+       "rows 0 to 3, columns 0 to 3"},
       {"a leak (train images in the test set)", "methodology.leakage", "tested-on-new-images", ""},
       {"an overconfident head", "caution.calibration", "honest-confidence", ""},
   };

@@ -107,7 +107,8 @@ int main(int argc, char** argv) {
 #endif
   limit_address_space(memory);
   plumbline::run::WorkerOptions options;
-  options.session = plumbline::worker::session_options(cache, std::filesystem::absolute(manifest).parent_path().string());
+  options.session =
+      plumbline::worker::session_options(cache, std::filesystem::absolute(manifest).parent_path().string());
   options.manifest = manifest_options;
   return plumbline::run::serve_jobs(plumbline::checks::catalog(), manifest, options, STDIN_FILENO, answers);
 }

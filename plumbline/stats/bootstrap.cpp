@@ -251,7 +251,8 @@ base::Result<Estimate> bootstrap_kinds(std::span<const std::size_t> counts, cons
         return base::ok();
       },
       options.cancel));
-  return bounds_of_replicates(std::move(replicates), observed, units, options, [] { return base::Result<double>(0.0); });
+  return bounds_of_replicates(std::move(replicates), observed, units, options,
+                              [] { return base::Result<double>(0.0); });
 }
 
 base::Result<Estimate> bootstrap_mean(std::span<const double> values, std::span<const int> units,

@@ -52,7 +52,8 @@ base::Result<Estimate> bootstrap(std::size_t units, const UnitStatistic& statist
 
 /// The same for a statistic that depends only on how many units of each kind there are: counts[k] units of kind k. A
 /// resample is a multinomial draw, so that the cost does not grow with the number of units.
-/// Errors as bootstrap; kValue also: strata, or bounds other than percentile. Cost replicates x kinds. Same seed, same bits.
+/// Errors as bootstrap; kValue also: strata, or bounds other than percentile. Cost replicates x kinds. Same seed, same
+/// bits.
 using KindStatistic = std::function<double(std::span<const std::size_t> counts)>;
 base::Result<Estimate> bootstrap_kinds(std::span<const std::size_t> counts, const KindStatistic& statistic,
                                        const BootstrapOptions& options, const base::Rng& rng);

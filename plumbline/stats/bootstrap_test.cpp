@@ -2,8 +2,8 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <map>
+#include <numeric>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -191,7 +191,8 @@ TEST(BootstrapKinds, ResamplesFollowTheMultinomialLaw) {
   options.kind = BootstrapKind::kPercentile;
   options.replicates = 20000;
   const auto share = bootstrap_kinds(
-      counts, [](std::span<const std::size_t> drawn) { return static_cast<double>(drawn[0]) / 200.0; }, options, base::Rng(1));
+      counts, [](std::span<const std::size_t> drawn) { return static_cast<double>(drawn[0]) / 200.0; }, options,
+      base::Rng(1));
   ASSERT_TRUE(share.ok()) << share.error().text();
   EXPECT_EQ(share->value, 0.3);
   // Binomial(200, 0.3): 2.5 % quantile 47, 97.5 % quantile 73; one count either way for 20,000 resamples.

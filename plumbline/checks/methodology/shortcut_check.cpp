@@ -40,7 +40,12 @@ check::CheckInfo facts() {
                   "columns that the task claims to need: a baseline without each"},
                  {"train_rows", std::int64_t{5000}, 50, 100000, {}, "rows that baselines are fitted on at most"},
                  {"baselines", std::int64_t{20}, 1, 50, {}, "baselines judged at most, the best on train"},
-                 {"replicates", std::int64_t{20000}, 100, 1000000, {}, "of the bootstrap; high confidences and many claims need more of them"}},
+                 {"replicates",
+                  std::int64_t{20000},
+                  100,
+                  1000000,
+                  {},
+                  "of the bootstrap; high confidences and many claims need more of them"}},
       .yields =
           {{"solvability",
             "share",
