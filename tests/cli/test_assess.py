@@ -111,6 +111,15 @@ class Assess(SystemTest):
         out, _, code = self.assess("--json")
         self.assertEqual((json.loads(out)["claims"][0]["verdict"], code), ("refuted", 1))
 
+    def test_no_worse_than_compares_row_by_row(self):
+        # 30 of 1000 rows wrong, then the same 30 and one more: unpaired bounds could not exclude a loss of 1 %, paired ones do.
+        self.write_predictions_system(rows=1000, errors=30)
+        self.assess("--name", "champion")
+        self.write_predictions_system(rows=1000, errors=31, claim='no_worse_than = "champion"\nmargin = 0.01')
+        out, _, code = self.assess("--json")
+        claim = json.loads(out)["claims"][0]
+        self.assertEqual((claim["verdict"], code), ("supported", 0), claim["reason"])
+
     def test_interrupt_keeps_finished_evidence_and_the_next_run_resumes(self):
         self.write_predictions_system(rows=4000)
         process = subprocess.Popen([str(BIN / "plumbline"), "assess", str(self.folder / "system.toml"), "--jobs", "1"], stdout=subprocess.PIPE,

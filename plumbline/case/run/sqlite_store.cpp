@@ -305,10 +305,11 @@ class SqliteStore final : public Store {
   base::Result<std::vector<TrendPoint>> trend(const std::string& check, const std::string& metric,
                                               std::size_t limit) override {
     std::vector<TrendPoint> out;
+    // Cross joins fix the order of the loops: newest run first, so that the limit ends the search early.
     Statement query(
         db_,
-        "select r.id, r.started, e.content, re.build from evidence e join run_evidence re on re.evidence = e.id join "
-        "run r on r.id = re.run "
+        "select r.id, r.started, e.content, re.build from run r cross join run_evidence re on re.run = r.id "
+        "cross join evidence e on e.id = re.evidence "
         "where e.check_id = ? and e.metric = ? and r.chain <> '' order by r.sequence desc, re.position limit ?");
     query.bind(check).bind(metric).bind(static_cast<std::int64_t>(limit));
     while (query.step()) {

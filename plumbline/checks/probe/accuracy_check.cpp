@@ -130,6 +130,27 @@ std::vector<method::SliceColumn> columns_for(check::Context& context, const Clas
   return columns;
 }
 
+// What each row gave: a later run over the same rows is compared with this one row by row (`no_worse_than`).
+Artifact row_outcomes(const std::vector<std::uint8_t>& wrong, const Classified& judged) {
+  Artifact table;
+  table.id = "row-outcomes";
+  table.kind = "row-outcomes";
+  table.title = "Right or wrong, row by row";
+  table.facts = {{"metric", "accuracy"}};
+  std::vector<double> rows;
+  std::vector<double> outcomes;
+  for (std::size_t i = 0; i < wrong.size(); ++i) {
+    rows.push_back(static_cast<double>(i));
+    outcomes.push_back(wrong[i] == 0 ? 1 : 0);
+  }
+  table.columns = {{"row", "", rows}, {"outcome", "", outcomes}};
+  if (!judged.units().empty()) {
+    std::vector<double> units(judged.units().begin(), judged.units().end());
+    table.columns.push_back({"unit", "", units});
+  }
+  return table;
+}
+
 base::Result<check::Output> run(check::Context& context, const check::Params& params) {
   const check::CheckInfo facts = info();
   const std::string& data = context.task().data;
@@ -192,9 +213,12 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   output.artifacts = {std::move(confusion), std::move(by_class)};
   if (judged.set->role == data::Role::kTrain) return output;
 
-  // Slices.
   std::vector<std::uint8_t> wrong(predicted.size());
   for (std::size_t i = 0; i < wrong.size(); ++i) wrong[i] = predicted[i] == judged.labels()[i] ? 0 : 1;
+  output.artifacts.push_back(row_outcomes(wrong, judged));
+  output.evidence.front().artifacts.push_back("row-outcomes");
+
+  // Slices.
   const auto columns = columns_for(context, judged, params, output.notes);
   PL_CHECK(context.cancel().status());
   const method::SliceOptions options{.level = params.real("slice_level"),
