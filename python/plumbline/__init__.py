@@ -19,7 +19,7 @@ from . import _plumbline
 from ._plumbline import (ConformalModel, Estimate, MahalanobisScore, NearestNeighbours, TemperatureFit, __version__, accuracy_report,
                          apply_temperature, assess_adequacy, auroc, benjamini_hochberg, beta_mixture, bootstrap_mean, brier, calibration_error,
                          classifier_test, clopper_pearson, compare_means, compare_runs, conformal_p_values, corrupt_images, corruptions, evaluation_aa,
-                         fit_conformal, fit_mahalanobis, fit_temperature, fpr_at_tpr, holm, load_dataset, load_predictions, log_loss,
+                         fit_conformal, fit_mahalanobis, fit_temperature, fpr_at_tpr, holm, log_loss,
                          mean, mmd_test, nearest_rows, ood_output_score, predicted_labels, proportion, roc_curve, tests_needed, wilson)
 
 __all__ = ["ConformalModel", "Estimate", "MahalanobisScore", "NearestNeighbours", "Report", "TemperatureFit", "__version__", "accuracy_report",
@@ -99,6 +99,19 @@ def assess(manifest, out=None, store=None, only=(), skip=(), roots=None, jobs=No
 def checks():
     """Facts of every check: id, title, question, needs, params, yields, assumptions, sources, cost, maturity."""
     return _json.loads(_plumbline.checks())
+
+
+def load_dataset(manifest, name, roots=None):
+    """One data set of a manifest as a dict.
+
+    inputs (uint8 images n x c x h x w, a float32 matrix, or the columns of a table), labels, units, class_names, role,
+    fingerprint. Images and matrices are read-only views."""
+    return _plumbline.load_dataset(_os.fspath(manifest), name, _roots(roots))
+
+
+def load_predictions(manifest, section, roots=None):
+    """The stored predictions of a [predictions.*] section, n x k."""
+    return _plumbline.load_predictions(_os.fspath(manifest), section, _roots(roots))
 
 
 def manifest_schema():

@@ -1,6 +1,3 @@
-#include <pybind11/stl/filesystem.h>
-
-#include <filesystem>
 #include <map>
 
 #include "plumbline/data/load.hpp"
@@ -49,12 +46,12 @@ py::object content(const data::DatasetPtr& set) {
   return columns;
 }
 
-using Roots = std::map<std::string, std::filesystem::path>;
+using Roots = std::map<std::string, std::string>;
 
-base::Result<data::Manifest> read(const std::filesystem::path& path, const Roots& roots) {
+base::Result<data::Manifest> read(const std::string& path, const Roots& roots) {
   data::ManifestOptions options;
-  for (const auto& [name, folder] : roots) options.roots[name] = folder.string();
-  return data::read_manifest(path.string(), options);
+  options.roots = roots;
+  return data::read_manifest(path, options);
 }
 
 }  // namespace
@@ -62,7 +59,7 @@ base::Result<data::Manifest> read(const std::filesystem::path& path, const Roots
 void bind_data(py::module_& m) {
   m.def(
       "load_dataset",
-      [](const std::filesystem::path& path, const std::string& name, const Roots& roots) {
+      [](const std::string& path, const std::string& name, const Roots& roots) {
         const data::DatasetPtr set = call([&]() -> base::Result<data::DatasetPtr> {
           PL_TRY(const data::Manifest manifest, read(path, roots));
           return data::load_dataset(manifest, name);
@@ -82,7 +79,7 @@ void bind_data(py::module_& m) {
       "role, fingerprint. Images and matrices are read-only views.");
   m.def(
       "load_predictions",
-      [](const std::filesystem::path& path, const std::string& section, const Roots& roots) {
+      [](const std::string& path, const std::string& section, const Roots& roots) {
         return array(call([&]() -> base::Result<MatrixD> {
           PL_TRY(const data::Manifest manifest, read(path, roots));
           return data::load_predictions(manifest, section);
