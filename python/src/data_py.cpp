@@ -1,5 +1,3 @@
-#include <map>
-
 #include "plumbline/data/load.hpp"
 #include "plumbline/data/manifest.hpp"
 #include "python/src/convert.hpp"
@@ -46,22 +44,16 @@ py::object content(const data::DatasetPtr& set) {
   return columns;
 }
 
-using Roots = std::map<std::string, std::string>;
-
-base::Result<data::Manifest> read(const std::string& path, const Roots& roots) {
-  data::ManifestOptions options;
-  options.roots = roots;
-  return data::read_manifest(path, options);
-}
-
 }  // namespace
 
 void bind_data(py::module_& m) {
   m.def(
       "load_dataset",
-      [](const std::string& path, const std::string& name, const Roots& roots) {
+      [](const std::string& path, const std::string& name, const std::map<std::string, std::string>& roots) {
         const data::DatasetPtr set = call([&]() -> base::Result<data::DatasetPtr> {
-          PL_TRY(const data::Manifest manifest, read(path, roots));
+          data::ManifestOptions options;
+          options.roots = roots;
+          PL_TRY(const data::Manifest manifest, data::read_manifest(path, options));
           return data::load_dataset(manifest, name);
         });
         py::dict out;
@@ -73,19 +65,21 @@ void bind_data(py::module_& m) {
         out["fingerprint"] = set->fingerprint;
         return out;
       },
-      py::arg("manifest"), py::arg("name"), py::arg("roots") = Roots(),
+      py::arg("manifest"), py::arg("name"), py::arg("roots") = std::map<std::string, std::string>(),
       "One data set of a manifest: inputs (uint8 images n x c x h x w, a float32 matrix, or the columns of a table), "
       "labels, units, class_names,\n"
       "role, fingerprint. Images and matrices are read-only views.");
   m.def(
       "load_predictions",
-      [](const std::string& path, const std::string& section, const Roots& roots) {
+      [](const std::string& path, const std::string& section, const std::map<std::string, std::string>& roots) {
         return array(call([&]() -> base::Result<MatrixD> {
-          PL_TRY(const data::Manifest manifest, read(path, roots));
+          data::ManifestOptions options;
+          options.roots = roots;
+          PL_TRY(const data::Manifest manifest, data::read_manifest(path, options));
           return data::load_predictions(manifest, section);
         }));
       },
-      py::arg("manifest"), py::arg("section"), py::arg("roots") = Roots(),
+      py::arg("manifest"), py::arg("section"), py::arg("roots") = std::map<std::string, std::string>(),
       "The stored predictions of a [predictions.*] section, n x k.");
   m.def("manifest_schema", &data::manifest_schema, "The JSON Schema of the manifest, as text.");
 }
