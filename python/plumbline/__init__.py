@@ -144,7 +144,7 @@ def _idx(path, images):
         file.write(_np.ascontiguousarray(images).tobytes())
 
 
-def _write_set(folder, name, given, role):
+def _write_set(folder, name, given, role, distinct):
     """Writes one data set; returns its section, whether it holds the rows themselves, and its outputs."""
     rows = dict(given) if isinstance(given, dict) else {"inputs": given}
     unknown = set(rows) - _SET_KEYS
@@ -162,7 +162,8 @@ def _write_set(folder, name, given, role):
         section += f'images = "{name}.idx"\n'
     else:
         if inputs is None:
-            inputs = _np.arange(n, dtype=_np.float64)[:, None]  # the row's number, so that rows stay distinct
+            # Nothing to group rows by; where content tells which rows belong together, every row is its own.
+            inputs = _np.arange(n, dtype=_np.float64)[:, None] if distinct else _np.zeros((n, 1))
         if inputs.dtype.kind not in "fiub" or inputs.ndim != 2:
             raise ValueError(f"{name}: inputs are {inputs.dtype} with {inputs.ndim} axes, expected a matrix of numbers or uint8 images")
         # The reader keeps float32; whole numbers above 2^24 would lose their difference.
@@ -216,7 +217,7 @@ def run(check_id, *, outputs=None, labels=None, inputs=None, units=None, output=
     for name, (given, role) in sets.items():
         if not name.isidentifier():
             raise ValueError(f"the set's name {name!r} is not a plain word")
-        section, holds_rows, stored = _write_set(folder, name, given, role)
+        section, holds_rows, stored = _write_set(folder, name, given, role, check_id == "methodology.evaluation_aa")
         if check_id not in _OUTPUTS_ALONE and not holds_rows:
             raise ValueError(f"{check_id} reads the rows themselves: give inputs of {name}")
         text += section + "\n"

@@ -46,6 +46,11 @@ class Run(Folder):
                 self.assertTrue(report["evidence"])
                 self.assertTrue(all(e["check"] == check for e in report["evidence"]))
 
+    def test_rows_that_are_not_given_are_not_sliced(self):
+        report = plumbline.run("probe.accuracy", outputs=OUTPUTS, labels=LABELS)
+        self.assertFalse([e for e in report["evidence"] if "slice" in e["where"]])
+        self.assertFalse(report["findings"])
+
     def test_checks_that_read_rows(self):
         train = {"inputs": RNG.normal(size=(300, 4)), "labels": RNG.integers(0, 2, 300)}
         rows = RNG.normal(size=(250, 4))
