@@ -37,7 +37,7 @@ TEST(AccuracyCheck, NamesTheMislabelledSlice) {
   EXPECT_TRUE(has("slice_error_lift", {{"data", "test"}, {"slice", "mark=b"}}));
   std::vector<std::string> kinds;
   for (const auto& artifact : output->artifacts) kinds.push_back(artifact.kind);
-  EXPECT_EQ(kinds, (std::vector<std::string>{"confusion", "bars", "treemap"}));
+  EXPECT_EQ(kinds, (std::vector<std::string>{"confusion", "bars", "row-outcomes", "treemap"}));
 }
 
 TEST(AccuracyCheck, SetsOfOtherRolesAndTasksAreLeftOut) {
