@@ -558,15 +558,18 @@ base::Result<DataFacts> peek_dataset(const Manifest& manifest, const std::string
         PL_TRY(table, peek_csv(path, named_separator(*source, path)));
       }
       std::size_t kept = 0;
+      std::size_t texts = 0;
       for (std::size_t j = 0; j < table.names.size(); ++j) {
         if (table.names[j] == source->label || table.names[j] == source->unit) continue;
         ++kept;
-        facts.has_text = facts.has_text || table.kinds[j] == Column::Kind::kText;
+        if (table.kinds[j] == Column::Kind::kText) ++texts;
       }
+      facts.has_text = texts > 0;
       if (!source->images && !source->matrix) {
         facts.kind = Dataset::Kind::kTable;
         facts.rows = table.rows;
         facts.columns = kept;
+        facts.only_text = kept > 0 && texts == kept;
       }
     }
     if (limit > 0) facts.rows = std::min(facts.rows, limit);

@@ -16,6 +16,7 @@ struct DataFacts {
   std::size_t rows = 0;
   bool labelled = false;
   bool has_text = false;    ///< some table column is free text
+  bool only_text = false;   ///< every table column is
   std::size_t columns = 0;  ///< table or matrix columns; pixels of an image
   Role role = Role::kTest;
 };

@@ -67,29 +67,6 @@ std::size_t TableContract::Entry::width() const {
   return (kind == Column::Kind::kCategory ? levels.size() : 1) + (indicator ? 1 : 0);
 }
 
-base::Result<TableContract> TableContract::fit(const Table& train) { return fit_contract(train); }
-
-base::Result<TableContract> TableContract::raw(std::span<const std::string> columns) {
-  if (columns.empty())
-    return make_error(Code::kShape, "columns is empty, expected at least one name", "TableContract::raw");
-  TableContract contract;
-  contract.mode = Mode::kRaw;
-  std::set<std::string_view> seen;
-  for (const std::string& name : columns) {
-    if (!seen.insert(name).second) {
-      return make_error(Code::kValue, fmt::format("column '{}' is named twice", name), "TableContract::raw");
-    }
-    Entry entry;
-    entry.name = name;
-    contract.columns.push_back(std::move(entry));
-  }
-  return contract;
-}
-
-base::Result<MatrixF> TableContract::encode(const Table& table, std::span<const std::size_t> rows) const {
-  return encode_table(*this, table, rows);
-}
-
 std::size_t TableContract::width() const {
   std::size_t total = 0;
   for (const Entry& entry : columns) total += entry.width();

@@ -33,13 +33,6 @@ struct TableContract {
   std::vector<Entry> columns;
   std::vector<std::string> left_out;  ///< text columns that were not asked for
 
-  /// fit_contract of all usable columns.
-  static base::Result<TableContract> fit(const Table& train);
-  /// The named number columns in order, as they are. Errors kShape: none named. kValue: one named twice.
-  static base::Result<TableContract> raw(std::span<const std::string> columns);
-  /// encode_table of this contract.
-  base::Result<MatrixF> encode(const Table& table, std::span<const std::size_t> rows) const;
-
   std::size_t width() const;
   /// Name of each encoded column: "age", "age missing", "sex = Male", ...
   std::vector<std::string> names() const;

@@ -99,6 +99,11 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
     plan.not_applicable = fmt::format("the reference '{}' is not a data set of the manifest", reference);
     return plan;
   }
+  if (params.text("model").empty() && blueprint.data.at(reference).only_text) {
+    plan.not_applicable =
+        fmt::format("'{}' has text columns only; name a model with features by the parameter model", reference);
+    return plan;
+  }
   if (!params.text("model").empty() && !blueprint.models.contains(params.text("model"))) {
     plan.not_applicable = fmt::format("the model '{}' is not in the manifest", params.text("model"));
     return plan;

@@ -200,5 +200,22 @@ TEST(CorruptionCheck, StoredPredictionsAndTablesAreNotApplicable) {
   EXPECT_THAT(why_not(corruption(), folder), HasSubstr("images"));
 }
 
+TEST(DriftCheck, TablesOfTextAloneAreNotApplicable) {
+  check::Blueprint facts;
+  facts.data["train"] = {.kind = data::Dataset::Kind::kTable,
+                         .rows = 3,
+                         .has_text = true,
+                         .only_text = true,
+                         .columns = 1,
+                         .role = data::Role::kTrain};
+  facts.data["test"] = facts.data["train"];
+  facts.data["test"].role = data::Role::kTest;
+  const auto params = check::resolve_params(drift().info, {});
+  ASSERT_TRUE(params.ok());
+  const check::Plan plan = drift().plan(facts, *params);
+  EXPECT_TRUE(plan.tasks.empty());
+  EXPECT_NE(plan.not_applicable.find("text columns only"), std::string::npos) << plan.not_applicable;
+}
+
 }  // namespace
 }  // namespace plumbline::checks
