@@ -14,6 +14,8 @@
 
 #include "plumbline/case/claims/test_support.hpp"
 #include "plumbline/case/interface/json.hpp"
+#include "plumbline/case/report/assets.hpp"
+#include "plumbline/case/report/html.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::report {
@@ -31,7 +33,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-fs::path repository() { return fs::path(__FILE__).parent_path().parent_path().parent_path().parent_path(); }
+fs::path repository() { return PLUMBLINE_SOURCE_DIR; }
 
 // ---- one report for every status ------------------------------------------------------------------------------------
 
@@ -148,6 +150,25 @@ std::vector<Case> cases() {
   };
 }
 
+/// The page as a person reviews it: script and style (and their hashes in the policy) are only named, so that another
+/// build of the front end changes no golden, and elements begin on lines of their own.
+std::string reviewable_html(const Report& report) {
+  std::string page = render_html(report);
+  const auto cut = [&](std::size_t at, std::size_t length, std::string_view marker) {
+    EXPECT_NE(at, std::string::npos) << marker;
+    if (at != std::string::npos) page.replace(at, length, marker);
+  };
+  cut(page.find(report_script()), report_script().size(), "[script]");
+  cut(page.find(report_style()), report_style().size(), "[style]");
+  constexpr std::string_view kPrefix = "'sha256-";
+  for (std::size_t at = page.find(kPrefix); at != std::string::npos; at = page.find(kPrefix, at + 1)) {
+    const std::size_t begin = at + kPrefix.size();
+    page.replace(begin, page.find('\'', begin) - begin, "[hash]");
+  }
+  for (std::size_t at = page.find("><"); at != std::string::npos; at = page.find("><", at)) page.insert(at + 1, "\n");
+  return page;
+}
+
 struct Format {
   std::string name;
   std::string extension;
@@ -163,7 +184,8 @@ std::vector<Format> formats() {
           {"markdown", "md", to_markdown},
           {"gsn", "yaml", [](const Report& r) { return claims::to_gsn_yaml(r.argument); }},
           {"svg", "svg", [](const Report& r) { return r.argument_svg; }},
-          {"tea", "json", [](const Report& r) { return to_tea_items(r); }}};
+          {"tea", "json", [](const Report& r) { return to_tea_items(r); }},
+          {"html", "html", reviewable_html}};
 }
 
 TEST(Golden, EveryStatusInEveryFormat) {
@@ -184,6 +206,19 @@ TEST(Golden, EveryStatusInEveryFormat) {
     }
   }
   EXPECT_TRUE(accept || compared == cases().size() * formats().size());
+}
+
+TEST(Golden, NoFileIsLeftBehindWithoutItsCase) {
+  std::set<std::string> names;
+  for (const Case& each : cases()) names.insert(each.name);
+  for (const Format& format : formats()) {
+    std::size_t files = 0;
+    for (const auto& entry : fs::directory_iterator(repository() / "tests" / "golden" / format.name)) {
+      EXPECT_TRUE(names.contains(entry.path().stem().string())) << entry.path();
+      ++files;
+    }
+    EXPECT_EQ(files, names.size()) << format.name;
+  }
 }
 
 TEST(Report, ExitStatusOfEachCase) {
