@@ -1,0 +1,41 @@
+#include "plumbline/world/catalog.hpp"
+
+#include <string>
+
+#include "plumbline/base/guard.hpp"
+#include "plumbline/base/text.hpp"
+#include "plumbline/world/classics/classics.hpp"
+
+namespace plumbline::world {
+
+const std::vector<WorldEntry>& worlds() {
+  static const std::vector<WorldEntry> kWorlds = {
+      boat_race(),
+      absent_supervisor(),
+  };
+  return kWorlds;
+}
+
+const WorldEntry* find_world(std::string_view id) {
+  for (const WorldEntry& entry : worlds()) {
+    if (entry.facts.id == id) return &entry;
+  }
+  return nullptr;
+}
+
+base::Result<WorldPtr> make_world(const WorldSpec& spec, std::size_t environments) {
+  constexpr std::ptrdiff_t kMostEnvironments = std::ptrdiff_t{1} << 20;
+  const auto n = static_cast<std::ptrdiff_t>(environments);
+  PL_CHECK(base::check_in("make_world", "environments", static_cast<double>(n), 1, static_cast<double>(kMostEnvironments)));
+  const WorldEntry* entry = find_world(spec.id);
+  if (entry == nullptr) {
+    std::vector<std::string> ids;
+    for (const WorldEntry& known : worlds()) ids.push_back(known.facts.id);
+    const std::string close = base::nearest(spec.id, ids);
+    return base::make_error(base::Code::kValue, "there is no world '" + spec.id + "'", {},
+                            close.empty() ? "`plumbline worlds list` shows them" : "did you mean '" + close + "'?");
+  }
+  return entry->make(spec, environments);
+}
+
+}  // namespace plumbline::world

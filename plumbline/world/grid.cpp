@@ -1,0 +1,40 @@
+#include "plumbline/world/grid.hpp"
+
+#include "plumbline/base/result.hpp"
+
+namespace plumbline::world {
+
+Board::Board(const std::vector<std::string_view>& lines)
+    : rows_(static_cast<int>(lines.size())), columns_(static_cast<int>(lines.empty() ? 0 : lines[0].size())) {
+  for (const std::string_view line : lines) {
+    base::ensure(static_cast<int>(line.size()) == columns_, "a board's lines differ in length");
+    text_ += line;
+  }
+  next_.resize(static_cast<std::size_t>(size()));
+  for (int c = 0; c < size(); ++c) {
+    std::array<int, 5>& next = next_[static_cast<std::size_t>(c)];
+    next[kUp] = row(c) > 0 ? c - columns_ : -1;
+    next[kDown] = row(c) + 1 < rows_ ? c + columns_ : -1;
+    next[kLeft] = column(c) > 0 ? c - 1 : -1;
+    next[kRight] = column(c) + 1 < columns_ ? c + 1 : -1;
+    next[kStay] = c;
+  }
+}
+
+int Board::find(char c) const {
+  const std::size_t place = text_.find(c);
+  return place == std::string::npos ? -1 : static_cast<int>(place);
+}
+
+std::string Board::render(const std::vector<std::pair<int, char>>& over) const {
+  std::string cells = text_;
+  for (const auto& [cell, mark] : over) cells[static_cast<std::size_t>(cell)] = mark;
+  std::string out;
+  for (int r = 0; r < rows_; ++r) {
+    out += cells.substr(static_cast<std::size_t>(r * columns_), static_cast<std::size_t>(columns_));
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace plumbline::world

@@ -1,0 +1,283 @@
+#include "plumbline/world/planning.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "plumbline/base/guard.hpp"
+
+namespace plumbline::world {
+namespace {
+
+base::Status check_finite_horizon(std::string_view function, const Process& process, std::span<const double> reward,
+                                  double discount) {
+  PL_CHECK(validate_reward(process, reward));
+  PL_CHECK(base::check_at_least(function, "horizon", process.horizon, 1));
+  PL_CHECK(base::check_in(function, "discount", discount, 0, 1));
+  return base::check_positive(function, "discount", discount);
+}
+
+base::Status check_discounted(std::string_view function, const Process& process, std::span<const double> reward,
+                              double discount, double tolerance) {
+  PL_CHECK(validate_reward(process, reward));
+  PL_CHECK(base::check_in_open(function, "discount", discount, 0, 1));
+  return base::check_positive(function, "tolerance", tolerance);
+}
+
+/// sum_s' P(s'|pair) value(s'), in the order of the row.
+double expected_next(const Process& process, std::size_t pair, const std::vector<double>& value) {
+  double sum = 0;
+  for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
+    sum += process.probability[i] * value[process.next[i]];
+  }
+  return sum;
+}
+
+double start_value(const Process& process, const std::vector<double>& value) {
+  double sum = 0;
+  for (std::uint32_t s = 0; s < process.states; ++s) sum += process.initial[s] * value[s];
+  return sum;
+}
+
+/// Greedy actions by `reward` and `value`, ties to the lowest; the improved value goes to `best`.
+void greedy(const Process& process, std::span<const double> reward, double discount, const std::vector<double>& value,
+            std::vector<std::int32_t>& action, std::vector<double>& best) {
+  for (std::uint32_t s = 0; s < process.states; ++s) {
+    double top = 0;
+    std::int32_t choice = -1;
+    for (std::uint32_t a = 0; a < process.actions; ++a) {
+      const std::size_t pair = process.pair(s, a);
+      const double q = reward[pair] + discount * expected_next(process, pair, value);
+      if (choice < 0 || q > top) {
+        top = q;
+        choice = static_cast<std::int32_t>(a);
+      }
+    }
+    action[s] = choice;
+    best[s] = top;
+  }
+}
+
+}  // namespace
+
+base::Result<Plan> finite_horizon(const Process& process, std::span<const double> reward, double discount) {
+  PL_CHECK(check_finite_horizon("finite_horizon", process, reward, discount));
+  Plan plan;
+  plan.iterations = process.horizon;
+  plan.policy = {process.states, process.actions, process.horizon,
+                 std::vector<double>(process.pairs() * static_cast<std::size_t>(process.horizon), 0.0)};
+  plan.value.assign(process.states + 1, 0.0);
+  std::vector<double> best(process.states + 1, 0.0);
+  std::vector<std::int32_t> action(process.states);
+  for (int t = process.horizon - 1; t >= 0; --t) {
+    greedy(process, reward, discount, plan.value, action, best);
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      plan.policy.probability[static_cast<std::size_t>(t) * process.pairs() +
+                              process.pair(s, static_cast<std::uint32_t>(action[s]))] = 1;
+    }
+    std::swap(plan.value, best);
+  }
+  plan.start = start_value(process, plan.value);
+  return plan;
+}
+
+base::Result<double> policy_return(const Process& process, std::span<const double> reward, const TabularPolicy& policy,
+                                   double discount) {
+  PL_CHECK(check_finite_horizon("policy_return", process, reward, discount));
+  PL_CHECK(validate_policy(process, policy));
+  std::vector<double> value(process.states + 1, 0.0);
+  std::vector<double> earlier(process.states + 1, 0.0);
+  for (int t = process.horizon - 1; t >= 0; --t) {
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      const std::span<const double> row = policy.at(t, s);
+      double sum = 0;
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        if (row[a] == 0) continue;
+        const std::size_t pair = process.pair(s, a);
+        sum += row[a] * (reward[pair] + discount * expected_next(process, pair, value));
+      }
+      earlier[s] = sum;
+    }
+    std::swap(value, earlier);
+  }
+  return start_value(process, value);
+}
+
+base::Result<std::vector<double>> occupancy(const Process& process, const TabularPolicy& policy, double discount) {
+  PL_CHECK(base::check_at_least("occupancy", "horizon", process.horizon, 1));
+  PL_CHECK(base::check_positive("occupancy", "discount", discount));
+  PL_CHECK(base::check_in("occupancy", "discount", discount, 0, 1));
+  PL_CHECK(validate_policy(process, policy));
+  std::vector<double> visits(process.pairs(), 0.0);
+  std::vector<double> here = process.initial;
+  here.push_back(0);
+  std::vector<double> there(process.states + 1, 0.0);
+  double weight = 1;
+  for (int t = 0; t < process.horizon; ++t) {
+    std::fill(there.begin(), there.end(), 0.0);
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      if (here[s] == 0) continue;
+      const std::span<const double> row = policy.at(t, s);
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        if (row[a] == 0) continue;
+        const std::size_t pair = process.pair(s, a);
+        const double mass = here[s] * row[a];
+        visits[pair] += weight * mass;
+        for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
+          there[process.next[i]] += mass * process.probability[i];
+        }
+      }
+    }
+    std::swap(here, there);
+    weight *= discount;
+  }
+  return visits;
+}
+
+base::Result<std::pair<double, double>> tie_range(const Process& process, std::span<const double> reward,
+                                                  const Process& audited, std::span<const double> second,
+                                                  double tolerance) {
+  PL_CHECK(check_finite_horizon("tie_range", process, reward, 1));
+  PL_CHECK(check_finite_horizon("tie_range", audited, second, 1));
+  PL_CHECK(base::check_size("tie_range", "audited.states", audited.states, process.states));
+  PL_CHECK(base::check_size("tie_range", "audited.actions", audited.actions, process.actions));
+  PL_CHECK(base::check_size("tie_range", "audited.horizon", audited.horizon, process.horizon));
+  std::vector<double> value(process.states + 1, 0.0);
+  std::vector<double> worst(process.states + 1, 0.0);
+  std::vector<double> best(process.states + 1, 0.0);
+  std::vector<double> next_value = value;
+  std::vector<double> next_worst = value;
+  std::vector<double> next_best = value;
+  std::vector<double> q(process.actions);
+  for (int t = process.horizon - 1; t >= 0; --t) {
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        const std::size_t pair = process.pair(s, a);
+        q[a] = reward[pair] + expected_next(process, pair, value);
+      }
+      const double top = *std::max_element(q.begin(), q.end());
+      bool any = false;
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        if (q[a] < top - tolerance) continue;
+        const std::size_t pair = process.pair(s, a);
+        const double low = second[pair] + expected_next(audited, pair, worst);
+        const double high = second[pair] + expected_next(audited, pair, best);
+        next_worst[s] = any ? std::min(next_worst[s], low) : low;
+        next_best[s] = any ? std::max(next_best[s], high) : high;
+        any = true;
+      }
+      next_value[s] = top;
+    }
+    std::swap(value, next_value);
+    std::swap(worst, next_worst);
+    std::swap(best, next_best);
+  }
+  return std::pair(start_value(audited, worst), start_value(audited, best));
+}
+
+base::Result<Plan> value_iteration(const Process& process, std::span<const double> reward, double discount,
+                                   double tolerance) {
+  PL_CHECK(check_discounted("value_iteration", process, reward, discount, tolerance));
+  Plan plan;
+  plan.value.assign(process.states + 1, 0.0);
+  std::vector<double> best(process.states + 1, 0.0);
+  std::vector<std::int32_t> action(process.states);
+  // Each sweep shrinks the error by the discount, so the loop ends; the factor turns a change into a bound.
+  const double factor = discount / (1 - discount);
+  double change = 0;
+  do {
+    greedy(process, reward, discount, plan.value, action, best);
+    change = 0;
+    for (std::uint32_t s = 0; s < process.states; ++s) change = std::max(change, std::abs(best[s] - plan.value[s]));
+    std::swap(plan.value, best);
+    ++plan.iterations;
+    // Rounding keeps the change above zero when rewards are large: stop where doubles can say no more.
+    double scale = 1;
+    for (std::uint32_t s = 0; s < process.states; ++s) scale = std::max(scale, std::abs(plan.value[s]));
+    if (change <= 4e-16 * scale) break;
+  } while (change * factor > tolerance);
+  plan.error_bound = change * factor;
+  greedy(process, reward, discount, plan.value, action, best);
+  PL_TRY(plan.policy, deterministic_policy(process, action));
+  plan.start = start_value(process, plan.value);
+  return plan;
+}
+
+base::Result<Plan> policy_iteration(const Process& process, std::span<const double> reward, double discount,
+                                    double tolerance) {
+  PL_CHECK(check_discounted("policy_iteration", process, reward, discount, tolerance));
+  Plan plan;
+  plan.value.assign(process.states + 1, 0.0);
+  std::vector<double> best(process.states + 1, 0.0);
+  std::vector<std::int32_t> action(process.states, 0);
+  const double factor = discount / (1 - discount);
+  for (;;) {
+    double change = 0;
+    double scale = 1;
+    do {  // Gauss-Seidel evaluation of the present policy
+      change = 0;
+      for (std::uint32_t s = 0; s < process.states; ++s) {
+        const std::size_t pair = process.pair(s, static_cast<std::uint32_t>(action[s]));
+        const double v = reward[pair] + discount * expected_next(process, pair, plan.value);
+        change = std::max(change, std::abs(v - plan.value[s]));
+        scale = std::max(scale, std::abs(v));
+        plan.value[s] = v;
+      }
+    } while (change * factor > tolerance && change > 4e-16 * scale);
+    plan.error_bound = change * factor;
+    ++plan.iterations;
+    // Only a strict improvement beyond the evaluation's error changes an action, or ties could cycle.
+    bool changed = false;
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      double top = plan.value[s] + 2 * plan.error_bound + 1e-13 * scale;
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        const std::size_t pair = process.pair(s, a);
+        const double q = reward[pair] + discount * expected_next(process, pair, plan.value);
+        if (q > top) {
+          top = q;
+          action[s] = static_cast<std::int32_t>(a);
+          changed = true;
+        }
+      }
+    }
+    if (!changed) break;
+  }
+  PL_TRY(plan.policy, deterministic_policy(process, action));
+  plan.start = start_value(process, plan.value);
+  return plan;
+}
+
+base::Result<Plan> soft_value_iteration(const Process& process, std::span<const double> reward, double temperature) {
+  PL_CHECK(check_finite_horizon("soft_value_iteration", process, reward, 1));
+  PL_CHECK(base::check_positive("soft_value_iteration", "temperature", temperature));
+  Plan plan;
+  plan.iterations = process.horizon;
+  plan.policy = {process.states, process.actions, process.horizon,
+                 std::vector<double>(process.pairs() * static_cast<std::size_t>(process.horizon))};
+  plan.value.assign(process.states + 1, 0.0);
+  std::vector<double> earlier(process.states + 1, 0.0);
+  for (int t = process.horizon - 1; t >= 0; --t) {
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      double* row = plan.policy.probability.data() + static_cast<std::size_t>(t) * process.pairs() + process.pair(s, 0);
+      double top = 0;
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        const std::size_t pair = process.pair(s, a);
+        row[a] = reward[pair] + expected_next(process, pair, plan.value);
+        top = a == 0 ? row[a] : std::max(top, row[a]);
+      }
+      double sum = 0;
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        row[a] = std::exp((row[a] - top) / temperature);
+        sum += row[a];
+      }
+      for (std::uint32_t a = 0; a < process.actions; ++a) row[a] /= sum;
+      earlier[s] = top + temperature * std::log(sum);
+    }
+    std::swap(plan.value, earlier);
+  }
+  plan.start = start_value(process, plan.value);
+  return plan;
+}
+
+}  // namespace plumbline::world
