@@ -88,6 +88,8 @@ int run(int argc, char** argv) {
   g_cancel = base::CancelToken::make();
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
+  // A limit on file sizes is an error of the write that meets it, here and in the workers, and not a sudden death.
+  std::signal(SIGXFSZ, SIG_IGN);
   TerminalProgress progress(options.quiet);
   std::error_code ignored;
   const Session session{options, g_cancel, progress,

@@ -45,7 +45,7 @@ class InProcess final : public Executor {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       PL_CHECK(cancel.status());
       const std::size_t index = jobs[i].first;
-      auto more = done(index, execute(session_, registry_, jobs[i].second, cancel, progress));
+      PL_TRY(More more, done(index, execute(session_, registry_, jobs[i].second, cancel, progress)));
       for (auto& job : more) jobs.push_back(std::move(job));
     }
     return base::ok();

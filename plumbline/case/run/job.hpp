@@ -46,10 +46,11 @@ JobResult execute(Session& session, const check::Registry& registry, const Job& 
                   base::Progress& progress);
 
 /// Runs jobs somewhere. `done(index, result)` is called once a job, in the calling thread, in any order; it may submit
-/// further jobs by returning them. Returns when nothing is left, or after `cancel`.
+/// further jobs by returning them. Returns when nothing is left, after `cancel`, or with the first error of `done`.
 class Executor {
  public:
-  using Done = std::function<std::vector<std::pair<std::size_t, Job>>(std::size_t, JobResult)>;
+  using More = std::vector<std::pair<std::size_t, Job>>;
+  using Done = std::function<base::Result<More>(std::size_t, JobResult)>;
   virtual ~Executor() = default;
   virtual base::Status run(std::vector<std::pair<std::size_t, Job>> jobs, const Done& done,
                            const base::CancelToken& cancel, base::Progress& progress) = 0;

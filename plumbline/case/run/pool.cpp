@@ -120,17 +120,24 @@ class Pool final : public Executor {
     enqueue(std::move(jobs));
     std::size_t finished = 0;
     std::size_t total = queue.size();
+    base::Status outcome = base::ok();
     const auto settle = [&](std::size_t index, JobResult result) {
+      if (!outcome.ok()) return;
       ++finished;
       auto more = done(index, std::move(result));
-      total += more.size();
-      enqueue(std::move(more));
+      if (!more.ok()) {
+        outcome = more.error();
+        return;
+      }
+      total += more->size();
+      enqueue(std::move(more).value());
     };
     for (;;) {
-      if (cancel.cancelled()) {
+      if (outcome.ok()) outcome = cancel.status();
+      if (!outcome.ok()) {
         for (Worker& worker : workers_) stop(worker, SIGTERM);
         workers_.clear();
-        return cancel.status();
+        return outcome;
       }
       while (!queue.empty()) {
         Worker* idle = find_idle();

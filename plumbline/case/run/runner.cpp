@@ -152,9 +152,19 @@ class Runner {
       }
     }
     const base::Status ran = executor.run(
-        std::move(first), [&](std::size_t index, JobResult result) { return on_done(index, std::move(result)); },
+        std::move(first),
+        [&](std::size_t index, JobResult result) -> base::Result<Executor::More> {
+          Executor::More more = on_done(index, std::move(result));
+          // What cannot be stored need not be computed: the run ends here, and what was stored before stays.
+          if (store_error_) return *store_error_;
+          return more;
+        },
         cancel, progress);
-    if (store_error_) return *store_error_;
+    if (store_error_) {
+      // Where even this cannot be written, the next run closes the record.
+      (void)store_.close_run(record_.id, check::RunStatus::kCancelled, utc_now(), 0);
+      return *store_error_;
+    }
     record_.status = check::RunStatus::kSuccess;
     if (!ran.ok()) {
       if (ran.error().code != base::Code::kCancelled) return ran.error();
@@ -347,7 +357,6 @@ class Runner {
   }
 
   std::vector<std::pair<std::size_t, Job>> on_done(std::size_t index, JobResult result) {
-    if (store_error_) return {};
     const JobRef ref = jobs_[index];
     if (ref.owner == kWarmer) return warmer_done(warmers_[ref.index], std::move(result));
     TaskState& state = tasks_[ref.index];
@@ -370,8 +379,10 @@ class Runner {
     }
     check::LedgerEntry line = line_of(state, check::LedgerStatus::kOk, "");
     line.rows = output->rows;
-    keep(settle_line(line, *output));
+    // The cache first: what the record holds, the next run can then always take up, wherever this one is killed or
+    // meets a full disk.
     if (result.reproducible) keep(store_.put_cached(state.key, *output));
+    keep(settle_line(line, *output));
     state.settled = true;
     return {};
   }
@@ -441,6 +452,7 @@ class Runner {
     return store_.add_task(record_.id, line, output);
   }
 
+  /// Remembers the first error of the store, which ends the run.
   void keep(base::Status status) {
     if (!status.ok() && !store_error_) store_error_ = status.error();
   }

@@ -120,6 +120,22 @@ bool process_lives(const std::string& owner) {
   return here.substr(0, here.find(' ')) != host || here == owner;
 }
 
+// What helps where a statement failed for want of room or leave.
+std::string hint_for(int code) {
+  switch (code) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+      return "Free some space (or raise the quota or the limit on file sizes) and run again; finished evidence is kept";
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+      return "Choose a writable place with --store";
+    case SQLITE_BUSY:
+      return "Another process kept the store locked for a minute";
+    default:
+      return {};
+  }
+}
+
 class SqliteStore final : public Store {
  public:
   SqliteStore(sqlite3* db, std::string path) : db_(db), path_(std::move(path)) {}
@@ -174,11 +190,13 @@ class SqliteStore final : public Store {
       content.artifacts.clear();
       Statement insert(db_, "insert or ignore into evidence values (?, ?, ?, ?)");
       insert.bind(evidence.id).bind(evidence.check).bind(evidence.metric).bind(dump(check::to_json(content))).step();
+      // On a full disk SQLite rolls back by itself; another statement would then stand outside of the transaction.
+      if (insert.failed()) return rollback();
       Statement link(db_,
                      "insert into run_evidence select ?1, ?2, ?3, ?4, coalesce(max(position), 0) + 1 from run_evidence "
                      "where run = ?1");
       link.bind(run).bind(evidence.id).bind(evidence.build).bind(dump(json(evidence.artifacts))).step();
-      good = !insert.failed() && !link.failed();
+      good = !link.failed();
     }
     for (const check::Artifact& artifact : output.artifacts) {
       if (!good) break;
@@ -186,11 +204,12 @@ class SqliteStore final : public Store {
       const std::string sha = base::sha256_hex(content);
       Statement insert(db_, "insert or ignore into artifact values (?, ?)");
       insert.bind(sha).bind(content).step();
+      if (insert.failed()) return rollback();
       Statement link(db_,
                      "insert into run_artifact select ?1, coalesce(max(position), 0) + 1, ?2, ?3 from run_artifact "
                      "where run = ?1");
       link.bind(run).bind(sha).bind(artifact.id).step();
-      good = !insert.failed() && !link.failed();
+      good = !link.failed();
     }
     if (!good) return rollback();
     return commit();
@@ -350,14 +369,13 @@ class SqliteStore final : public Store {
       query.bind(static_cast<std::int64_t>(keep));
       while (query.step()) old.push_back(query.text(0));
     }
-    bool good = true;
     for (const std::string& id : old) {
       for (const char* sql : {"delete from ledger where run = ?", "delete from finding where run = ?",
                               "delete from run_artifact where run = ?", "delete from note where run = ?",
                               "update run set pruned = 1, header = '', verdicts = '' where id = ?"}) {
         Statement statement(db_, sql);
         statement.bind(id).step();
-        good = good && !statement.failed();
+        if (statement.failed()) return rollback();
       }
       // The links stay: they are what the root was computed from.
     }
@@ -366,9 +384,8 @@ class SqliteStore final : public Store {
                             "r.id = e.run where r.pruned = 0)"}) {
       Statement statement(db_, sql);
       statement.step();
-      good = good && !statement.failed();
+      if (statement.failed()) return rollback();
     }
-    if (!good) return rollback();
     PL_CHECK(commit());
     return old.size();
   }
@@ -467,12 +484,7 @@ class SqliteStore final : public Store {
 
  private:
   base::Error failure() const {
-    const int code = sqlite3_errcode(db_);
-    std::string hint;
-    if (code == SQLITE_FULL) hint = "Free some space on the disk and run again; finished evidence is kept";
-    if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN) hint = "Choose a writable place with --store";
-    if (code == SQLITE_BUSY) hint = "Another process kept the store locked for a minute";
-    return base::make_error(base::Code::kIo, sqlite3_errmsg(db_), path_, hint);
+    return base::make_error(base::Code::kIo, sqlite3_errmsg(db_), path_, hint_for(sqlite3_errcode(db_)));
   }
   base::Status execute(const char* sql) {
     if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failure();
@@ -592,13 +604,14 @@ base::Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path) 
   auto store = std::make_unique<SqliteStore>(db, std::filesystem::absolute(path, ignored).string());
   sqlite3_busy_timeout(db, 60'000);
   const auto run_sql = [&](const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; };
-  const auto refuse = [&](const char* hint) {
+  const auto refuse = [&] {
     const int code = sqlite3_errcode(db);
+    const std::string hint = hint_for(code);
     return base::make_error(code == SQLITE_NOTADB ? base::Code::kParse : base::Code::kIo, sqlite3_errmsg(db), path,
-                            hint);
+                            hint.empty() ? "Name another store with --store" : hint);
   };
   if (!run_sql("pragma journal_mode = wal") || !run_sql("pragma synchronous = full") || !run_sql("begin immediate")) {
-    return refuse("Name another store with --store");
+    return refuse();
   }
   int schema = 0;
   {
@@ -616,9 +629,9 @@ base::Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path) 
       return base::make_error(base::Code::kParse, "is a database, but not a Plumbline store", path,
                               "Name another file with --store");
     }
-    if (!run_sql(kTables) || !run_sql(fmt::format("pragma user_version = {}", kSchema).c_str())) return refuse("");
+    if (!run_sql(kTables) || !run_sql(fmt::format("pragma user_version = {}", kSchema).c_str())) return refuse();
   }
-  if (!run_sql("commit")) return refuse("");
+  if (!run_sql("commit")) return refuse();
   if (schema > kSchema) {
     return base::make_error(base::Code::kUnsupported,
                             fmt::format("the store has schema {}, this build knows up to {}", schema, kSchema), path,
