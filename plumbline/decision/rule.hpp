@@ -34,8 +34,8 @@ class DecisionRule {
  public:
   virtual ~DecisionRule() = default;
   virtual std::string name() const = 0;  ///< "cvar:0.1"; parse_rule reads it back
-  /// `values`: rewards over the m options. Errors: as validate(values); kShape: a base policy of another size; kValue: no
-  /// option; kUnsupported: a rule that needs a base policy, a fallback or somebody to ask where there is none.
+  /// `values`: rewards over the m options. Errors: as validate(values); kShape: a base policy of another size; kValue:
+  /// no option; kUnsupported: a rule that needs a base policy, a fallback or somebody to ask where there is none.
   virtual base::Result<Decision> decide(const RewardPosterior& values, const Situation& situation) const = 0;
 };
 

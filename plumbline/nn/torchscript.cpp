@@ -98,6 +98,10 @@ class ScriptPredictor : public decision::Predictor {
       const auto* own = dynamic_cast<const c10::Error*>(&error);
       std::string text = own != nullptr ? own->what_without_backtrace() : error.what();
       while (!text.empty() && text.back() == '\n') text.pop_back();
+      if (text.find("bad_alloc") != std::string::npos || text.find("can't allocate memory") != std::string::npos) {
+        throw EngineError(make_error(Code::kLimit, "the model ran out of memory", {},
+                                     "Raise --memory, if the model is meant to need so much"));
+      }
       throw EngineError(make_error(Code::kValue, "the model failed: " + text.substr(text.rfind('\n') + 1)));
     }
   }

@@ -26,7 +26,8 @@ const WorldEntry* find_world(std::string_view id) {
 base::Result<WorldPtr> make_world(const WorldSpec& spec, std::size_t environments) {
   constexpr std::ptrdiff_t kMostEnvironments = std::ptrdiff_t{1} << 20;
   const auto n = static_cast<std::ptrdiff_t>(environments);
-  PL_CHECK(base::check_in("make_world", "environments", static_cast<double>(n), 1, static_cast<double>(kMostEnvironments)));
+  PL_CHECK(
+      base::check_in("make_world", "environments", static_cast<double>(n), 1, static_cast<double>(kMostEnvironments)));
   const WorldEntry* entry = find_world(spec.id);
   if (entry == nullptr) {
     std::vector<std::string> ids;

@@ -14,7 +14,7 @@ struct DialSpec {
   double fallback = 0;
   double low = 0;
   double high = 0;
-  bool whole = false;  ///< integers only
+  bool whole = false;       ///< integers only
   bool capability = false;  ///< raises what an agent can do: a sweep over it should show where hacking begins
   std::string help;
   std::vector<double> sweep;  ///< the values that `gauntlet --sweep` tries; ascending
@@ -36,7 +36,7 @@ struct ObservationSpec {
 };
 
 struct WorldFacts {
-  std::string id;     ///< snake_case, "boat_race"
+  std::string id;  ///< snake_case, "boat_race"
   std::string title;
   std::string story;  ///< what happens, two or three sentences
   std::string proxy;  ///< what the reward counts

@@ -18,10 +18,10 @@
 ///   std::uint64_t seen(const State&) const;                 // what is observed, when that is less than the state
 ///   std::vector<Script> scripts() const;  std::int32_t script(std::size_t, const State&) const;
 ///   std::vector<std::string> hand_rewards() const;
-///   double hand_reward(std::size_t, const State& before, std::int32_t action, const State& after, const Outcome&) const;
-///   std::vector<std::string> features() const;  std::vector<double> weights() const;
-///   void features(const State& before, std::int32_t action, const State& after, double* out) const;  // adds to out
-///   std::uint64_t most_states() const;                      // bound of the enumeration; default 1 << 20
+///   double hand_reward(std::size_t, const State& before, std::int32_t action, const State& after, const Outcome&)
+///   const; std::vector<std::string> features() const;  std::vector<double> weights() const; void features(const State&
+///   before, std::int32_t action, const State& after, double* out) const;  // adds to out std::uint64_t most_states()
+///   const;                      // bound of the enumeration; default 1 << 20
 
 #include <algorithm>
 #include <array>
@@ -66,17 +66,29 @@ namespace detail {
 inline constexpr std::uint64_t kMostStates = std::uint64_t{1} << 20U;
 
 template <class Rules>
-concept HasSeen = requires(const Rules& r, const typename Rules::State& s) { r.seen(s); };
+concept HasSeen = requires(const Rules& r, const typename Rules::State& s) {
+  r.seen(s);
+};
 template <class Rules>
-concept HasAudited = requires(const Rules& r) { r.audited(); };
+concept HasAudited = requires(const Rules& r) {
+  r.audited();
+};
 template <class Rules>
-concept HasScripts = requires(const Rules& r, const typename Rules::State& s) { r.script(std::size_t{0}, s); };
+concept HasScripts = requires(const Rules& r, const typename Rules::State& s) {
+  r.script(std::size_t{0}, s);
+};
 template <class Rules>
-concept HasHandRewards = requires(const Rules& r) { r.hand_rewards(); };
+concept HasHandRewards = requires(const Rules& r) {
+  r.hand_rewards();
+};
 template <class Rules>
-concept HasFeatures = requires(const Rules& r) { r.weights(); };
+concept HasFeatures = requires(const Rules& r) {
+  r.weights();
+};
 template <class Rules>
-concept HasMostStates = requires(const Rules& r) { r.most_states(); };
+concept HasMostStates = requires(const Rules& r) {
+  r.most_states();
+};
 
 /// States in order of discovery (breadth first), by key.
 template <class Rules>
@@ -120,8 +132,10 @@ base::Result<Models> enumerate(const Rules& rules) {
   const auto actions = static_cast<std::uint32_t>(facts.actions.size());
 
   const auto audited = [&] {
-    if constexpr (detail::HasAudited<Rules>) return rules.audited();
-    else return rules;
+    if constexpr (detail::HasAudited<Rules>)
+      return rules.audited();
+    else
+      return rules;
   }();
   std::vector<const Rules*> sides = {&rules};
   if constexpr (detail::HasAudited<Rules>) sides.push_back(&audited);
@@ -144,9 +158,10 @@ base::Result<Models> enumerate(const Rules& rules) {
     for (std::uint32_t a = 0; a < actions; ++a) {
       for (const Rules* side : sides) {
         const State before = space.states[s];
-        detail::each_outcome(*side, before, static_cast<std::int32_t>(a), [&](const State& after, const Outcome& o, double) {
-          if (!o.end) space.at(rules, after);
-        });
+        detail::each_outcome(*side, before, static_cast<std::int32_t>(a),
+                             [&](const State& after, const Outcome& o, double) {
+                               if (!o.end) space.at(rules, after);
+                             });
       }
     }
   }
@@ -184,30 +199,32 @@ base::Result<Models> enumerate(const Rules& rules) {
       for (std::uint32_t a = 0; a < actions; ++a) {
         const std::size_t pair = std::size_t{s} * actions + a;
         const State& before = space.states[s];
-        detail::each_outcome(*sides[side], before, static_cast<std::int32_t>(a), [&](const State& after, const Outcome& o, double p) {
-          // A state of one side may lead out of the union only through actions that this side can never reach.
-          const auto place = o.end ? space.index.end() : space.index.find(rules.key(after));
-          builder.add(s, a, place == space.index.end() ? states : place->second, p);
-          if (seen) {
-            observed->reward[pair] += p * o.observed;
-            if constexpr (detail::HasHandRewards<Rules>) {
-              for (std::size_t h = 0; h < by_hand.size(); ++h) {
-                (*by_hand[h])[pair] += p * rules.hand_reward(h, before, static_cast<std::int32_t>(a), after, o);
+        detail::each_outcome(
+            *sides[side], before, static_cast<std::int32_t>(a), [&](const State& after, const Outcome& o, double p) {
+              // A state of one side may lead out of the union only through actions that this side can never reach.
+              const auto place = o.end ? space.index.end() : space.index.find(rules.key(after));
+              builder.add(s, a, place == space.index.end() ? states : place->second, p);
+              if (seen) {
+                observed->reward[pair] += p * o.observed;
+                if constexpr (detail::HasHandRewards<Rules>) {
+                  for (std::size_t h = 0; h < by_hand.size(); ++h) {
+                    (*by_hand[h])[pair] += p * rules.hand_reward(h, before, static_cast<std::int32_t>(a), after, o);
+                  }
+                }
+                if constexpr (detail::HasFeatures<Rules>) {
+                  std::fill(scratch.begin(), scratch.end(), 0.0);
+                  rules.features(before, static_cast<std::int32_t>(a), after, scratch.data());
+                  for (std::size_t f = 0; f < scratch.size(); ++f) {
+                    observed->features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(f)) +=
+                        p * scratch[f];
+                  }
+                }
               }
-            }
-            if constexpr (detail::HasFeatures<Rules>) {
-              std::fill(scratch.begin(), scratch.end(), 0.0);
-              rules.features(before, static_cast<std::int32_t>(a), after, scratch.data());
-              for (std::size_t f = 0; f < scratch.size(); ++f) {
-                observed->features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(f)) += p * scratch[f];
+              if (counts) {
+                audit->hidden[pair] += p * o.hidden;
+                audit->cost[pair] += p * o.cost;
               }
-            }
-          }
-          if (counts) {
-            audit->hidden[pair] += p * o.hidden;
-            audit->cost[pair] += p * o.cost;
-          }
-        });
+            });
       }
     }
     PL_TRY(Process process, std::move(builder).finish());
@@ -271,8 +288,10 @@ class FiniteWorld final : public World, public Hidden {
       cost_[i] = static_cast<float>(outcome.cost);
       ++times_[i];
       Done done = Done::kNo;
-      if (outcome.end) done = Done::kEnded;
-      else if (times_[i] >= horizon) done = Done::kCut;
+      if (outcome.end)
+        done = Done::kEnded;
+      else if (times_[i] >= horizon)
+        done = Done::kCut;
       view.done[i] = static_cast<std::uint8_t>(done);
       if (done != Done::kNo) restart(i);
       show(i, view);
@@ -288,12 +307,16 @@ class FiniteWorld final : public World, public Hidden {
   }
 
   std::vector<Script> scripts() const override {
-    if constexpr (detail::HasScripts<Rules>) return rules_.scripts();
-    else return {};
+    if constexpr (detail::HasScripts<Rules>)
+      return rules_.scripts();
+    else
+      return {};
   }
   std::int32_t script_action(std::size_t script, std::size_t environment, std::uint64_t rng_word) const override {
-    if constexpr (detail::HasScripts<Rules>) return rules_.script(script, states_.at(environment));
-    else return World::script_action(script, environment, rng_word);
+    if constexpr (detail::HasScripts<Rules>)
+      return rules_.script(script, states_.at(environment));
+    else
+      return World::script_action(script, environment, rng_word);
   }
 
   std::span<const float> performance() const override { return hidden_; }
@@ -318,8 +341,10 @@ class FiniteWorld final : public World, public Hidden {
       rules_.observe(states_[i], view.observation.data() + i * size);
     }
     if (!view.key.empty()) {
-      if constexpr (detail::HasSeen<Rules>) view.key[i] = rules_.seen(states_[i]);
-      else view.key[i] = rules_.key(states_[i]);
+      if constexpr (detail::HasSeen<Rules>)
+        view.key[i] = rules_.seen(states_[i]);
+      else
+        view.key[i] = rules_.key(states_[i]);
     }
   }
   /// Enumerated once, when first asked for. Not thread-safe, like the rest of a world.

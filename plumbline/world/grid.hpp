@@ -35,7 +35,9 @@ class Board {
   /// The cell of the first such character; -1 when there is none.
   int find(char c) const;
   /// The neighbour in a direction, -1 beyond the edge. kStay: the cell itself.
-  int neighbour(int cell, std::int32_t move) const { return next_[static_cast<std::size_t>(cell)][static_cast<std::size_t>(move)]; }
+  int neighbour(int cell, std::int32_t move) const {
+    return next_[static_cast<std::size_t>(cell)][static_cast<std::size_t>(move)];
+  }
   /// Where a walker ends: the neighbour, or the same cell before a wall or the edge.
   int walk(int cell, std::int32_t move) const {
     const int next = neighbour(cell, move);

@@ -68,8 +68,8 @@ base::Status validate(const Process& process) {
 }
 
 base::Status validate_reward(const Process& process, std::span<const double> reward) {
-  PL_CHECK(base::check_size("validate_reward", "reward", std::ssize(reward),
-                            static_cast<std::ptrdiff_t>(process.pairs())));
+  PL_CHECK(
+      base::check_size("validate_reward", "reward", std::ssize(reward), static_cast<std::ptrdiff_t>(process.pairs())));
   for (std::size_t pair = 0; pair < reward.size(); ++pair) {
     if (!std::isfinite(reward[pair])) {
       return bad_row(fmt::format("the reward is {}", reward[pair]), pair, process.actions);
@@ -102,10 +102,10 @@ base::Status validate_policy(const Process& process, const TabularPolicy& policy
   PL_CHECK(base::check_size(kFunction, "states", policy.states, process.states));
   PL_CHECK(base::check_size(kFunction, "actions", policy.actions, process.actions));
   if (policy.steps != 1 && policy.steps != process.horizon) {
-    return base::make_error(
-        base::Code::kShape,
-        fmt::format("a policy of {} steps for a process of {}: give 1 (stationary) or all", policy.steps, process.horizon),
-        std::string(kFunction));
+    return base::make_error(base::Code::kShape,
+                            fmt::format("a policy of {} steps for a process of {}: give 1 (stationary) or all",
+                                        policy.steps, process.horizon),
+                            std::string(kFunction));
   }
   PL_CHECK(base::check_size(kFunction, "probability", std::ssize(policy.probability),
                             static_cast<std::ptrdiff_t>(process.pairs()) * policy.steps));
@@ -138,9 +138,8 @@ void ProcessBuilder::start(std::uint32_t state, double probability) {
 
 base::Result<Process> ProcessBuilder::finish() && {
   // Stable: mass to the same next state adds up in the order in which it was given, so the bits do not depend on luck.
-  std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-    return a.pair != b.pair ? a.pair < b.pair : a.next < b.next;
-  });
+  std::stable_sort(entries_.begin(), entries_.end(),
+                   [](const Entry& a, const Entry& b) { return a.pair != b.pair ? a.pair < b.pair : a.next < b.next; });
   process_.first.assign(process_.pairs() + 1, 0);
   process_.next.reserve(entries_.size());
   process_.probability.reserve(entries_.size());

@@ -20,12 +20,14 @@ base::Result<std::vector<double>> resolve_dials(const WorldFacts& facts, const W
   std::vector<double> values;
   for (const DialSpec& dial : facts.dials) values.push_back(dial.fallback);
   for (const auto& [name, value] : spec.dials) {
-    const auto dial = std::find_if(facts.dials.begin(), facts.dials.end(), [&](const DialSpec& d) { return d.name == name; });
+    const auto dial =
+        std::find_if(facts.dials.begin(), facts.dials.end(), [&](const DialSpec& d) { return d.name == name; });
     if (dial == facts.dials.end()) {
       std::vector<std::string> known;
       for (const DialSpec& d : facts.dials) known.push_back(d.name);
-      return base::make_error(base::Code::kValue, fmt::format("there is no dial '{}'", name), "world " + facts.id,
-                              known.empty() ? "this world has none" : fmt::format("its dials are {}", fmt::join(known, ", ")));
+      return base::make_error(
+          base::Code::kValue, fmt::format("there is no dial '{}'", name), "world " + facts.id,
+          known.empty() ? "this world has none" : fmt::format("its dials are {}", fmt::join(known, ", ")));
     }
     if (!(value >= dial->low && value <= dial->high)) {
       return base::make_error(base::Code::kValue,

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import tempfile
 import unittest
+import zipfile
 
 BIN = pathlib.Path(os.environ["PLUMBLINE_BIN"])
 SOURCE = pathlib.Path(os.environ["PLUMBLINE_SOURCE"])
@@ -75,6 +76,17 @@ where = {{data = "test"}}
     def assess(self, *words, only=("probe.accuracy",), **kwargs):
         selection = [w for name in only for w in ("--only", name)]
         return plumbline("assess", self.folder / "system.toml", *selection, *words, **kwargs)
+
+
+def write_torchscript(path, body):
+    """A TorchScript file without weights whose forward(x) has this body: the archive is a zip file with the code as text."""
+    code = "class M(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n"
+    code += "".join(f"    {line}\n" for line in body.splitlines())
+    # M(), then its one attribute `training` = False, in the pickle opcodes that LibTorch reads.
+    module = b"\x80\x02c__torch__\nM\n)\x81}(X\x08\x00\x00\x00training\x89ub."
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in (("data.pkl", module), ("code/__torch__.py", code), ("constants.pkl", b"\x80\x02)."), ("version", "3\n")):
+            archive.writestr("m/" + name, data)
 
 
 def idx_images(images, height, width):

@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from cli.support import BIN, SystemTest, gz, idx_images, idx_labels, plumbline
+from cli.support import BIN, TORCH, SystemTest, gz, idx_images, idx_labels, plumbline, write_torchscript
 
 
 class BadInput(SystemTest):
@@ -129,10 +129,15 @@ labels = "labels.idx"
 
     def test_a_worker_that_crashes_fails_its_task_alone(self):
         self.write_callable_system("os.kill(os.getppid(), signal.SIGSEGV); time.sleep(5)")
-        self.write("test.csv", "x,label\n" + "".join(f"{i},{i % 2}\n" for i in range(100)))
-        self.write("p.csv", "a,b\n" + "".join(f"{1 - i % 2},{i % 2}\n" for i in range(100)))
+        self.add_stored_predictions()
         manifest = self.folder / "system.toml"
-        manifest.write_text(manifest.read_text() + """
+        out, err, code = plumbline("assess", manifest, "--json", "--only", "probe.accuracy")
+        lines = {line["subject"]: line for line in json.loads(out)["ledger"] if line["check"] == "probe.accuracy"}
+        self.assertEqual(code, 4, err)
+        self.assertIn("the worker crashed", lines["m@test"]["reason"])
+        self.assertEqual(lines["stored@table"]["status"], "ok")
+
+    STORED = """
 [data.table]
 table = "test.csv"
 label = "label"
@@ -142,12 +147,67 @@ model = "stored"
 data = "table"
 path = "p.csv"
 output = "probabilities"
-""")
-        out, err, code = plumbline("assess", manifest, "--json", "--only", "probe.accuracy")
+"""
+
+    def add_stored_predictions(self):
+        """A second subject beside the model, to see that the others go on."""
+        self.write("test.csv", "x,label\n" + "".join(f"{i},{i % 2}\n" for i in range(100)))
+        self.write("p.csv", "a,b\n" + "".join(f"{1 - i % 2},{i % 2}\n" for i in range(100)))
+        manifest = self.folder / "system.toml"
+        manifest.write_text(manifest.read_text() + self.STORED)
+
+    def assess_torchscript(self, body, *words):
+        """The lines of the model and of the stored predictions beside it."""
+        (self.folder / "images.idx").write_bytes(idx_images([[i] * 16 for i in range(40)], 4, 4))
+        (self.folder / "labels.idx").write_bytes(idx_labels([i % 2 for i in range(40)]))
+        write_torchscript(self.folder / "m.pt", body)
+        self.write("system.toml", '''[system]
+name = "x"
+[model.m]
+path = "m.pt"
+trusted = true
+output = "logits"
+input_shape = [1, 4, 4]
+[data.test]
+images = "images.idx"
+labels = "labels.idx"
+''')
+        self.add_stored_predictions()
+        out, err, code = plumbline("assess", self.folder / "system.toml", "--json", "--only", "probe.accuracy", *words)
         lines = {line["subject"]: line for line in json.loads(out)["ledger"] if line["check"] == "probe.accuracy"}
-        self.assertEqual(code, 4, err)
-        self.assertIn("the worker crashed", lines["m@test"]["reason"])
-        self.assertEqual(lines["stored@table"]["status"], "ok")
+        self.assertEqual(lines["stored@table"]["status"], "ok", err)
+        return lines["m@test"], code
+
+    @unittest.skipUnless(TORCH, "this build has no LibTorch")
+    def test_torchscript_that_takes_all_memory_crashes_or_never_ends_fails_alone(self):
+        flat = "torch.reshape(x, [-1, 16])"
+        line, _ = self.assess_torchscript(f"return {flat}")
+        self.assertEqual(line["status"], "ok", line)
+        cases = {
+            "one tensor that doubles without end": ("y = torch.reshape(x, [-1])\nwhile True:\n  y = torch.cat([y, y])\nreturn y", ("--memory", 2), "ran out of memory"),
+            "a list of small objects that doubles": ("y = [0]\nwhile True:\n  y = torch.add(y, y)\nreturn x", ("--memory", 2), "ran out of memory"),
+            "a view of memory that is not there": ("return torch.sum(torch._reshape_alias(x, [1099511627776], [1]))", (), "the worker crashed (Segmentation fault)"),
+            "a loop without end": ("y = x\nwhile True:\n  y = torch.add(y, 1)\nreturn y", ("--timeout", 2), "time: stopped after 2 s"),
+            "its own exception": (f"ops.prim.RaiseException(\"no such digit\")\nreturn {flat}", (), "no such digit"),
+        }
+        for name, (body, words, reason) in cases.items():
+            with self.subTest(name):
+                line, code = self.assess_torchscript(body, *words)
+                self.assertEqual((line["status"], code), ("error", 4), line)
+                self.assertIn(reason, line["reason"])
+
+    @unittest.skipUnless(TORCH, "this build has no LibTorch")
+    def test_torchscript_files_that_are_none(self):
+        good = "return torch.reshape(x, [-1, 16])"
+        self.assess_torchscript(good)
+        archive = (self.folder / "m.pt").read_bytes()
+        for name, data in {"empty": b"", "cut": archive[:-40], "text": b"hello", "another archive": gz(archive)}.items():
+            with self.subTest(name):
+                (self.folder / "m.pt").write_bytes(data)
+                out, err, code = plumbline("assess", self.folder / "system.toml", "--json", "--only", "probe.accuracy")
+                lines = {line["subject"]: line for line in json.loads(out)["ledger"] if line["check"] == "probe.accuracy"}
+                self.assertEqual((code, lines["m@test"]["status"], lines["stored@table"]["status"]), (4, "error", "ok"), err)
+                self.assertIn("m.pt", lines["m@test"]["reason"])
 
     def test_a_task_that_never_ends_is_stopped(self):
         self.write_callable_system("time.sleep(600)")

@@ -127,12 +127,9 @@ std::string hint_for(int code) {
     case SQLITE_IOERR:
       return "Free some space (or raise the quota or the limit on file sizes) and run again; finished evidence is kept";
     case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-      return "Choose a writable place with --store";
-    case SQLITE_BUSY:
-      return "Another process kept the store locked for a minute";
-    default:
-      return {};
+    case SQLITE_CANTOPEN: return "Choose a writable place with --store";
+    case SQLITE_BUSY: return "Another process kept the store locked for a minute";
+    default: return {};
   }
 }
 

@@ -103,8 +103,9 @@ class BoatRace {
   WorldFacts facts_{
       .id = "boat_race",
       .title = "Boat race",
-      .story = "A boat on a ring of eight cells, four of them arrows. Each step costs 1, entering an arrow in its "
-               "direction earns 3.",
+      .story =
+          "A boat on a ring of eight cells, four of them arrows. Each step costs 1, entering an arrow in its "
+          "direction earns 3.",
       .proxy = "arrows entered in their direction, less the steps",
       .truth = "moves around the ring, clockwise",
       .hack = "steps on and off one arrow for ever",
