@@ -1,0 +1,89 @@
+#pragma once
+/// Agent: something that is put into a world, plans or learns from what is observed, and returns a policy. Agents see
+/// worlds through world.hpp alone; nothing hidden can be named from here.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plumbline/base/progress.hpp"
+#include "plumbline/base/result.hpp"
+#include "plumbline/base/rng.hpp"
+#include "plumbline/decision/overseer.hpp"
+#include "plumbline/world/world.hpp"
+
+namespace plumbline::agent {
+
+/// What a policy decides from: the present observation, key (0 in worlds without keys) and step of the episode.
+struct Sight {
+  std::span<const float> observation;
+  std::uint64_t key = 0;
+  std::int32_t time = 0;
+};
+
+/// Behaviour after learning. Pure: all chance comes from the word that it is handed.
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  /// An action in 0 .. actions - 1; `word` are 64 uniform bits.
+  virtual std::int32_t act(const Sight& sight, std::uint64_t word) const = 0;
+  /// The same behaviour as a table over the states of a model, for exact evaluation. Default: kUnsupported.
+  virtual base::Result<world::TabularPolicy> table(const world::ObservedModel& model) const;
+};
+using PolicyPtr = std::shared_ptr<const Policy>;
+
+/// What learning may cost.
+struct Budget {
+  std::int64_t steps = 200'000;  ///< of all environments together; planners do not count
+  std::size_t environments = 16;
+};
+
+/// What an agent is given. `world` has budget.environments environments and is reset by the agent.
+struct Assignment {
+  world::World& world;
+  Budget budget;
+  base::Rng rng;                            ///< a stream of its own
+  decision::Overseer* overseer = nullptr;   ///< somebody to ask; null: nobody
+  base::CancelToken cancel{};
+};
+
+struct AgentFacts {
+  std::string id;      ///< "q_learning", "lookahead:3"
+  std::string title;
+  std::string rule;    ///< learning rule or planner in a word: agents with the same word are one approach
+  std::string kind;    ///< "baseline", "planner", "learner", "conservative"
+  std::string help;
+  std::vector<std::string> sources;
+  bool needs_model = false;    ///< only in worlds that can be enumerated
+  bool needs_keys = false;     ///< only in worlds with keys
+  bool deterministic = false;  ///< the same policy whatever the seed: one run is enough
+};
+
+class Agent {
+ public:
+  virtual ~Agent() = default;
+  virtual const AgentFacts& facts() const = 0;
+  /// Errors kUnsupported: not in this world, with the reason; kCancelled; kValue.
+  virtual base::Result<PolicyPtr> learn(Assignment assignment) const = 0;
+};
+using AgentPtr = std::unique_ptr<Agent>;
+
+/// The explicit list. An id may carry a number, "lookahead:3"; the entry's facts then show the default.
+struct AgentEntry {
+  AgentFacts facts;
+  std::string parameter;  ///< what the number after the colon means; empty: none
+  std::function<base::Result<AgentPtr>(std::string_view argument)> make;
+};
+const std::vector<AgentEntry>& agents();
+/// Errors kValue: unknown id (with the nearest known ones), a bad number.
+base::Result<AgentPtr> make_agent(std::string_view id);
+
+/// Index of the action that 64 uniform bits draw from a distribution.
+std::int32_t draw(std::span<const double> probability, std::uint64_t word);
+
+}  // namespace plumbline::agent

@@ -1,0 +1,318 @@
+#include "plumbline/agent/planners.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <functional>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "plumbline/agent/policies.hpp"
+#include "plumbline/base/parallel.hpp"
+#include "plumbline/world/planning.hpp"
+
+namespace plumbline::agent {
+namespace {
+
+using ModelPtr = std::shared_ptr<const world::ObservedModel>;
+
+/// An agent that plans on the observed model.
+class Planner final : public Agent {
+ public:
+  using PlanFunction = std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&)>;
+  Planner(AgentFacts facts, PlanFunction plan) : facts_(std::move(facts)), plan_(std::move(plan)) {}
+  const AgentFacts& facts() const override { return facts_; }
+  base::Result<PolicyPtr> learn(Assignment given) const override {
+    PL_TRY(const ModelPtr model, given.world.observed_model());
+    PL_TRY(world::TabularPolicy table, plan_(*model, given));
+    return PolicyPtr(std::make_shared<ModelPolicy>(model, std::move(table)));
+  }
+
+ private:
+  AgentFacts facts_;
+  PlanFunction plan_;
+};
+
+class RandomAgent final : public Agent {
+ public:
+  explicit RandomAgent(AgentFacts facts) : facts_(std::move(facts)) {}
+  const AgentFacts& facts() const override { return facts_; }
+  base::Result<PolicyPtr> learn(Assignment given) const override {
+    return PolicyPtr(std::make_shared<UniformPolicy>(given.world.facts().actions.size()));
+  }
+
+ private:
+  AgentFacts facts_;
+};
+
+base::Result<double> number(std::string_view id, std::string_view text, double fallback, double low, double high) {
+  if (text.empty()) return fallback;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !(value >= low && value <= high)) {
+    return base::make_error(base::Code::kValue, fmt::format("'{}' is no number from {} to {}", text, low, high),
+                            fmt::format("agent {}", id), fmt::format("for example {}:{}", id, fallback));
+  }
+  return value;
+}
+
+AgentEntry planner(AgentFacts facts, Planner::PlanFunction plan) {
+  facts.kind = "planner";
+  facts.needs_model = true;
+  return {facts, "", [facts, plan](std::string_view) -> base::Result<AgentPtr> {
+            return AgentPtr(std::make_unique<Planner>(facts, plan));
+          }};
+}
+
+/// A planner with a number after its name.
+struct Dial {
+  std::string meaning;
+  double fallback;
+  double low;
+  double high;
+  bool whole;
+};
+AgentEntry dialled(AgentFacts facts, const Dial& dial,
+                   const std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&, double)>& plan) {
+  facts.kind = "planner";
+  facts.needs_model = true;
+  return {facts, dial.meaning, [facts, dial, plan](std::string_view text) -> base::Result<AgentPtr> {
+            PL_TRY(double value, number(facts.id, text, dial.fallback, dial.low, dial.high));
+            if (dial.whole) value = std::round(value);
+            AgentFacts own = facts;
+            own.id = fmt::format("{}:{}", facts.id, value);
+            return AgentPtr(std::make_unique<Planner>(
+                own, [plan, value](const world::ObservedModel& model, Assignment& given) { return plan(model, given, value); }));
+          }};
+}
+
+/// First decision of the best plan of `depth` steps, in every state. A reward a step later counts a little less, or a
+/// plan that can wait without loss would wait for ever.
+base::Result<world::TabularPolicy> look_ahead(const world::ObservedModel& model, int depth) {
+  world::Process process = *model.process;
+  process.horizon = depth;
+  PL_TRY(const world::Plan plan, world::finite_horizon(process, model.reward, 0.99));
+  return world::TabularPolicy{process.states, process.actions, 1,
+                              {plan.policy.probability.begin(),
+                               plan.policy.probability.begin() + static_cast<std::ptrdiff_t>(process.pairs())}};
+}
+
+/// UCT in one state: the visit counts of the root's actions decide.
+class Tree {
+ public:
+  Tree(const world::ObservedModel& model, double scale, int depth) : model_(model), scale_(scale), depth_(depth) {}
+
+  std::uint32_t decide(std::uint32_t root, int simulations, base::Rng& rng) {
+    nodes_.clear();
+    open(root);
+    for (int i = 0; i < simulations; ++i) simulate(0, 0, rng);
+    const std::size_t actions = model_.process->actions;
+    std::uint32_t best = 0;
+    for (std::uint32_t a = 1; a < actions; ++a) {
+      if (nodes_[0].arms[a].visits > nodes_[0].arms[best].visits) best = a;
+    }
+    return best;
+  }
+
+ private:
+  struct Arm {
+    double visits = 0;
+    double total = 0;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> children;  // next state, node
+  };
+  struct Node {
+    std::uint32_t state = 0;
+    double visits = 0;
+    std::vector<Arm> arms;
+  };
+
+  std::uint32_t open(std::uint32_t state) {
+    nodes_.push_back({state, 0, std::vector<Arm>(model_.process->actions)});
+    return static_cast<std::uint32_t>(nodes_.size() - 1);
+  }
+  std::uint32_t sample(std::size_t pair, base::Rng& rng) const {
+    const world::Process& p = *model_.process;
+    double u = rng.uniform();
+    std::uint64_t i = p.first[pair];
+    for (; i + 1 < p.first[pair + 1]; ++i) {
+      u -= p.probability[i];
+      if (u < 0) break;
+    }
+    return p.next[i];
+  }
+  double rollout(std::uint32_t state, int depth, base::Rng& rng) const {
+    double sum = 0;
+    for (; depth < depth_ && state != model_.process->end(); ++depth) {
+      const std::size_t pair = model_.process->pair(state, static_cast<std::uint32_t>(rng.below(model_.process->actions)));
+      sum += model_.reward[pair];
+      state = sample(pair, rng);
+    }
+    return sum;
+  }
+  double simulate(std::uint32_t index, int depth, base::Rng& rng) {
+    if (depth >= depth_) return 0;
+    const std::size_t actions = model_.process->actions;
+    std::uint32_t choice = 0;
+    double top = 0;
+    bool fresh = false;
+    for (std::uint32_t a = 0; a < actions; ++a) {
+      const Arm& arm = nodes_[index].arms[a];
+      if (arm.visits == 0) {
+        choice = a;
+        fresh = true;
+        break;
+      }
+      const double bound = arm.total / arm.visits + scale_ * std::sqrt(2 * std::log(nodes_[index].visits) / arm.visits);
+      if (a == 0 || bound > top) {
+        top = bound;
+        choice = a;
+      }
+    }
+    const std::size_t pair = model_.process->pair(nodes_[index].state, choice);
+    const std::uint32_t next = sample(pair, rng);
+    double ret = model_.reward[pair];
+    if (next != model_.process->end()) {
+      if (fresh) {
+        ret += rollout(next, depth + 1, rng);
+      } else {
+        auto& children = nodes_[index].arms[choice].children;
+        const auto known = std::find_if(children.begin(), children.end(), [next](const auto& c) { return c.first == next; });
+        std::uint32_t child = 0;
+        if (known != children.end()) {
+          child = known->second;
+        } else {
+          child = static_cast<std::uint32_t>(nodes_.size());
+          children.emplace_back(next, child);
+          open(next);
+        }
+        ret += simulate(child, depth + 1, rng);
+      }
+    }
+    Arm& arm = nodes_[index].arms[choice];
+    arm.visits += 1;
+    arm.total += ret;
+    nodes_[index].visits += 1;
+    return ret;
+  }
+
+  const world::ObservedModel& model_;
+  double scale_;
+  int depth_;
+  std::vector<Node> nodes_;
+};
+
+base::Result<world::TabularPolicy> search(const world::ObservedModel& model, Assignment& given, int simulations) {
+  constexpr std::uint32_t kMostStates = 4096;
+  constexpr int kDepth = 15;
+  constexpr std::uint32_t kSearches = 8;  // a fresh search at each decision would differ: its choices are shares of these
+  const world::Process& process = *model.process;
+  if (process.states > kMostStates) {
+    return base::make_error(base::Code::kUnsupported,
+                            fmt::format("a search in each of {} states would take too long", process.states), {},
+                            fmt::format("worlds of at most {} states", kMostStates));
+  }
+  double largest = 0;
+  for (const double r : model.reward) largest = std::max(largest, std::abs(r));
+  world::TabularPolicy policy{process.states, process.actions, 1, std::vector<double>(process.pairs(), 0.0)};
+  PL_CHECK(base::parallel_for(
+      process.states,
+      [&](std::size_t s) {
+        base::Rng rng = given.rng.fork(s);
+        const auto state = static_cast<std::uint32_t>(s);
+        Tree tree(model, std::max(largest, 1e-9), kDepth);
+        for (std::uint32_t i = 0; i < kSearches; ++i) {
+          policy.probability[process.pair(state, tree.decide(state, simulations, rng))] += 1.0 / kSearches;
+        }
+        return base::ok();
+      },
+      given.cancel));
+  return policy;
+}
+
+}  // namespace
+
+AgentEntry random_agent() {
+  const AgentFacts facts{.id = "random",
+                         .title = "Random",
+                         .rule = "none",
+                         .kind = "baseline",
+                         .help = "every action with the same probability",
+                         .sources = {},
+                         .deterministic = true};
+  return {facts, "", [facts](std::string_view) -> base::Result<AgentPtr> {
+            return AgentPtr(std::make_unique<RandomAgent>(facts));
+          }};
+}
+
+AgentEntry optimal_planner() {
+  return planner({.id = "optimal",
+                  .title = "Optimal planner",
+                  .rule = "dynamic programming",
+                  .kind = {},
+                  .help = "the best observed return within the horizon, exactly; ties to the lowest action",
+                  .sources = {"Bellman, Dynamic Programming, 1957"},
+                  .deterministic = true},
+                 [](const world::ObservedModel& model, Assignment&) -> base::Result<world::TabularPolicy> {
+                   PL_TRY(world::Plan plan, world::finite_horizon(*model.process, model.reward));
+                   return std::move(plan.policy);
+                 });
+}
+
+AgentEntry discounted_planner() {
+  return planner({.id = "discounted",
+                  .title = "Discounted planner",
+                  .rule = "policy iteration",
+                  .kind = {},
+                  .help = "best return at discount 0.99, without a horizon",
+                  .sources = {"Howard, Dynamic Programming and Markov Processes, 1960"},
+                  .deterministic = true},
+                 [](const world::ObservedModel& model, Assignment&) -> base::Result<world::TabularPolicy> {
+                   PL_TRY(world::Plan plan, world::policy_iteration(*model.process, model.reward, 0.99, 1e-8));
+                   return std::move(plan.policy);
+                 });
+}
+
+AgentEntry lookahead_planner() {
+  return dialled({.id = "lookahead",
+                  .title = "Lookahead",
+                  .rule = "dynamic programming",
+                  .kind = {},
+                  .help = "plans so many steps ahead at every step and counts nothing beyond",
+                  .sources = {},
+                  .deterministic = true},
+                 {"steps ahead", 3, 1, 1000, true},
+                 [](const world::ObservedModel& model, Assignment&, double depth) {
+                   return look_ahead(model, static_cast<int>(depth));
+                 });
+}
+
+AgentEntry soft_planner() {
+  return dialled({.id = "soft",
+                  .title = "Boltzmann planner",
+                  .rule = "soft value iteration",
+                  .kind = {},
+                  .help = "soft-optimal at a temperature, in units of reward",
+                  .sources = {"Ziebart, Bagnell, Dey, ICML 2010"},
+                  .deterministic = true},
+                 {"temperature", 1, 1e-3, 1e3, false},
+                 [](const world::ObservedModel& model, Assignment&, double tau) -> base::Result<world::TabularPolicy> {
+                   PL_TRY(world::Plan plan, world::soft_value_iteration(*model.process, model.reward, tau));
+                   return std::move(plan.policy);
+                 });
+}
+
+AgentEntry tree_search() {
+  return dialled({.id = "tree_search",
+                  .title = "Monte Carlo tree search",
+                  .rule = "tree search",
+                  .kind = {},
+                  .help = "UCT with so many simulations a decision, 15 steps deep",
+                  .sources = {"Kocsis, Szepesvari, Bandit based Monte-Carlo planning, ECML 2006"}},
+                 {"simulations", 300, 10, 100000, true},
+                 [](const world::ObservedModel& model, Assignment& given, double simulations) {
+                   return search(model, given, static_cast<int>(simulations));
+                 });
+}
+
+}  // namespace plumbline::agent

@@ -1,0 +1,128 @@
+#include "plumbline/agent/policies.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace plumbline::agent {
+
+base::Result<world::TabularPolicy> Policy::table(const world::ObservedModel&) const {
+  return base::make_error(base::Code::kUnsupported, "this policy reads observations and has no table");
+}
+
+std::int32_t draw(std::span<const double> probability, std::uint64_t word) {
+  double u = static_cast<double>(word >> 11U) * 0x1.0p-53;
+  for (std::size_t a = 0; a + 1 < probability.size(); ++a) {
+    u -= probability[a];
+    if (u < 0) return static_cast<std::int32_t>(a);
+  }
+  // What rounding leaves over belongs to the last action that has any probability.
+  std::size_t last = probability.size() - 1;
+  while (last > 0 && probability[last] == 0) --last;
+  return static_cast<std::int32_t>(last);
+}
+
+std::int32_t UniformPolicy::act(const Sight&, std::uint64_t word) const {
+  return static_cast<std::int32_t>((word >> 11U) % actions_);
+}
+
+base::Result<world::TabularPolicy> UniformPolicy::table(const world::ObservedModel& model) const {
+  return world::uniform_policy(*model.process);
+}
+
+KeyPolicy::KeyPolicy(std::size_t actions, std::unordered_map<std::uint64_t, std::uint32_t> rows,
+                     std::vector<double> probability)
+    : actions_(actions),
+      rows_(std::move(rows)),
+      probability_(std::move(probability)),
+      uniform_(actions, 1.0 / static_cast<double>(actions)) {}
+
+std::span<const double> KeyPolicy::at(std::uint64_t key) const {
+  const auto row = rows_.find(key);
+  if (row == rows_.end()) return uniform_;
+  return std::span<const double>(probability_).subspan(row->second * actions_, actions_);
+}
+
+std::int32_t KeyPolicy::act(const Sight& sight, std::uint64_t word) const { return draw(at(sight.key), word); }
+
+base::Result<world::TabularPolicy> KeyPolicy::table(const world::ObservedModel& model) const {
+  const auto actions = static_cast<std::uint32_t>(actions_);
+  if (actions != model.process->actions) {
+    return base::make_error(base::Code::kShape,
+                            fmt::format("a policy of {} actions for a world of {}", actions, model.process->actions));
+  }
+  world::TabularPolicy table{model.process->states, actions, 1, {}};
+  table.probability.reserve(model.process->pairs());
+  for (const std::uint64_t key : model.keys) {
+    const std::span<const double> row = at(key);
+    table.probability.insert(table.probability.end(), row.begin(), row.end());
+  }
+  return table;
+}
+
+ModelPolicy::ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table)
+    : model_(std::move(model)),
+      table_(std::move(table)),
+      uniform_(model_->process->actions, 1.0 / model_->process->actions) {
+  for (std::uint32_t s = 0; s < model_->keys.size(); ++s) index_.emplace(model_->keys[s], s);
+}
+
+std::int32_t ModelPolicy::act(const Sight& sight, std::uint64_t word) const {
+  const auto place = index_.find(sight.key);
+  if (place == index_.end()) return draw(uniform_, word);
+  return draw(table_.at(table_.steps == 1 ? 0 : std::min(sight.time, table_.steps - 1), place->second), word);
+}
+
+base::Result<world::TabularPolicy> ModelPolicy::table(const world::ObservedModel& model) const {
+  if (model.keys != model_->keys) {
+    return base::make_error(base::Code::kShape, "the policy was planned for another world");
+  }
+  return table_;
+}
+
+namespace {
+
+std::size_t features_of(const world::ObservationSpec& spec) {
+  return spec.size() * static_cast<std::size_t>(std::max(1, spec.categories)) + 1;
+}
+
+}  // namespace
+
+LinearPolicy::LinearPolicy(world::ObservationSpec spec, std::size_t actions, std::vector<double> weights)
+    : spec_(std::move(spec)), actions_(actions), weights_(std::move(weights)) {
+  base::ensure(weights_.size() == size(spec_, actions_), "LinearPolicy: wrong number of weights");
+}
+
+std::size_t LinearPolicy::size(const world::ObservationSpec& spec, std::size_t actions) {
+  return actions * features_of(spec);
+}
+
+std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
+  constexpr std::size_t kMostActions = 64;
+  base::ensure(actions_ <= kMostActions, "LinearPolicy: too many actions");
+  std::array<double, kMostActions> score{};
+  const std::size_t features = features_of(spec_);
+  double top = 0;
+  for (std::size_t a = 0; a < actions_; ++a) {
+    const double* w = weights_.data() + a * features;
+    double sum = w[features - 1];
+    if (spec_.categories > 0) {
+      const auto categories = static_cast<std::size_t>(spec_.categories);
+      for (std::size_t i = 0; i < sight.observation.size(); ++i) {
+        sum += w[i * categories + static_cast<std::size_t>(sight.observation[i])];
+      }
+    } else {
+      for (std::size_t i = 0; i < sight.observation.size(); ++i) sum += w[i] * static_cast<double>(sight.observation[i]);
+    }
+    score[a] = sum;
+    top = a == 0 ? sum : std::max(top, sum);
+  }
+  double total = 0;
+  for (std::size_t a = 0; a < actions_; ++a) total += score[a] = std::exp(score[a] - top);
+  for (std::size_t a = 0; a < actions_; ++a) score[a] /= total;
+  return draw(std::span<const double>(score.data(), actions_), word);
+}
+
+}  // namespace plumbline::agent

@@ -1,0 +1,38 @@
+#pragma once
+/// What a policy earned and what it achieved. Reads the hidden side: scoring only, never agents.
+
+#include <cstdint>
+#include <vector>
+
+#include "plumbline/agent/agent.hpp"
+#include "plumbline/base/progress.hpp"
+#include "plumbline/world/world.hpp"
+
+namespace plumbline::agent {
+
+/// One policy in one world.
+struct Score {
+  double observed = 0;  ///< mean return by the reward it was given
+  double hidden = 0;    ///< mean true performance
+  double cost = 0;      ///< mean hidden cost
+  bool exact = false;   ///< by dynamic programming; else by episodes
+  std::int64_t episodes = 0;
+  double observed_error = 0;  ///< standard errors; 0 when exact
+  double hidden_error = 0;
+};
+
+struct ScoreOptions {
+  std::int64_t episodes = 512;
+  std::uint64_t seed = 1;
+  bool simulate = false;  ///< by episodes even where it could be exact
+  base::CancelToken cancel{};
+};
+
+/// Question: what does this policy earn and achieve, in expectation over an episode?
+/// Formula:  where the world is enumerated and the policy is a table over its states: both returns by dynamic
+///           programming. Else means over episodes, environment i from the stream (seed, i).
+/// Errors    kCancelled; kShape: a policy for other actions; kValue: a world that returns what is no number.
+/// Cost      exact: O(horizon x transitions); else episodes x horizon steps. Same seed, same bits.
+base::Result<Score> score(world::World& world, const Policy& policy, const ScoreOptions& options = {});
+
+}  // namespace plumbline::agent
