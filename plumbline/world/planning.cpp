@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/world/vector_math.hpp"
 
 namespace plumbline::world {
 namespace {
@@ -248,6 +250,74 @@ base::Result<Plan> policy_iteration(const Process& process, std::span<const doub
   return plan;
 }
 
+namespace {
+
+/// One soft backup of `count` states from `first` on, in blocks that stay in the first-level cache: `row` receives their
+/// policies, `earlier` their values. `Expected` gives sum_s' P(s'|pair) V(s').
+/// `kActions` is the number of actions where it is known when compiling, else 0.
+template <std::uint32_t kActions, class Expected>
+void soft_backup(std::uint32_t states, std::uint32_t any_actions, std::span<const double> reward, double temperature,
+                 const Expected& expected, double* policy, std::vector<double>& earlier) {
+  const std::uint32_t actions = kActions != 0 ? kActions : any_actions;
+  constexpr std::size_t kBlock = 512;  // pairs
+  const std::uint32_t step = std::max<std::uint32_t>(4, static_cast<std::uint32_t>(kBlock / actions) & ~3U);
+  std::vector<double> q(std::size_t{step} * actions);
+  std::vector<double> top(step);
+  std::vector<double> sum(step);
+  const double sharpness = 1 / temperature;
+  for (std::uint32_t first = 0; first < states; first += step) {
+    const std::uint32_t count = std::min(step, states - first);
+    const std::size_t base_pair = std::size_t{first} * actions;
+    std::size_t i = 0;
+    for (std::uint32_t k = 0; k < count; ++k) {
+      double best = -std::numeric_limits<double>::infinity();
+      for (std::uint32_t a = 0; a < actions; ++a, ++i) {
+        q[i] = reward[base_pair + i] + expected(base_pair + i);
+        best = q[i] > best ? q[i] : best;
+      }
+      top[k] = best;
+      for (std::size_t j = i - actions; j < i; ++j) q[j] = (q[j] - best) * sharpness;
+    }
+    const std::size_t used = i;
+    for (; i % 4 != 0; ++i) q[i] = 0;
+    detail::exp_all(q.data(), i);
+    i = 0;
+    for (std::uint32_t k = 0; k < count; ++k) {
+      double total = 0;
+      for (std::uint32_t a = 0; a < actions; ++a) total += q[i + a];
+      const double inverse = 1 / total;
+      for (std::uint32_t a = 0; a < actions; ++a, ++i) q[i] *= inverse;
+      sum[k] = total;
+    }
+    std::copy(q.begin(), q.begin() + static_cast<std::ptrdiff_t>(used), policy + base_pair);
+    for (std::uint32_t k = count; k % 4 != 0; ++k) sum[k] = 1;
+    detail::log_all(sum.data(), (std::size_t{count} + 3) & ~std::size_t{3});
+    for (std::uint32_t k = 0; k < count; ++k) earlier[first + k] = top[k] + temperature * sum[k];
+  }
+}
+
+template <class Expected>
+void soft_backup(std::uint32_t states, std::uint32_t actions, std::span<const double> reward, double temperature,
+                 const Expected& expected, double* policy, std::vector<double>& earlier) {
+  switch (actions) {
+    case 4: return soft_backup<4>(states, actions, reward, temperature, expected, policy, earlier);
+    case 5: return soft_backup<5>(states, actions, reward, temperature, expected, policy, earlier);
+    case 6: return soft_backup<6>(states, actions, reward, temperature, expected, policy, earlier);
+    default: return soft_backup<0>(states, actions, reward, temperature, expected, policy, earlier);
+  }
+}
+
+/// Every pair leads to one state for certain.
+bool deterministic(const Process& process) {
+  if (process.next.size() != process.pairs()) return false;
+  for (std::size_t pair = 0; pair <= process.pairs(); ++pair) {
+    if (process.first[pair] != pair) return false;
+  }
+  return std::all_of(process.probability.begin(), process.probability.end(), [](double p) { return p == 1; });
+}
+
+}  // namespace
+
 base::Result<Plan> soft_value_iteration(const Process& process, std::span<const double> reward, double temperature) {
   PL_CHECK(check_finite_horizon("soft_value_iteration", process, reward, 1));
   PL_CHECK(base::check_positive("soft_value_iteration", "temperature", temperature));
@@ -257,22 +327,17 @@ base::Result<Plan> soft_value_iteration(const Process& process, std::span<const 
                  std::vector<double>(process.pairs() * static_cast<std::size_t>(process.horizon))};
   plan.value.assign(process.states + 1, 0.0);
   std::vector<double> earlier(process.states + 1, 0.0);
+  const bool certain = deterministic(process);
   for (int t = process.horizon - 1; t >= 0; --t) {
-    for (std::uint32_t s = 0; s < process.states; ++s) {
-      double* row = plan.policy.probability.data() + static_cast<std::size_t>(t) * process.pairs() + process.pair(s, 0);
-      double top = 0;
-      for (std::uint32_t a = 0; a < process.actions; ++a) {
-        const std::size_t pair = process.pair(s, a);
-        row[a] = reward[pair] + expected_next(process, pair, plan.value);
-        top = a == 0 ? row[a] : std::max(top, row[a]);
-      }
-      double sum = 0;
-      for (std::uint32_t a = 0; a < process.actions; ++a) {
-        row[a] = std::exp((row[a] - top) / temperature);
-        sum += row[a];
-      }
-      for (std::uint32_t a = 0; a < process.actions; ++a) row[a] /= sum;
-      earlier[s] = top + temperature * std::log(sum);
+    double* policy = plan.policy.probability.data() + static_cast<std::size_t>(t) * process.pairs();
+    const double* value = plan.value.data();
+    if (certain) {
+      const std::uint32_t* next = process.next.data();
+      soft_backup(process.states, process.actions, reward, temperature,
+                  [&](std::size_t pair) { return value[next[pair]]; }, policy, earlier);
+    } else {
+      soft_backup(process.states, process.actions, reward, temperature,
+                  [&](std::size_t pair) { return expected_next(process, pair, plan.value); }, policy, earlier);
     }
     std::swap(plan.value, earlier);
   }
