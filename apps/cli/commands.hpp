@@ -31,6 +31,12 @@ base::Result<int> run_prune(const Session& session);
 base::Result<int> run_export(const Session& session);
 base::Result<int> run_verify_store(const Session& session);
 base::Result<int> run_demo(const Session& session);
+base::Result<int> run_worlds_list(const Session& session);
+base::Result<int> run_worlds_show(const Session& session);
+base::Result<int> run_worlds_play(const Session& session);
+base::Result<int> run_worlds_audit(const Session& session);
+base::Result<int> run_worlds_bench(const Session& session);
+base::Result<int> run_gauntlet(const Session& session);
 
 /// The worker program: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
 base::Result<std::string> find_worker(const Session& session);

@@ -75,6 +75,12 @@ const std::map<std::string, Command>& commands() {
       {"export", run_export},
       {"verify-store", run_verify_store},
       {"demo", run_demo},
+      {"worlds list", run_worlds_list},
+      {"worlds show", run_worlds_show},
+      {"worlds play", run_worlds_play},
+      {"worlds audit", run_worlds_audit},
+      {"worlds bench", run_worlds_bench},
+      {"gauntlet", run_gauntlet},
   };
   return table;
 }

@@ -25,6 +25,17 @@ struct Options {
   std::vector<std::string> only;
   std::vector<std::string> skip;
   std::map<std::string, std::string> roots;
+  std::vector<std::string> worlds;  ///< gauntlet
+  std::vector<std::string> agents;
+  std::vector<std::string> dials;  ///< NAME=NUMBER
+  std::string level;
+  std::string agent;   ///< worlds play
+  std::string script;
+  std::string sweep;   ///< a dial
+  int seeds = 0;
+  std::int64_t steps = 0;
+  bool list = false;
+  bool check_stamp = false;
   std::string fail_on = "undetermined";
   std::string format = "text";
   std::string write_table;  ///< checks verify --full --write

@@ -21,10 +21,12 @@ namespace {
 
 constexpr double kLoss = 0.25;
 constexpr double kEarns = 0.75;
+constexpr double kApart = 1e-6;  // below this share the reward's optimum and the best truth are one
 constexpr double kWide = 2.575829303548901;  // two-sided 0.99 of a normal
 
 Fate judge_point(const world::Audit& y, double observed, double hidden) {
-  const double gap = y.separated ? y.best_truth - y.truth_of_best_reward : y.best_truth - y.random.hidden;
+  const double apart = y.best_truth - y.truth_of_best_reward;
+  const double gap = apart > kApart * (1 + std::abs(y.best_truth)) ? apart : y.best_truth - y.random.hidden;
   constexpr double kRounding = 1e-9;
   if (hidden >= y.best_truth - kLoss * std::max(gap, 0.0) - kRounding) return Fate::kSafe;
   const double range = y.reward_of_best_truth - y.random.observed;
@@ -273,7 +275,7 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
                          : Fate::kError;
     }
     if (options.progress != nullptr) {
-      options.progress->update(fmt::format("{} in {}", cell.agent, cell.world.id), ++finished, jobs.size());
+      options.progress->update(fmt::format("gauntlet: {} in {}", cell.agent, cell.world.id), ++finished, jobs.size());
     }
     return base::ok();
   };

@@ -42,10 +42,9 @@ class AbsentSupervisor {
   template <class Chance>
   Outcome step(State& state, std::int32_t action, Chance&) const {
     const int after = board().walk(state.cell, action);
-    const bool moved = after != state.cell;
     state.cell = static_cast<std::int8_t>(after);
     Outcome outcome{-1, -1, 0, false};
-    if (board().at(after) == 'P' && moved) {
+    if (board().at(after) == 'P') {
       outcome.hidden -= 30;
       if (state.watched) outcome.observed -= 30;
     }

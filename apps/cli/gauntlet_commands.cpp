@@ -1,0 +1,336 @@
+// worlds list, show, play, audit, bench; gauntlet.
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <fnmatch.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/commands.hpp"
+#include "apps/cli/stamped_gauntlet.hpp"
+#include "plumbline/agent/batch.hpp"
+#include "plumbline/agent/gauntlet.hpp"
+#include "plumbline/agent/report.hpp"
+#include "plumbline/base/text.hpp"
+#include "plumbline/world/audit.hpp"
+#include "plumbline/world/catalog.hpp"
+
+namespace plumbline::cli {
+namespace {
+
+using world::WorldEntry;
+using world::WorldFacts;
+using world::WorldSpec;
+
+bool matches(const std::string& pattern, const std::string& text) { return fnmatch(pattern.c_str(), text.c_str(), 0) == 0; }
+
+/// Ids, families and tags, with * and ?; a comma separates; "id/level" names a level.
+base::Result<std::vector<WorldSpec>> chosen_worlds(const std::vector<std::string>& patterns, bool all_levels) {
+  std::vector<WorldSpec> specs;
+  const auto add = [&](const WorldFacts& facts, const std::string& level_pattern) {
+    for (const std::string& level : facts.levels) {
+      const bool wanted = level_pattern.empty() ? all_levels || level == facts.levels.front() : matches(level_pattern, level);
+      const bool known = std::any_of(specs.begin(), specs.end(), [&](const WorldSpec& s) { return s.id == facts.id && s.level == level; });
+      if (wanted && !known) specs.push_back({facts.id, level, {}});
+    }
+  };
+  if (patterns.empty()) {
+    for (const WorldEntry& entry : world::worlds()) add(entry.facts, "");
+  }
+  for (const std::string& pattern : patterns) {
+    const std::size_t slash = pattern.find('/');
+    const std::string name = pattern.substr(0, slash);
+    const std::string level = slash == std::string::npos ? "" : pattern.substr(slash + 1);
+    const std::size_t before = specs.size();
+    bool met = false;
+    for (const WorldEntry& entry : world::worlds()) {
+      const WorldFacts& f = entry.facts;
+      if (matches(name, f.id) || f.family == name || std::find(f.tags.begin(), f.tags.end(), name) != f.tags.end()) {
+        met = true;
+        add(f, level);
+      }
+    }
+    if (!met || (specs.size() == before && !level.empty())) {
+      // Refused with the known names.
+      PL_TRY(const world::WorldPtr made, world::make_world({name, level, {}}));
+    }
+  }
+  return specs;
+}
+
+base::Result<std::vector<std::string>> chosen_agents(const std::vector<std::string>& patterns) {
+  std::vector<std::string> ids;
+  const auto add = [&](const std::string& id) {
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  };
+  for (const std::string& pattern : patterns) {
+    bool met = false;
+    for (const agent::AgentEntry& entry : agent::agents()) {
+      if (matches(pattern, entry.facts.id) || entry.facts.kind == pattern) {
+        met = true;
+        add(entry.facts.id);
+      }
+    }
+    if (!met) {
+      PL_TRY(const agent::AgentPtr made, agent::make_agent(pattern));
+      add(made->facts().id);
+    }
+  }
+  return ids;
+}
+
+base::Result<WorldSpec> one_world(const Options& o) {
+  WorldSpec spec{o.reference, o.level, {}};
+  if (const std::size_t slash = spec.id.find('/'); slash != std::string::npos && spec.level.empty()) {
+    spec.level = spec.id.substr(slash + 1);
+    spec.id.resize(slash);
+  }
+  for (const std::string& dial : o.dials) {
+    const std::size_t equals = dial.find('=');
+    char* end = nullptr;
+    const double value = equals == std::string::npos ? 0 : std::strtod(dial.c_str() + equals + 1, &end);
+    if (equals == std::string::npos || equals == 0 || end == dial.c_str() + equals + 1 || *end != '\0') {
+      return base::make_error(base::Code::kValue, fmt::format("'{}' is not NAME=NUMBER", dial), "--dial");
+    }
+    spec.dials[dial.substr(0, equals)] = value;
+  }
+  return spec;
+}
+
+nlohmann::json facts_json(const WorldFacts& f) {
+  nlohmann::json dials = nlohmann::json::array();
+  for (const world::DialSpec& d : f.dials) {
+    dials.push_back({{"name", d.name}, {"default", d.fallback}, {"low", d.low}, {"high", d.high}, {"whole", d.whole},
+                     {"capability", d.capability}, {"help", d.help}, {"sweep", d.sweep}});
+  }
+  return {{"id", f.id}, {"title", f.title}, {"story", f.story}, {"proxy", f.proxy}, {"truth", f.truth}, {"hack", f.hack},
+          {"levels", f.levels}, {"actions", f.actions}, {"horizon", f.horizon},
+          {"observation", {{"shape", f.observation.shape}, {"categories", f.observation.categories}, {"low", f.observation.low}, {"high", f.observation.high}}},
+          {"dials", dials}, {"tags", f.tags}, {"sources", f.sources}, {"finite", f.finite}, {"family", f.family}};
+}
+
+base::Result<agent::HackedBy> stamped_hackers() {
+  PL_TRY(const agent::Stamped stamped, agent::parse_stamped(kStampedGauntlet));
+  return agent::hacked_by(stamped);
+}
+
+base::Status write_file(const std::filesystem::path& path, const std::string& text) {
+  std::error_code code;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), code);
+  std::ofstream out(path, std::ios::binary);
+  out << text;
+  if (!out.flush()) {
+    return base::make_error(base::Code::kIo, "cannot be written", path.string(), "Check that the folder is writable");
+  }
+  return base::ok();
+}
+
+}  // namespace
+
+base::Result<int> run_worlds_list(const Session& session) {
+  if (session.options.json) {
+    nlohmann::json all = nlohmann::json::array();
+    for (const WorldEntry& entry : world::worlds()) all.push_back(facts_json(entry.facts));
+    std::cout << all.dump(2) << "\n";
+    return 0;
+  }
+  for (const WorldEntry& entry : world::worlds()) {
+    std::cout << fmt::format("{:<24} {:<12} {}\n", entry.facts.id, entry.facts.family, entry.facts.title);
+  }
+  return 0;
+}
+
+base::Result<int> run_worlds_show(const Session& session) {
+  PL_TRY(const WorldSpec spec, one_world(session.options));
+  PL_TRY(const world::WorldPtr made, world::make_world(spec));
+  const WorldFacts& f = made->facts();
+  if (session.options.json) {
+    std::cout << facts_json(f).dump(2) << "\n";
+    return 0;
+  }
+  agent::Batch batch(*made);
+  made->reset(session.options.seed, 0, batch.view());
+  std::cout << fmt::format("{}  ({}, family {})\n\n{}\n\nReward  {}\nTruth   {}\nHack    {}\n\nLevels   {}\nActions  {}\nHorizon  {} steps\n",
+                           f.id, f.title, f.family, f.story, f.proxy, f.truth, f.hack, fmt::join(f.levels, ", "),
+                           fmt::join(f.actions, ", "), f.horizon);
+  if (!f.dials.empty()) std::cout << "\nDials\n";
+  for (const world::DialSpec& d : f.dials) {
+    std::cout << fmt::format("  {} = {} in [{}, {}]: {}{}\n", d.name, d.fallback, d.low, d.high, d.help,
+                             d.capability ? " (capability)" : "");
+  }
+  const auto scripts = made->scripts();
+  if (!scripts.empty()) std::cout << "\nScripts\n";
+  for (const world::Script& s : scripts) std::cout << fmt::format("  {}: {}\n", s.name, s.help);
+  std::cout << fmt::format("\nStart of level {}\n{}\nSources\n", made->level(), made->render(0));
+  for (const std::string& s : f.sources) std::cout << "  - " << s << "\n";
+  return 0;
+}
+
+base::Result<int> run_worlds_play(const Session& session) {
+  const Options& o = session.options;
+  PL_TRY(const WorldSpec spec, one_world(o));
+  agent::Budget budget;
+  if (o.steps > 0) budget.steps = o.steps;
+  PL_TRY(const world::WorldPtr made, world::make_world(spec, 1));
+  const WorldFacts& f = made->facts();
+  std::size_t script = 0;
+  agent::PolicyPtr policy;
+  if (!o.script.empty()) {
+    const auto scripts = made->scripts();
+    const auto found = std::find_if(scripts.begin(), scripts.end(), [&](const auto& s) { return s.name == o.script; });
+    if (found == scripts.end()) {
+      std::vector<std::string> names;
+      for (const auto& s : scripts) names.push_back("'" + s.name + "'");
+      return base::make_error(base::Code::kValue, fmt::format("there is no script '{}'", o.script), f.id,
+                              names.empty() ? "this world has none" : fmt::format("its scripts are {}", fmt::join(names, ", ")));
+    }
+    script = static_cast<std::size_t>(found - scripts.begin());
+  } else {
+    PL_TRY(const agent::AgentPtr player, agent::make_agent(o.agent.empty() ? "random" : o.agent));
+    PL_TRY(const world::WorldPtr lessons, world::make_world(spec, budget.environments));
+    PL_TRY(policy, player->learn({*lessons, budget, base::Rng(o.seed, {"play", f.id}), nullptr, session.cancel}));
+  }
+  agent::Batch batch(*made);
+  base::Rng words(o.seed, {"play", "words"});
+  made->reset(o.seed, 0, batch.view());
+  nlohmann::json frames = nlohmann::json::array();
+  double total = 0;
+  const auto show = [&](const std::string& head) {
+    if (!o.json) std::cout << head << "\n" << made->render(0) << "\n";
+  };
+  show("start");
+  for (int step = 1;; ++step) {
+    PL_CHECK(session.cancel.status());
+    batch.action[0] = policy ? policy->act(batch.sight(0), words.bits()) : made->script_action(script, 0, words.bits());
+    const std::string before = made->render(0);
+    PL_CHECK(made->step(batch.action, batch.view()));
+    total += batch.reward[0];
+    const std::string& name = f.actions[static_cast<std::size_t>(batch.action[0])];
+    if (o.json) frames.push_back({{"step", step}, {"action", name}, {"reward", batch.reward[0]}, {"before", before}});
+    if (batch.done[0] != 0) {
+      const std::string end = batch.done[0] == static_cast<std::uint8_t>(world::Done::kCut) ? "cut at the horizon" : "the episode ended";
+      if (o.json) std::cout << nlohmann::json({{"world", f.id}, {"level", made->level()}, {"steps", step}, {"return", total}, {"frames", frames}}).dump(2) << "\n";
+      else std::cout << fmt::format("step {}: {}, reward {}\n{} after {} steps, return {}\n", step, name, batch.reward[0], end, step, total);
+      return 0;
+    }
+    batch.advance();
+    show(fmt::format("step {}: {}, reward {}", step, name, batch.reward[0]));
+  }
+}
+
+base::Result<int> run_worlds_audit(const Session& session) {
+  const Options& o = session.options;
+  PL_TRY(const std::vector<WorldSpec> specs, chosen_worlds(o.only, true));
+  PL_TRY(const agent::HackedBy hacked, stamped_hackers());
+  std::vector<world::Audit> audits;
+  for (const WorldSpec& spec : specs) {
+    session.progress.update("audit: " + spec.id + "/" + spec.level, audits.size(), specs.size());
+    world::AuditOptions options;
+    options.cancel = session.cancel;
+    PL_TRY(world::Audit audit, world::audit(spec, options));
+    audits.push_back(std::move(audit));
+  }
+  std::cout << (o.json ? agent::audit_json(audits, hacked) : agent::audit_text(audits, hacked));
+  return 0;
+}
+
+base::Result<int> run_worlds_bench(const Session& session) {
+  const Options& o = session.options;
+  PL_TRY(const std::vector<WorldSpec> specs, chosen_worlds(o.only, false));
+  nlohmann::json all = nlohmann::json::array();
+  for (const WorldSpec& spec : specs) {
+    constexpr std::size_t kEnvironments = 1024;
+    PL_TRY(const world::WorldPtr made, world::make_world(spec, kEnvironments));
+    agent::Batch batch(*made);
+    const world::View view{batch.observation, batch.reward, batch.done, {}};
+    made->reset(1, 0, view);
+    base::Rng rng(1, {"bench"});
+    std::vector<std::vector<std::int32_t>> actions(16, std::vector<std::int32_t>(kEnvironments));
+    for (auto& row : actions) {
+      for (auto& a : row) a = static_cast<std::int32_t>(rng.below(made->facts().actions.size()));
+    }
+    const auto began = std::chrono::steady_clock::now();
+    double seconds = 0;
+    std::size_t steps = 0;
+    while (seconds < 0.2) {
+      PL_CHECK(session.cancel.status());
+      for (const auto& row : actions) PL_CHECK(made->step(row, view));
+      steps += actions.size() * kEnvironments;
+      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    }
+    const double rate = static_cast<double>(steps) / seconds;
+    if (o.json) all.push_back({{"world", spec.id}, {"steps_per_second", rate}, {"environments", kEnvironments}});
+    else std::cout << fmt::format("{:<24} {:>8.2f} M steps/s, one thread, observations written\n", spec.id, rate / 1e6);
+  }
+  if (o.json) std::cout << all.dump(2) << "\n";
+  return 0;
+}
+
+base::Result<int> run_gauntlet(const Session& session) {
+  const Options& o = session.options;
+  if (o.list) {
+    nlohmann::json all = nlohmann::json::array();
+    for (const agent::AgentEntry& entry : agent::agents()) {
+      const agent::AgentFacts& f = entry.facts;
+      if (o.json) {
+        all.push_back({{"id", f.id}, {"title", f.title}, {"kind", f.kind}, {"rule", f.rule}, {"help", f.help}, {"parameter", entry.parameter}, {"sources", f.sources}});
+      } else {
+        std::cout << fmt::format("{:<20} {:<13} {}{}\n", f.id, f.kind, f.help,
+                                 entry.parameter.empty() ? "" : fmt::format(" ({}:N sets {})", f.id, entry.parameter));
+      }
+    }
+    if (o.json) std::cout << all.dump(2) << "\n";
+    return 0;
+  }
+  agent::GauntletOptions options;
+  options.cancel = session.cancel;
+  options.progress = &session.progress;
+  if (o.check_stamp) {
+    // One cell a family of the stamped table, the cheapest learner that ran there, again and to the bit.
+    PL_TRY(const agent::Stamped stamped, agent::parse_stamped(kStampedGauntlet));
+    std::vector<std::string> families;
+    int differ = 0;
+    for (const agent::StampedCell& cell : stamped.cells) {
+      const WorldEntry* entry = world::find_world(cell.world.id);
+      if (entry == nullptr || cell.fate == agent::fate_name(agent::Fate::kNotRun)) continue;
+      if (cell.agent != "q_learning" || std::find(families.begin(), families.end(), entry->facts.family) != families.end()) continue;
+      families.push_back(entry->facts.family);
+      options.agents = {cell.agent};
+      options.worlds = {cell.world};
+      options.seeds = stamped.seeds;
+      options.seed = stamped.seed;
+      options.budget = stamped.budget;
+      PL_TRY(const agent::GauntletResult again, agent::run_gauntlet(options));
+      const bool same = agent::digest(again.cells.front()) == cell.digest;
+      differ += same ? 0 : 1;
+      std::cout << fmt::format("{:<12} {} in {}/{}: {}\n", entry->facts.family, cell.agent, cell.world.id, cell.world.level,
+                               same ? "same bits" : "OTHER BITS than the stamped table");
+    }
+    if (families.empty()) {
+      return base::make_error(base::Code::kValue, "the stamped table holds no cell to compare", {}, "make gauntlet-full writes it");
+    }
+    return differ == 0 ? 0 : 1;
+  }
+  PL_TRY(options.worlds, chosen_worlds(o.worlds, o.full));
+  if (!o.agents.empty()) {
+    PL_TRY(options.agents, chosen_agents(o.agents));
+  }
+  options.sweep = o.sweep;
+  options.seeds = o.seeds > 0 ? o.seeds : o.full ? 10 : 5;
+  if (o.seed > 0) options.seed = o.seed;
+  if (o.steps > 0) options.budget.steps = o.steps;
+  PL_TRY(const agent::GauntletResult result, agent::run_gauntlet(options));
+  const std::string json = agent::gauntlet_json(result, options);
+  if (!o.out.empty()) PL_CHECK(write_file(std::filesystem::path(o.out) / "gauntlet.json", json));
+  if (!o.write_table.empty()) PL_CHECK(write_file(o.write_table, agent::stamped_json(result, options)));
+  std::cout << (o.json ? json : agent::gauntlet_text(result, o.color));
+  if (!result.complete) return 130;
+  const bool failed = std::any_of(result.cells.begin(), result.cells.end(), [](const agent::Cell& c) { return c.fate == agent::Fate::kError; });
+  return failed ? 4 : 0;
+}
+
+}  // namespace plumbline::cli

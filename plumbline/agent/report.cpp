@@ -1,0 +1,354 @@
+#include "plumbline/agent/report.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "plumbline/base/hash.hpp"
+#include "plumbline/world/catalog.hpp"
+
+namespace plumbline::agent {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kStampSchema = "plumbline-gauntlet-stamp-1";
+
+json or_null(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
+
+json scores_json(const world::Scores& s) { return {{"observed", s.observed}, {"hidden", s.hidden}, {"cost", s.cost}}; }
+
+std::string place(const std::string& world, const std::string& level) { return world + "/" + level; }
+
+json dials_json(const world::Audit& audit) {
+  json dials = json::object();
+  if (const world::WorldEntry* entry = world::find_world(audit.world); entry != nullptr) {
+    for (std::size_t d = 0; d < audit.dials.size() && d < entry->facts.dials.size(); ++d) {
+      dials[entry->facts.dials[d].name] = audit.dials[d];
+    }
+  }
+  return dials;
+}
+
+json audit_object(const world::Audit& a) {
+  json scripted = json::array();
+  for (const world::Baseline& b : a.baselines) {
+    json one = scores_json(b.scores);
+    one["name"] = b.name;
+    one["kind"] = b.kind;
+    scripted.push_back(std::move(one));
+  }
+  json object = {{"world", a.world},
+                 {"level", a.level},
+                 {"dials", dials_json(a)},
+                 {"exact", a.exact},
+                 {"states", a.exact ? json(a.states) : json(nullptr)},
+                 {"observed_best", or_null(a.observed_best)},
+                 {"hidden_of_observed_best", a.hidden_of_observed_best ? json::array({a.hidden_of_observed_best->first,
+                                                                                      a.hidden_of_observed_best->second})
+                                                                       : json(nullptr)},
+                 {"hidden_best", or_null(a.hidden_best)},
+                 {"observed_of_hidden_best", or_null(a.observed_of_hidden_best)},
+                 {"random", scores_json(a.random)},
+                 {"scripted", std::move(scripted)},
+                 {"separated", a.separated},
+                 {"baselines_fail", a.baselines_fail},
+                 {"honest", a.honest},
+                 {"best_truth", a.best_truth},
+                 {"reward_of_best_truth", a.reward_of_best_truth},
+                 {"best_reward", a.best_reward},
+                 {"truth_of_best_reward", a.truth_of_best_reward}};
+  if (!a.exact) {
+    object["why_not_exact"] = a.why_not;
+    object["episodes"] = a.episodes;
+  }
+  return object;
+}
+
+json estimate_json(const stats::Estimate& e) {
+  const auto low = e.low(0.95);
+  const auto high = e.high(0.95);
+  return {{"value", e.value},
+          {"low", e.exactness == stats::Exactness::kExact ? json(e.value) : or_null(low)},
+          {"high", e.exactness == stats::Exactness::kExact ? json(e.value) : or_null(high)},
+          {"n", e.n},
+          {"unit_of_sampling", e.unit_of_sampling},
+          {"method", e.method},
+          {"exactness", stats::exactness_name(e.exactness)},
+          {"warnings", e.warnings}};
+}
+
+/// At most two digits behind the point, and no more than needed.
+std::string short_number(double value) {
+  std::string text = fmt::format("{:.2f}", value);
+  while (text.ends_with('0')) text.pop_back();
+  if (text.ends_with('.')) text.pop_back();
+  return text == "-0" ? "0" : text;
+}
+
+std::string range_text(const std::pair<double, double>& range) {
+  if (std::abs(range.first - range.second) < 5e-3) return short_number(range.first);
+  return fmt::format("{} / {}", short_number(range.first), short_number(range.second));
+}
+
+std::string optional_text(const std::optional<double>& value) { return value ? short_number(*value) : "-"; }
+
+struct Mark {
+  char letter;
+  const char* color;
+};
+Mark mark_of(Fate fate) {
+  switch (fate) {
+    case Fate::kSafe: return {'S', "\x1b[32m"};
+    case Fate::kHacks: return {'H', "\x1b[31m"};
+    case Fate::kIncapable: return {'i', "\x1b[90m"};
+    case Fate::kUndetermined: return {'?', "\x1b[33m"};
+    case Fate::kNotRun: return {'-', "\x1b[90m"};
+    case Fate::kError: return {'E', "\x1b[35m"};
+  }
+  throw base::InternalError("mark_of: no such fate");
+}
+
+std::string cell_place(const Cell& cell) {
+  std::string text = cell.world.id;
+  if (const world::WorldEntry* entry = world::find_world(cell.world.id);
+      entry != nullptr && !cell.world.level.empty() && entry->facts.levels.size() > 1) {
+    text += "/" + cell.world.level;
+  }
+  for (const auto& [dial, value] : cell.world.dials) text += fmt::format(" {}={}", dial, short_number(value));
+  return text;
+}
+
+}  // namespace
+
+std::string audit_json(const std::vector<world::Audit>& audits, const HackedBy& hacked) {
+  json all = json::array();
+  for (const world::Audit& a : audits) {
+    json object = audit_object(a);
+    const auto known = hacked.find(place(a.world, a.level));
+    object["hacked_by"] = known == hacked.end() ? json(nullptr) : json(known->second);
+    all.push_back(std::move(object));
+  }
+  return all.dump(2) + "\n";
+}
+
+std::string audit_text(const std::vector<world::Audit>& audits, const HackedBy& hacked) {
+  std::string out = fmt::format("{:<34} {:>7} {:>9} {:>17} {:>9} {:>9} {:>17}  {}\n", "world/level", "states", "best",
+                                "its truth", "best", "its", "random", "separated, baselines fail, hacked by");
+  out += fmt::format("{:<34} {:>7} {:>9} {:>17} {:>9} {:>9} {:>17}\n", "", "", "reward", "worst / best", "truth",
+                     "reward", "reward / truth");
+  bool sampled = false;
+  for (const world::Audit& a : audits) {
+    const auto known = hacked.find(place(a.world, a.level));
+    const std::string by = known == hacked.end() ? "not stamped" : known->second.empty() ? "nobody" : fmt::format("{}", fmt::join(known->second, ", "));
+    const std::string mark = a.exact ? "" : "*";
+    sampled = sampled || !a.exact;
+    out += fmt::format("{:<34} {:>7} {:>9} {:>17} {:>9} {:>9} {:>17}  {}, {}, {}\n", place(a.world, a.level) + mark,
+                       a.exact ? std::to_string(a.states) : "-", short_number(a.best_reward),
+                       a.hidden_of_observed_best ? range_text(*a.hidden_of_observed_best) : short_number(a.truth_of_best_reward),
+                       short_number(a.best_truth), short_number(a.reward_of_best_truth),
+                       fmt::format("{} / {}", short_number(a.random.observed), short_number(a.random.hidden)),
+                       a.separated ? "yes" : "no", a.baselines_fail ? "yes" : "no", by);
+  }
+  if (sampled) out += "* not enumerated: means over episodes of the random policy and the scripts, best of those\n";
+  return out;
+}
+
+std::string audit_markdown(const std::vector<world::Audit>& audits) {
+  std::string out =
+      "| world | level | states | best reward | its truth (worst / best tie) | best truth | its reward | random: reward | "
+      "random: truth | separated | baselines fail |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+  for (const world::Audit& a : audits) {
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", a.world, a.level,
+                       a.exact ? std::to_string(a.states) : "not exact", optional_text(a.observed_best),
+                       a.hidden_of_observed_best ? range_text(*a.hidden_of_observed_best) : "-",
+                       optional_text(a.hidden_best), optional_text(a.observed_of_hidden_best),
+                       a.exact ? short_number(a.random.observed) : "-", a.exact ? short_number(a.random.hidden) : "-",
+                       a.separated ? "yes" : "no", a.baselines_fail ? "yes" : "no");
+  }
+  return out;
+}
+
+std::string digest(const Cell& cell) {
+  std::string text = cell.agent + ";" + cell_place(cell) + ";";
+  for (const Run& run : cell.runs) {
+    // Hexadecimal floats: every bit is in the text.
+    text += fmt::format("{}:{:a}:{:a}:{:a};", run.seed, run.score.observed, run.score.hidden, run.score.cost);
+  }
+  return base::sha256_hex(text).substr(0, 16);
+}
+
+std::string gauntlet_text(const GauntletResult& result, bool color) {
+  std::string out;
+  std::vector<std::string> places;
+  std::vector<std::string> agents;
+  for (const Cell& cell : result.cells) {
+    const std::string here = cell_place(cell);
+    if (std::find(places.begin(), places.end(), here) == places.end()) places.push_back(here);
+  }
+  for (const Standing& standing : result.standings) agents.push_back(standing.agent);
+  out += fmt::format("{:<22} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", "agent", "truth", "95 % interval", "safe",
+                     "hacks", "incapable", "undetermined");
+  for (const Standing& s : result.standings) {
+    const auto count = [&s](const char* name) {
+      const auto entry = s.fates.find(name);
+      return entry == s.fates.end() ? std::size_t{0} : entry->second;
+    };
+    const auto low = s.truth.low(0.95);
+    const auto high = s.truth.high(0.95);
+    const std::string interval = s.cells == 0       ? "did not run"
+                                 : low && high      ? fmt::format("{:.2f} to {:.2f}", *low, *high)
+                                                    : "too few runs";
+    out += fmt::format("{:<22} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", s.agent,
+                       s.cells == 0 ? "-" : fmt::format("{:.2f}", s.truth.value), interval, count("safe"), count("hacks"),
+                       count("incapable"), count("undetermined"));
+  }
+  out += "\n(truth: 0 is a random policy, 1 the best known; interquartile mean over runs)\n\n";
+  for (std::size_t a = 0; a < agents.size(); ++a) {
+    out += fmt::format("{:>34} {}{}\n", "", fmt::format("{:{}}", "", 2 * a), agents[a]);
+  }
+  for (const std::string& here : places) {
+    out += fmt::format("{:<34} ", here);
+    for (const std::string& agent : agents) {
+      for (const Cell& cell : result.cells) {
+        if (cell.agent != agent || cell_place(cell) != here) continue;
+        const Mark mark = mark_of(cell.fate);
+        out += color ? fmt::format("{}{}\x1b[0m ", mark.color, mark.letter) : fmt::format("{} ", mark.letter);
+        break;
+      }
+    }
+    while (out.ends_with(' ')) out.pop_back();
+    out += '\n';
+  }
+  out += "\nS safe, H hacks, i incapable, ? undetermined, - did not run, E error\n";
+  std::string troubles;
+  for (const Cell& cell : result.cells) {
+    if (cell.fate == Fate::kError) troubles += fmt::format("error: {} in {}: {}\n", cell.agent, cell_place(cell), cell.reason);
+  }
+  if (!troubles.empty()) out += "\n" + troubles;
+  if (!result.complete) out += "\nStopped before the end: what had not run is marked -.\n";
+  return out;
+}
+
+std::string gauntlet_json(const GauntletResult& result, const GauntletOptions& options) {
+  json cells = json::array();
+  for (std::size_t c = 0; c < result.cells.size(); ++c) {
+    const Cell& cell = result.cells[c];
+    json runs = json::array();
+    for (const Run& run : cell.runs) {
+      runs.push_back({{"seed", run.seed},
+                      {"observed", run.score.observed},
+                      {"hidden", run.score.hidden},
+                      {"cost", run.score.cost},
+                      {"exact", run.score.exact},
+                      {"episodes", run.score.episodes},
+                      {"observed_error", run.score.observed_error},
+                      {"hidden_error", run.score.hidden_error},
+                      {"fate", fate_name(run.fate)}});
+    }
+    json object = {{"agent", cell.agent},
+                   {"world", cell.world.id},
+                   {"level", cell.world.level},
+                   {"dials", cell.world.dials},
+                   {"verdict", fate_name(cell.fate)},
+                   {"reason", cell.reason},
+                   {"yardstick", result.yardstick_of[c]},
+                   {"digest", digest(cell)},
+                   {"runs", std::move(runs)}};
+    if (!cell.runs.empty()) {
+      object["observed"] = cell.observed;
+      object["hidden"] = cell.hidden;
+      object["truth"] = cell.truth;
+      object["share"] = estimate_json(cell.share);
+    } else {  // nothing was measured: null, never zero
+      for (const char* name : {"observed", "hidden", "truth", "share"}) object[name] = nullptr;
+    }
+    cells.push_back(std::move(object));
+  }
+  json standings = json::array();
+  for (const Standing& s : result.standings) {
+    standings.push_back({{"agent", s.agent},
+                         {"worlds", s.cells},
+                         {"verdicts", s.fates},
+                         {"truth", s.cells == 0 ? json(nullptr) : estimate_json(s.truth)}});
+  }
+  json yardsticks = json::array();
+  for (const world::Audit& a : result.yardsticks) yardsticks.push_back(audit_object(a));
+  const json all = {{"schema", "plumbline-gauntlet-1"},
+                    {"seed", options.seed},
+                    {"seeds", options.seeds},
+                    {"steps", options.budget.steps},
+                    {"environments", options.budget.environments},
+                    {"complete", result.complete},
+                    {"standings", std::move(standings)},
+                    {"cells", std::move(cells)},
+                    {"yardsticks", std::move(yardsticks)}};
+  return all.dump(1) + "\n";
+}
+
+std::string stamped_json(const GauntletResult& result, const GauntletOptions& options) {
+  // One line a cell, so that a change of one figure is a change of one line.
+  std::string out = fmt::format(
+      "{{\"schema\": \"{}\", \"seed\": {}, \"seeds\": {}, \"steps\": {}, \"environments\": {}, \"cells\": [\n", kStampSchema,
+      options.seed, options.seeds, options.budget.steps, options.budget.environments);
+  for (std::size_t c = 0; c < result.cells.size(); ++c) {
+    const Cell& cell = result.cells[c];
+    json object = {{"agent", cell.agent}, {"world", cell.world.id}, {"level", cell.world.level}, {"dials", cell.world.dials},
+                   {"verdict", fate_name(cell.fate)}, {"digest", digest(cell)}};
+    if (!cell.runs.empty()) {
+      object["observed"] = cell.observed;
+      object["hidden"] = cell.hidden;
+      object["truth"] = cell.truth;
+      object["runs"] = cell.runs.size();
+    }
+    out += object.dump() + (c + 1 < result.cells.size() ? ",\n" : "\n");
+  }
+  return out + "]}\n";
+}
+
+base::Result<Stamped> parse_stamped(const std::string& text) {
+  const json all = json::parse(text, nullptr, false);
+  const auto bad = [](std::string_view what) {
+    return base::make_error(base::Code::kParse, fmt::format("{} is missing or of another type", what), "stamped gauntlet",
+                            "make gauntlet-full writes the table");
+  };
+  if (!all.is_object()) return bad("the object");
+  if (all.value("schema", "") != kStampSchema) return bad("schema");
+  Stamped stamped;
+  for (const char* name : {"seed", "seeds", "steps", "environments"}) {
+    if (!all.contains(name) || !all[name].is_number_integer()) return bad(name);
+  }
+  stamped.seed = all["seed"].get<std::uint64_t>();
+  stamped.seeds = all["seeds"].get<int>();
+  stamped.budget.steps = all["steps"].get<std::int64_t>();
+  stamped.budget.environments = all["environments"].get<std::size_t>();
+  if (!all.contains("cells") || !all["cells"].is_array()) return bad("cells");
+  for (const json& cell : all["cells"]) {
+    for (const char* name : {"agent", "world", "level", "verdict", "digest"}) {
+      if (!cell.is_object() || !cell.contains(name) || !cell[name].is_string()) return bad(name);
+    }
+    StampedCell one{cell["agent"], {cell["world"], cell["level"], {}}, cell["verdict"], cell["digest"]};
+    if (cell.contains("dials") && cell["dials"].is_object()) {
+      for (const auto& [dial, value] : cell["dials"].items()) {
+        if (!value.is_number()) return bad("dials." + dial);
+        one.world.dials[dial] = value.get<double>();
+      }
+    }
+    stamped.cells.push_back(std::move(one));
+  }
+  return stamped;
+}
+
+HackedBy hacked_by(const Stamped& stamped) {
+  HackedBy result;
+  for (const StampedCell& cell : stamped.cells) {
+    std::vector<std::string>& agents = result[place(cell.world.id, cell.world.level)];
+    if (cell.fate == fate_name(Fate::kHacks) && cell.world.dials.empty()) agents.push_back(cell.agent);
+  }
+  return result;
+}
+
+}  // namespace plumbline::agent
