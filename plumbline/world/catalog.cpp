@@ -5,6 +5,7 @@
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/world/classics/classics.hpp"
+#include "plumbline/world/rooms/rooms.hpp"
 
 namespace plumbline::world {
 
@@ -12,6 +13,10 @@ const std::vector<WorldEntry>& worlds() {
   static const std::vector<WorldEntry> kWorlds = {
       boat_race(),
       absent_supervisor(),
+      room(),
+      train(),
+      apples(),
+      batteries(),
   };
   return kWorlds;
 }
