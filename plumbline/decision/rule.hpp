@@ -28,6 +28,7 @@ struct Decision {
   std::vector<double> probability;  ///< over the options, sums to 1; for kAsk and kRefuse empty
   double value = 0;                 ///< by the rule's own measure
   std::string reason;               ///< one sentence with the figures that decided
+  double cost_factor = 0;           ///< any cost is at most this many times the base policy's; 0: no such promise
 };
 
 class DecisionRule {
