@@ -36,6 +36,8 @@ def problems() -> list[str]:
             target = match.group(2)
             line = text.count("\n", 0, match.start()) + 1
             for header, places in CONFINED.items():
+                if is_test(path) and header.startswith("plumbline/"):
+                    continue  # tests judge by the hidden side; heavy third-party headers stay confined in them too
                 if target.startswith(header) and not any(path.startswith(place) for place in places):
                     found.append(f"{path}:{line}: <{target}> is allowed only in {', '.join(places) or 'no file'}")
             if is_test(path) or match.group(1) == "<":
