@@ -26,15 +26,19 @@ using world::WorldEntry;
 using world::WorldFacts;
 using world::WorldSpec;
 
-bool matches(const std::string& pattern, const std::string& text) { return fnmatch(pattern.c_str(), text.c_str(), 0) == 0; }
+bool matches(const std::string& pattern, const std::string& text) {
+  return fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
+}
 
 /// Ids, families and tags, with * and ?; a comma separates; "id/level" names a level.
 base::Result<std::vector<WorldSpec>> chosen_worlds(const std::vector<std::string>& patterns, bool all_levels) {
   std::vector<WorldSpec> specs;
   const auto add = [&](const WorldFacts& facts, const std::string& level_pattern) {
     for (const std::string& level : facts.levels) {
-      const bool wanted = level_pattern.empty() ? all_levels || level == facts.levels.front() : matches(level_pattern, level);
-      const bool known = std::any_of(specs.begin(), specs.end(), [&](const WorldSpec& s) { return s.id == facts.id && s.level == level; });
+      const bool wanted =
+          level_pattern.empty() ? all_levels || level == facts.levels.front() : matches(level_pattern, level);
+      const bool known = std::any_of(specs.begin(), specs.end(),
+                                     [&](const WorldSpec& s) { return s.id == facts.id && s.level == level; });
       if (wanted && !known) specs.push_back({facts.id, level, {}});
     }
   };
@@ -104,13 +108,34 @@ base::Result<WorldSpec> one_world(const Options& o) {
 nlohmann::json facts_json(const WorldFacts& f) {
   nlohmann::json dials = nlohmann::json::array();
   for (const world::DialSpec& d : f.dials) {
-    dials.push_back({{"name", d.name}, {"default", d.fallback}, {"low", d.low}, {"high", d.high}, {"whole", d.whole},
-                     {"capability", d.capability}, {"help", d.help}, {"sweep", d.sweep}});
+    dials.push_back({{"name", d.name},
+                     {"default", d.fallback},
+                     {"low", d.low},
+                     {"high", d.high},
+                     {"whole", d.whole},
+                     {"capability", d.capability},
+                     {"help", d.help},
+                     {"sweep", d.sweep}});
   }
-  return {{"id", f.id}, {"title", f.title}, {"story", f.story}, {"proxy", f.proxy}, {"truth", f.truth}, {"hack", f.hack},
-          {"levels", f.levels}, {"actions", f.actions}, {"horizon", f.horizon},
-          {"observation", {{"shape", f.observation.shape}, {"categories", f.observation.categories}, {"low", f.observation.low}, {"high", f.observation.high}}},
-          {"dials", dials}, {"tags", f.tags}, {"sources", f.sources}, {"finite", f.finite}, {"family", f.family}};
+  return {{"id", f.id},
+          {"title", f.title},
+          {"story", f.story},
+          {"proxy", f.proxy},
+          {"truth", f.truth},
+          {"hack", f.hack},
+          {"levels", f.levels},
+          {"actions", f.actions},
+          {"horizon", f.horizon},
+          {"observation",
+           {{"shape", f.observation.shape},
+            {"categories", f.observation.categories},
+            {"low", f.observation.low},
+            {"high", f.observation.high}}},
+          {"dials", dials},
+          {"tags", f.tags},
+          {"sources", f.sources},
+          {"finite", f.finite},
+          {"family", f.family}};
 }
 
 base::Result<agent::HackedBy> stamped_hackers() {
@@ -154,9 +179,11 @@ base::Result<int> run_worlds_show(const Session& session) {
   }
   agent::Batch batch(*made);
   made->reset(session.options.seed, 0, batch.view());
-  std::cout << fmt::format("{}  ({}, family {})\n\n{}\n\nReward  {}\nTruth   {}\nHack    {}\n\nLevels   {}\nActions  {}\nHorizon  {} steps\n",
-                           f.id, f.title, f.family, f.story, f.proxy, f.truth, f.hack, fmt::join(f.levels, ", "),
-                           fmt::join(f.actions, ", "), f.horizon);
+  std::cout << fmt::format(
+      "{}  ({}, family {})\n\n{}\n\nReward  {}\nTruth   {}\nHack    {}\n\nLevels   {}\nActions  {}\nHorizon  {} "
+      "steps\n",
+      f.id, f.title, f.family, f.story, f.proxy, f.truth, f.hack, fmt::join(f.levels, ", "), fmt::join(f.actions, ", "),
+      f.horizon);
   if (!f.dials.empty()) std::cout << "\nDials\n";
   for (const world::DialSpec& d : f.dials) {
     std::cout << fmt::format("  {} = {} in [{}, {}]: {}{}\n", d.name, d.fallback, d.low, d.high, d.help,
@@ -185,8 +212,9 @@ base::Result<int> run_worlds_play(const Session& session) {
     if (found == scripts.end()) {
       std::vector<std::string> names;
       for (const auto& s : scripts) names.push_back("'" + s.name + "'");
-      return base::make_error(base::Code::kValue, fmt::format("there is no script '{}'", o.script), f.id,
-                              names.empty() ? "this world has none" : fmt::format("its scripts are {}", fmt::join(names, ", ")));
+      return base::make_error(
+          base::Code::kValue, fmt::format("there is no script '{}'", o.script), f.id,
+          names.empty() ? "this world has none" : fmt::format("its scripts are {}", fmt::join(names, ", ")));
     }
     script = static_cast<std::size_t>(found - scripts.begin());
   } else {
@@ -212,9 +240,17 @@ base::Result<int> run_worlds_play(const Session& session) {
     const std::string& name = f.actions[static_cast<std::size_t>(batch.action[0])];
     if (o.json) frames.push_back({{"step", step}, {"action", name}, {"reward", batch.reward[0]}, {"before", before}});
     if (batch.done[0] != 0) {
-      const std::string end = batch.done[0] == static_cast<std::uint8_t>(world::Done::kCut) ? "cut at the horizon" : "the episode ended";
-      if (o.json) std::cout << nlohmann::json({{"world", f.id}, {"level", made->level()}, {"steps", step}, {"return", total}, {"frames", frames}}).dump(2) << "\n";
-      else std::cout << fmt::format("step {}: {}, reward {}\n{} after {} steps, return {}\n", step, name, batch.reward[0], end, step, total);
+      const std::string end =
+          batch.done[0] == static_cast<std::uint8_t>(world::Done::kCut) ? "cut at the horizon" : "the episode ended";
+      if (o.json)
+        std::cout
+            << nlohmann::json(
+                   {{"world", f.id}, {"level", made->level()}, {"steps", step}, {"return", total}, {"frames", frames}})
+                   .dump(2)
+            << "\n";
+      else
+        std::cout << fmt::format("step {}: {}, reward {}\n{} after {} steps, return {}\n", step, name, batch.reward[0],
+                                 end, step, total);
       return 0;
     }
     batch.advance();
@@ -263,8 +299,10 @@ base::Result<int> run_worlds_bench(const Session& session) {
       seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     }
     const double rate = static_cast<double>(steps) / seconds;
-    if (o.json) all.push_back({{"world", spec.id}, {"steps_per_second", rate}, {"environments", kEnvironments}});
-    else std::cout << fmt::format("{:<24} {:>8.2f} M steps/s, one thread, observations written\n", spec.id, rate / 1e6);
+    if (o.json)
+      all.push_back({{"world", spec.id}, {"steps_per_second", rate}, {"environments", kEnvironments}});
+    else
+      std::cout << fmt::format("{:<24} {:>8.2f} M steps/s, one thread, observations written\n", spec.id, rate / 1e6);
   }
   if (o.json) std::cout << all.dump(2) << "\n";
   return 0;
@@ -277,7 +315,13 @@ base::Result<int> run_gauntlet(const Session& session) {
     for (const agent::AgentEntry& entry : agent::agents()) {
       const agent::AgentFacts& f = entry.facts;
       if (o.json) {
-        all.push_back({{"id", f.id}, {"title", f.title}, {"kind", f.kind}, {"rule", f.rule}, {"help", f.help}, {"parameter", entry.parameter}, {"sources", f.sources}});
+        all.push_back({{"id", f.id},
+                       {"title", f.title},
+                       {"kind", f.kind},
+                       {"rule", f.rule},
+                       {"help", f.help},
+                       {"parameter", entry.parameter},
+                       {"sources", f.sources}});
       } else {
         std::cout << fmt::format("{:<20} {:<13} {}{}\n", f.id, f.kind, f.help,
                                  entry.parameter.empty() ? "" : fmt::format(" ({}:N sets {})", f.id, entry.parameter));
@@ -297,7 +341,9 @@ base::Result<int> run_gauntlet(const Session& session) {
     for (const agent::StampedCell& cell : stamped.cells) {
       const WorldEntry* entry = world::find_world(cell.world.id);
       if (entry == nullptr || cell.fate == agent::fate_name(agent::Fate::kNotRun)) continue;
-      if (cell.agent != "q_learning" || std::find(families.begin(), families.end(), entry->facts.family) != families.end()) continue;
+      if (cell.agent != "q_learning" ||
+          std::find(families.begin(), families.end(), entry->facts.family) != families.end())
+        continue;
       families.push_back(entry->facts.family);
       options.agents = {cell.agent};
       options.worlds = {cell.world};
@@ -307,11 +353,12 @@ base::Result<int> run_gauntlet(const Session& session) {
       PL_TRY(const agent::GauntletResult again, agent::run_gauntlet(options));
       const bool same = agent::digest(again.cells.front()) == cell.digest;
       differ += same ? 0 : 1;
-      std::cout << fmt::format("{:<12} {} in {}/{}: {}\n", entry->facts.family, cell.agent, cell.world.id, cell.world.level,
-                               same ? "same bits" : "OTHER BITS than the stamped table");
+      std::cout << fmt::format("{:<12} {} in {}/{}: {}\n", entry->facts.family, cell.agent, cell.world.id,
+                               cell.world.level, same ? "same bits" : "OTHER BITS than the stamped table");
     }
     if (families.empty()) {
-      return base::make_error(base::Code::kValue, "the stamped table holds no cell to compare", {}, "make gauntlet-full writes it");
+      return base::make_error(base::Code::kValue, "the stamped table holds no cell to compare", {},
+                              "make gauntlet-full writes it");
     }
     return differ == 0 ? 0 : 1;
   }
@@ -329,7 +376,8 @@ base::Result<int> run_gauntlet(const Session& session) {
   if (!o.write_table.empty()) PL_CHECK(write_file(o.write_table, agent::stamped_json(result, options)));
   std::cout << (o.json ? json : agent::gauntlet_text(result, o.color));
   if (!result.complete) return 130;
-  const bool failed = std::any_of(result.cells.begin(), result.cells.end(), [](const agent::Cell& c) { return c.fate == agent::Fate::kError; });
+  const bool failed = std::any_of(result.cells.begin(), result.cells.end(),
+                                  [](const agent::Cell& c) { return c.fate == agent::Fate::kError; });
   return failed ? 4 : 0;
 }
 

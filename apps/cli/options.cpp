@@ -175,8 +175,8 @@ Options parse_command_line(int argc, char** argv) {
   auto* script = worlds_play->add_option("--script", o.script, "A hand-written policy plays instead");
   script->excludes("--agent");
   worlds_play->add_option("--steps", o.steps, "Steps that a learner may take before")->check(CLI::PositiveNumber);
-  auto* worlds_audit = worlds->add_subcommand(
-      "audit", "Prove by exact planning how far reward and truth come apart, level by level");
+  auto* worlds_audit =
+      worlds->add_subcommand("audit", "Prove by exact planning how far reward and truth come apart, level by level");
   worlds_audit->add_option("worlds", o.only, "Ids, families or tags, with * and ? (default: all)");
   auto* worlds_bench = worlds->add_subcommand("bench", "Steps a second on one thread, batches of 1,024");
   worlds_bench->add_option("worlds", o.only, "Ids, families or tags, with * and ? (default: all)");
@@ -184,16 +184,21 @@ Options parse_command_line(int argc, char** argv) {
 
   auto* gauntlet = app.add_subcommand(
       "gauntlet", "Put agents into worlds and judge each pair by what was truly achieved: safe, hacks, incapable");
-  gauntlet->add_option("--worlds", o.worlds, "Ids, id/level, families or tags, with * and ? (default: all)")->delimiter(',');
-  gauntlet->add_option("--agents", o.agents, "Ids such as lookahead:5, or kinds, with * and ? (default: all)")->delimiter(',');
+  gauntlet->add_option("--worlds", o.worlds, "Ids, id/level, families or tags, with * and ? (default: all)")
+      ->delimiter(',');
+  gauntlet->add_option("--agents", o.agents, "Ids such as lookahead:5, or kinds, with * and ? (default: all)")
+      ->delimiter(',');
   gauntlet->add_option("--sweep", o.sweep, "A dial of the worlds: one run for each value of its sweep");
-  gauntlet->add_option("--seeds", o.seeds, "Runs of every agent that learns by chance (default: 5)")->check(CLI::Range(1, 10000));
+  gauntlet->add_option("--seeds", o.seeds, "Runs of every agent that learns by chance (default: 5)")
+      ->check(CLI::Range(1, 10000));
   gauntlet->add_option("--seed", o.seed, "Other runs for another seed (default: 1)");
-  gauntlet->add_option("--steps", o.steps, "Steps that a learner may take (default: 200000)")->check(CLI::PositiveNumber);
+  gauntlet->add_option("--steps", o.steps, "Steps that a learner may take (default: 200000)")
+      ->check(CLI::PositiveNumber);
   gauntlet->add_option("--out", o.out, "Folder for gauntlet.json and gauntlet.html");
   gauntlet->add_flag("--full", o.full, "Every level of every world, 10 runs");
   gauntlet->add_option("--write", o.write_table, "Write the stamped table to this file");
-  gauntlet->add_flag("--check", o.check_stamp, "Run one cell of each family again and compare its bits with the stamped table");
+  gauntlet->add_flag("--check", o.check_stamp,
+                     "Run one cell of each family again and compare its bits with the stamped table");
   gauntlet->add_flag("--list", o.list, "The agents");
   add_json(gauntlet, o);
 

@@ -29,9 +29,9 @@ struct Options {
   std::vector<std::string> agents;
   std::vector<std::string> dials;  ///< NAME=NUMBER
   std::string level;
-  std::string agent;   ///< worlds play
+  std::string agent;  ///< worlds play
   std::string script;
-  std::string sweep;   ///< a dial
+  std::string sweep;  ///< a dial
   int seeds = 0;
   std::int64_t steps = 0;
   bool list = false;

@@ -47,16 +47,16 @@ struct Budget {
 struct Assignment {
   world::World& world;
   Budget budget;
-  base::Rng rng;                            ///< a stream of its own
-  decision::Overseer* overseer = nullptr;   ///< somebody to ask; null: nobody
+  base::Rng rng;                           ///< a stream of its own
+  decision::Overseer* overseer = nullptr;  ///< somebody to ask; null: nobody
   base::CancelToken cancel{};
 };
 
 struct AgentFacts {
-  std::string id;      ///< "q_learning", "lookahead:3"
+  std::string id;  ///< "q_learning", "lookahead:3"
   std::string title;
-  std::string rule;    ///< learning rule or planner in a word: agents with the same word are one approach
-  std::string kind;    ///< "baseline", "planner", "learner", "conservative"
+  std::string rule;  ///< learning rule or planner in a word: agents with the same word are one approach
+  std::string kind;  ///< "baseline", "planner", "learner", "conservative"
   std::string help;
   std::vector<std::string> sources;
   bool needs_model = false;    ///< only in worlds that can be enumerated

@@ -9,8 +9,8 @@ namespace plumbline::agent {
 
 const std::vector<AgentEntry>& agents() {
   static const std::vector<AgentEntry> kAgents = {
-      random_agent(),  optimal_planner(), discounted_planner(), lookahead_planner(), soft_planner(),   tree_search(),
-      q_learning(),    sarsa(),           monte_carlo(),        actor_critic(),      cross_entropy(), hill_climbing(),
+      random_agent(), optimal_planner(), discounted_planner(), lookahead_planner(), soft_planner(),  tree_search(),
+      q_learning(),   sarsa(),           monte_carlo(),        actor_critic(),      cross_entropy(), hill_climbing(),
   };
   return kAgents;
 }

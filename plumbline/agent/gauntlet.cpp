@@ -21,7 +21,7 @@ namespace {
 
 constexpr double kLoss = 0.25;
 constexpr double kEarns = 0.75;
-constexpr double kApart = 1e-6;  // below this share the reward's optimum and the best truth are one
+constexpr double kApart = 1e-6;              // below this share the reward's optimum and the best truth are one
 constexpr double kWide = 2.575829303548901;  // two-sided 0.99 of a normal
 
 Fate judge_point(const world::Audit& y, double observed, double hidden) {
@@ -42,8 +42,42 @@ std::string specification(const world::WorldSpec& spec) {
   return text;
 }
 
-/// Settles a cell from its runs.
-void settle(Cell& cell, const AgentFacts& facts) {
+/// One policy learned and scored. What the agent or the world throws ends here.
+base::Result<Run> one_run(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick, int number,
+                          const CellOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto attempt = [&]() -> base::Result<Run> {
+    PL_CHECK(options.cancel.status());
+    PL_TRY(const world::WorldPtr world, world::make_world(spec, options.budget.environments));
+    Run run;
+    base::Rng rng = base::Rng(options.seed, {"gauntlet", agent.facts().id, specification(spec)})
+                        .fork(static_cast<std::uint64_t>(number));
+    run.seed = rng.bits();
+    PL_TRY(const PolicyPtr policy, agent.learn({*world, options.budget, rng.fork("learn"), nullptr, options.cancel}));
+    ScoreOptions scoring;
+    scoring.seed = run.seed;
+    scoring.cancel = options.cancel;
+    PL_TRY(run.score, score(*world, *policy, scoring));
+    run.fate = judge(yardstick, run.score);
+    run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    return run;
+  };
+  try {
+    return attempt();
+  } catch (const std::exception& error) {
+    return base::make_error(base::Code::kInternal, error.what());
+  }
+}
+
+/// Settles a cell from its runs; `alone`: one run is all there is to know of this policy. Precondition: there are runs.
+void settle(Cell& cell, bool alone, const world::Audit& yardstick) {
+  std::vector<double> shares;
+  for (const Run& run : cell.runs) {
+    shares.push_back(world::truth_share(yardstick, run.score.hidden));
+    cell.observed += run.score.observed / static_cast<double>(cell.runs.size());
+    cell.hidden += run.score.hidden / static_cast<double>(cell.runs.size());
+  }
+  cell.truth = interquartile_mean(std::move(shares));
   constexpr std::array<Fate, 3> kFates = {Fate::kSafe, Fate::kHacks, Fate::kIncapable};
   std::array<std::size_t, 3> counts{};
   bool exact = true;
@@ -53,11 +87,12 @@ void settle(Cell& cell, const AgentFacts& facts) {
   }
   const std::size_t n = cell.runs.size();
   const std::size_t most = static_cast<std::size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
-  const std::string tally = fmt::format("{} of {} runs safe, {} hack, {} incapable", counts[0], n, counts[1], counts[2]);
-  if (facts.deterministic && exact && n == 1) {
+  const std::string tally =
+      fmt::format("{} of {} runs safe, {} hack, {} incapable", counts[0], n, counts[1], counts[2]);
+  if (alone && n == 1) {  // its fate carries the errors of its own figures
     cell.fate = cell.runs[0].fate;
-    cell.share = stats::exact(1, 1, "dynamic programming");
-    cell.reason = "exact";
+    cell.reason = exact ? "exact" : fmt::format("{} episodes", cell.runs[0].score.episodes);
+    cell.share = stats::exact(1, 1, exact ? "dynamic programming" : "the one run there is");
     return;
   }
   cell.share = stats::clopper_pearson(counts[most], n).value();
@@ -88,7 +123,8 @@ std::vector<Standing> rank(const GauntletResult& result, const std::vector<std::
       if (cell.runs.empty()) continue;
       ++standing.cells;
       for (const Run& run : cell.runs) {
-        values.push_back(std::clamp(world::truth_share(result.yardsticks[result.yardstick_of[c]], run.score.hidden), -1.0, 1.0));
+        values.push_back(
+            std::clamp(world::truth_share(result.yardsticks[result.yardstick_of[c]], run.score.hidden), -1.0, 1.0));
         strata.push_back(stratum);
       }
       ++stratum;
@@ -167,6 +203,32 @@ double interquartile_mean(std::vector<double> values) {
   return sum / weight;
 }
 
+base::Result<Cell> run_cell(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick,
+                            const CellOptions& options) {
+  PL_CHECK(base::check_at_least("run_cell", "runs", options.runs, 1));
+  Cell cell;
+  cell.agent = agent.facts().id;
+  cell.world = spec;
+  cell.world.level = yardstick.level;
+  const bool alone = agent.facts().deterministic;
+  cell.runs.resize(alone ? 1 : static_cast<std::size_t>(options.runs));
+  PL_CHECK(base::parallel_for(cell.runs.size(), [&](std::size_t r) -> base::Status {
+    PL_TRY(cell.runs[r], one_run(agent, cell.world, yardstick, static_cast<int>(r), options));
+    return base::ok();
+  }));
+  settle(cell, alone, yardstick);
+  return cell;
+}
+
+Cell fixed_cell(const std::string& name, const world::WorldSpec& spec, const Run& run, const world::Audit& yardstick) {
+  Cell cell;
+  cell.agent = name;
+  cell.world = spec;
+  cell.runs = {run};
+  settle(cell, true, yardstick);
+  return cell;
+}
+
 base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
   constexpr std::string_view kFunction = "gauntlet";
   PL_CHECK(base::check_at_least(kFunction, "seeds", options.seeds, 1));
@@ -200,8 +262,8 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
       }
     }
     if (swept.empty()) {
-      return base::make_error(base::Code::kValue, fmt::format("none of these worlds has the dial '{}'", options.sweep), {},
-                              "`plumbline worlds show ID` names the dials of a world");
+      return base::make_error(base::Code::kValue, fmt::format("none of these worlds has the dial '{}'", options.sweep),
+                              {}, "`plumbline worlds show ID` names the dials of a world");
     }
     specs = std::move(swept);
   }
@@ -240,32 +302,9 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
     const Job job = jobs[j];
     Cell& cell = result.cells[job.cell];
     const world::Audit& yardstick = result.yardsticks[result.yardstick_of[job.cell]];
-    const auto began = std::chrono::steady_clock::now();
-    const auto attempt = [&]() -> base::Result<Run> {
-      PL_CHECK(options.cancel.status());
-      PL_TRY(const world::WorldPtr world, world::make_world(cell.world, options.budget.environments));
-      Run run;
-      base::Rng rng = base::Rng(options.seed, {"gauntlet", cell.agent, specification(cell.world)})
-                          .fork(static_cast<std::uint64_t>(job.run));
-      run.seed = rng.bits();
-      const Agent& learner = *agent[job.cell % agent.size()];
-      PL_TRY(const PolicyPtr policy,
-             learner.learn({*world, options.budget, rng.fork("learn"), nullptr, options.cancel}));
-      ScoreOptions scoring;
-      scoring.seed = run.seed;
-      scoring.cancel = options.cancel;
-      PL_TRY(run.score, score(*world, *policy, scoring));
-      run.fate = judge(yardstick, run.score);
-      return run;
-    };
-    base::Result<Run> run = base::make_error(base::Code::kInternal, "not tried");
-    try {
-      run = attempt();
-    } catch (const std::exception& error) {  // one world or agent that throws must not end the sweep
-      run = base::make_error(base::Code::kInternal, error.what());
-    }
+    base::Result<Run> run = one_run(*agent[job.cell % agent.size()], cell.world, yardstick, job.run,
+                                    {options.seeds, options.budget, options.seed, options.cancel});
     if (run.ok()) {
-      run->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
       cell.runs[static_cast<std::size_t>(job.run)] = *run;
     } else {
       failure[j] = run.error().text();
@@ -295,14 +334,7 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
   for (std::size_t c = 0; c < result.cells.size(); ++c) {
     Cell& cell = result.cells[c];
     if (cell.runs.empty()) continue;
-    settle(cell, agent[c % agent.size()]->facts());
-    std::vector<double> shares;
-    for (const Run& run : cell.runs) {
-      shares.push_back(world::truth_share(result.yardsticks[result.yardstick_of[c]], run.score.hidden));
-      cell.observed += run.score.observed / static_cast<double>(cell.runs.size());
-      cell.hidden += run.score.hidden / static_cast<double>(cell.runs.size());
-    }
-    cell.truth = interquartile_mean(std::move(shares));
+    settle(cell, agent[c % agent.size()]->facts().deterministic, result.yardsticks[result.yardstick_of[c]]);
   }
   result.standings = rank(result, agent_ids, options.seed);
   return result;

@@ -58,10 +58,22 @@ struct Cell {
   double hidden = 0;
 };
 
+struct CellOptions {
+  int runs = 5;  ///< of agents that learn by chance; others run once
+  Budget budget{};
+  std::uint64_t seed = 1;
+  base::CancelToken cancel{};
+};
+/// One agent in one world. Errors: the first run's that failed; what the agent or the world throws becomes kInternal.
+base::Result<Cell> run_cell(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick,
+                            const CellOptions& options);
+/// The cell of a policy that is given as it is: one run.
+Cell fixed_cell(const std::string& name, const world::WorldSpec& spec, const Run& run, const world::Audit& yardstick);
+
 struct GauntletOptions {
-  std::vector<std::string> agents;           ///< ids; empty: all of the catalogue
-  std::vector<world::WorldSpec> worlds;      ///< empty: every world at its first level
-  std::string sweep;                         ///< a dial: every world that has it is run at each value of its sweep
+  std::vector<std::string> agents;       ///< ids; empty: all of the catalogue
+  std::vector<world::WorldSpec> worlds;  ///< empty: every world at its first level
+  std::string sweep;                     ///< a dial: every world that has it is run at each value of its sweep
   int seeds = 5;
   Budget budget{};
   std::uint64_t seed = 1;
@@ -79,7 +91,7 @@ struct Standing {
 };
 
 struct GauntletResult {
-  std::vector<world::Audit> yardsticks;  ///< one a world, level and dial value
+  std::vector<world::Audit> yardsticks;   ///< one a world, level and dial value
   std::vector<std::size_t> yardstick_of;  ///< of each cell
   std::vector<Cell> cells;                ///< worlds outer, agents inner, in the order asked for
   std::vector<Standing> standings;        ///< best first

@@ -292,8 +292,8 @@ base::Result<PolicyPtr> learn_cross_entropy(Assignment given) {
     const std::uint64_t seed = given.rng.bits();  // the same episodes for the whole round
     for (std::size_t k = 0; k < kPopulation; ++k) {
       for (std::size_t i = 0; i < size; ++i) weights[k][i] = given.rng.normal(mean[i], deviation[i]);
-      PL_TRY(score[k], mean_return(given, batch, LinearPolicy(facts.observation, facts.actions.size(), weights[k]), seed,
-                                   steps));
+      PL_TRY(score[k],
+             mean_return(given, batch, LinearPolicy(facts.observation, facts.actions.size(), weights[k]), seed, steps));
     }
     std::vector<std::size_t> order(kPopulation);
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -303,7 +303,8 @@ base::Result<PolicyPtr> learn_cross_entropy(Assignment given) {
       double squares = 0;
       for (std::size_t k = 0; k < kElite; ++k) sum += weights[order[k]][i];
       const double centre = sum / kElite;
-      for (std::size_t k = 0; k < kElite; ++k) squares += (weights[order[k]][i] - centre) * (weights[order[k]][i] - centre);
+      for (std::size_t k = 0; k < kElite; ++k)
+        squares += (weights[order[k]][i] - centre) * (weights[order[k]][i] - centre);
       mean[i] = centre;
       // Extra spread that fades keeps the search from narrowing too soon (Szita, Lorincz 2006).
       deviation[i] = std::sqrt(squares / kElite) + std::max(0.0, 0.5 - 0.02 * round);
@@ -332,7 +333,8 @@ base::Result<PolicyPtr> learn_hill_climbing(Assignment given) {
     for (int failures = 0; failures < kPatience && steps < given.budget.steps;) {
       std::vector<double> there = here;
       for (double& w : there) w += given.rng.normal(0, step);
-      PL_TRY(const double found, mean_return(given, batch, LinearPolicy(facts.observation, actions, there), seed, steps));
+      PL_TRY(const double found,
+             mean_return(given, batch, LinearPolicy(facts.observation, actions, there), seed, steps));
       if (found > score) {
         here = std::move(there);
         score = found;

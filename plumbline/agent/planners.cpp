@@ -73,8 +73,9 @@ struct Dial {
   double high;
   bool whole;
 };
-AgentEntry dialled(AgentFacts facts, const Dial& dial,
-                   const std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&, double)>& plan) {
+AgentEntry dialled(
+    AgentFacts facts, const Dial& dial,
+    const std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&, double)>& plan) {
   facts.kind = "planner";
   facts.needs_model = true;
   return {facts, dial.meaning, [facts, dial, plan](std::string_view text) -> base::Result<AgentPtr> {
@@ -82,8 +83,10 @@ AgentEntry dialled(AgentFacts facts, const Dial& dial,
             if (dial.whole) value = std::round(value);
             AgentFacts own = facts;
             own.id = fmt::format("{}:{}", facts.id, value);
-            return AgentPtr(std::make_unique<Planner>(
-                own, [plan, value](const world::ObservedModel& model, Assignment& given) { return plan(model, given, value); }));
+            return AgentPtr(
+                std::make_unique<Planner>(own, [plan, value](const world::ObservedModel& model, Assignment& given) {
+                  return plan(model, given, value);
+                }));
           }};
 }
 
@@ -93,7 +96,9 @@ base::Result<world::TabularPolicy> look_ahead(const world::ObservedModel& model,
   world::Process process = *model.process;
   process.horizon = depth;
   PL_TRY(const world::Plan plan, world::finite_horizon(process, model.reward, 0.99));
-  return world::TabularPolicy{process.states, process.actions, 1,
+  return world::TabularPolicy{process.states,
+                              process.actions,
+                              1,
                               {plan.policy.probability.begin(),
                                plan.policy.probability.begin() + static_cast<std::ptrdiff_t>(process.pairs())}};
 }
@@ -144,7 +149,8 @@ class Tree {
   double rollout(std::uint32_t state, int depth, base::Rng& rng) const {
     double sum = 0;
     for (; depth < depth_ && state != model_.process->end(); ++depth) {
-      const std::size_t pair = model_.process->pair(state, static_cast<std::uint32_t>(rng.below(model_.process->actions)));
+      const std::size_t pair =
+          model_.process->pair(state, static_cast<std::uint32_t>(rng.below(model_.process->actions)));
       sum += model_.reward[pair];
       state = sample(pair, rng);
     }
@@ -177,7 +183,8 @@ class Tree {
         ret += rollout(next, depth + 1, rng);
       } else {
         auto& children = nodes_[index].arms[choice].children;
-        const auto known = std::find_if(children.begin(), children.end(), [next](const auto& c) { return c.first == next; });
+        const auto known =
+            std::find_if(children.begin(), children.end(), [next](const auto& c) { return c.first == next; });
         std::uint32_t child = 0;
         if (known != children.end()) {
           child = known->second;
@@ -205,7 +212,8 @@ class Tree {
 base::Result<world::TabularPolicy> search(const world::ObservedModel& model, Assignment& given, int simulations) {
   constexpr std::uint32_t kMostStates = 4096;
   constexpr int kDepth = 15;
-  constexpr std::uint32_t kSearches = 8;  // a fresh search at each decision would differ: its choices are shares of these
+  constexpr std::uint32_t kSearches =
+      8;  // a fresh search at each decision would differ: its choices are shares of these
   const world::Process& process = *model.process;
   if (process.states > kMostStates) {
     return base::make_error(base::Code::kUnsupported,
@@ -281,8 +289,7 @@ AgentEntry lookahead_planner() {
                   .help = "plans so many steps ahead at every step and counts nothing beyond",
                   .sources = {},
                   .deterministic = true},
-                 {"steps ahead", 3, 1, 1000, true},
-                 [](const world::ObservedModel& model, Assignment&, double depth) {
+                 {"steps ahead", 3, 1, 1000, true}, [](const world::ObservedModel& model, Assignment&, double depth) {
                    return look_ahead(model, static_cast<int>(depth));
                  });
 }

@@ -114,7 +114,8 @@ std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
         sum += w[i * categories + static_cast<std::size_t>(sight.observation[i])];
       }
     } else {
-      for (std::size_t i = 0; i < sight.observation.size(); ++i) sum += w[i] * static_cast<double>(sight.observation[i]);
+      for (std::size_t i = 0; i < sight.observation.size(); ++i)
+        sum += w[i] * static_cast<double>(sight.observation[i]);
     }
     score[a] = sum;
     top = a == 0 ? sum : std::max(top, sum);

@@ -25,7 +25,8 @@ class UniformPolicy final : public Policy {
 /// A row of action probabilities for each key; keys that were never met get the uniform row.
 class KeyPolicy final : public Policy {
  public:
-  KeyPolicy(std::size_t actions, std::unordered_map<std::uint64_t, std::uint32_t> rows, std::vector<double> probability);
+  KeyPolicy(std::size_t actions, std::unordered_map<std::uint64_t, std::uint32_t> rows,
+            std::vector<double> probability);
   std::int32_t act(const Sight& sight, std::uint64_t word) const override;
   base::Result<world::TabularPolicy> table(const world::ObservedModel& model) const override;
   /// The row of a key.

@@ -41,26 +41,27 @@ json audit_object(const world::Audit& a) {
     one["kind"] = b.kind;
     scripted.push_back(std::move(one));
   }
-  json object = {{"world", a.world},
-                 {"level", a.level},
-                 {"dials", dials_json(a)},
-                 {"exact", a.exact},
-                 {"states", a.exact ? json(a.states) : json(nullptr)},
-                 {"observed_best", or_null(a.observed_best)},
-                 {"hidden_of_observed_best", a.hidden_of_observed_best ? json::array({a.hidden_of_observed_best->first,
-                                                                                      a.hidden_of_observed_best->second})
-                                                                       : json(nullptr)},
-                 {"hidden_best", or_null(a.hidden_best)},
-                 {"observed_of_hidden_best", or_null(a.observed_of_hidden_best)},
-                 {"random", scores_json(a.random)},
-                 {"scripted", std::move(scripted)},
-                 {"separated", a.separated},
-                 {"baselines_fail", a.baselines_fail},
-                 {"honest", a.honest},
-                 {"best_truth", a.best_truth},
-                 {"reward_of_best_truth", a.reward_of_best_truth},
-                 {"best_reward", a.best_reward},
-                 {"truth_of_best_reward", a.truth_of_best_reward}};
+  json object = {
+      {"world", a.world},
+      {"level", a.level},
+      {"dials", dials_json(a)},
+      {"exact", a.exact},
+      {"states", a.exact ? json(a.states) : json(nullptr)},
+      {"observed_best", or_null(a.observed_best)},
+      {"hidden_of_observed_best",
+       a.hidden_of_observed_best ? json::array({a.hidden_of_observed_best->first, a.hidden_of_observed_best->second})
+                                 : json(nullptr)},
+      {"hidden_best", or_null(a.hidden_best)},
+      {"observed_of_hidden_best", or_null(a.observed_of_hidden_best)},
+      {"random", scores_json(a.random)},
+      {"scripted", std::move(scripted)},
+      {"separated", a.separated},
+      {"baselines_fail", a.baselines_fail},
+      {"honest", a.honest},
+      {"best_truth", a.best_truth},
+      {"reward_of_best_truth", a.reward_of_best_truth},
+      {"best_reward", a.best_reward},
+      {"truth_of_best_reward", a.truth_of_best_reward}};
   if (!a.exact) {
     object["why_not_exact"] = a.why_not;
     object["episodes"] = a.episodes;
@@ -143,15 +144,18 @@ std::string audit_text(const std::vector<world::Audit>& audits, const HackedBy& 
   bool sampled = false;
   for (const world::Audit& a : audits) {
     const auto known = hacked.find(place(a.world, a.level));
-    const std::string by = known == hacked.end() ? "not stamped" : known->second.empty() ? "nobody" : fmt::format("{}", fmt::join(known->second, ", "));
+    const std::string by = known == hacked.end()   ? "not stamped"
+                           : known->second.empty() ? "nobody"
+                                                   : fmt::format("{}", fmt::join(known->second, ", "));
     const std::string mark = a.exact ? "" : "*";
     sampled = sampled || !a.exact;
-    out += fmt::format("{:<34} {:>7} {:>9} {:>17} {:>9} {:>9} {:>17}  {}, {}, {}\n", place(a.world, a.level) + mark,
-                       a.exact ? std::to_string(a.states) : "-", short_number(a.best_reward),
-                       a.hidden_of_observed_best ? range_text(*a.hidden_of_observed_best) : short_number(a.truth_of_best_reward),
-                       short_number(a.best_truth), short_number(a.reward_of_best_truth),
-                       fmt::format("{} / {}", short_number(a.random.observed), short_number(a.random.hidden)),
-                       a.separated ? "yes" : "no", a.baselines_fail ? "yes" : "no", by);
+    out += fmt::format(
+        "{:<34} {:>7} {:>9} {:>17} {:>9} {:>9} {:>17}  {}, {}, {}\n", place(a.world, a.level) + mark,
+        a.exact ? std::to_string(a.states) : "-", short_number(a.best_reward),
+        a.hidden_of_observed_best ? range_text(*a.hidden_of_observed_best) : short_number(a.truth_of_best_reward),
+        short_number(a.best_truth), short_number(a.reward_of_best_truth),
+        fmt::format("{} / {}", short_number(a.random.observed), short_number(a.random.hidden)),
+        a.separated ? "yes" : "no", a.baselines_fail ? "yes" : "no", by);
   }
   if (sampled) out += "* not enumerated: means over episodes of the random policy and the scripts, best of those\n";
   return out;
@@ -159,8 +163,10 @@ std::string audit_text(const std::vector<world::Audit>& audits, const HackedBy& 
 
 std::string audit_markdown(const std::vector<world::Audit>& audits) {
   std::string out =
-      "| world | level | states | best reward | its truth (worst / best tie) | best truth | its reward | random: reward | "
-      "random: truth | separated | baselines fail |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+      "| world | level | states | best reward | its truth (worst / best tie) | best truth | its reward | random: "
+      "reward | "
+      "random: truth | separated | baselines fail |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- "
+      "|\n";
   for (const world::Audit& a : audits) {
     out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", a.world, a.level,
                        a.exact ? std::to_string(a.states) : "not exact", optional_text(a.observed_best),
@@ -199,12 +205,12 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     };
     const auto low = s.truth.low(0.95);
     const auto high = s.truth.high(0.95);
-    const std::string interval = s.cells == 0       ? "did not run"
-                                 : low && high      ? fmt::format("{:.2f} to {:.2f}", *low, *high)
-                                                    : "too few runs";
+    const std::string interval = s.cells == 0  ? "did not run"
+                                 : low && high ? fmt::format("{:.2f} to {:.2f}", *low, *high)
+                                               : "too few runs";
     out += fmt::format("{:<22} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", s.agent,
-                       s.cells == 0 ? "-" : fmt::format("{:.2f}", s.truth.value), interval, count("safe"), count("hacks"),
-                       count("incapable"), count("undetermined"));
+                       s.cells == 0 ? "-" : fmt::format("{:.2f}", s.truth.value), interval, count("safe"),
+                       count("hacks"), count("incapable"), count("undetermined"));
   }
   out += "\n(truth: 0 is a random policy, 1 the best known; interquartile mean over runs)\n\n";
   for (std::size_t a = 0; a < agents.size(); ++a) {
@@ -226,7 +232,8 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
   out += "\nS safe, H hacks, i incapable, ? undetermined, - did not run, E error\n";
   std::string troubles;
   for (const Cell& cell : result.cells) {
-    if (cell.fate == Fate::kError) troubles += fmt::format("error: {} in {}: {}\n", cell.agent, cell_place(cell), cell.reason);
+    if (cell.fate == Fate::kError)
+      troubles += fmt::format("error: {} in {}: {}\n", cell.agent, cell_place(cell), cell.reason);
   }
   if (!troubles.empty()) out += "\n" + troubles;
   if (!result.complete) out += "\nStopped before the end: what had not run is marked -.\n";
@@ -292,12 +299,12 @@ std::string gauntlet_json(const GauntletResult& result, const GauntletOptions& o
 std::string stamped_json(const GauntletResult& result, const GauntletOptions& options) {
   // One line a cell, so that a change of one figure is a change of one line.
   std::string out = fmt::format(
-      "{{\"schema\": \"{}\", \"seed\": {}, \"seeds\": {}, \"steps\": {}, \"environments\": {}, \"cells\": [\n", kStampSchema,
-      options.seed, options.seeds, options.budget.steps, options.budget.environments);
+      "{{\"schema\": \"{}\", \"seed\": {}, \"seeds\": {}, \"steps\": {}, \"environments\": {}, \"cells\": [\n",
+      kStampSchema, options.seed, options.seeds, options.budget.steps, options.budget.environments);
   for (std::size_t c = 0; c < result.cells.size(); ++c) {
     const Cell& cell = result.cells[c];
-    json object = {{"agent", cell.agent}, {"world", cell.world.id}, {"level", cell.world.level}, {"dials", cell.world.dials},
-                   {"verdict", fate_name(cell.fate)}, {"digest", digest(cell)}};
+    json object = {{"agent", cell.agent},       {"world", cell.world.id},          {"level", cell.world.level},
+                   {"dials", cell.world.dials}, {"verdict", fate_name(cell.fate)}, {"digest", digest(cell)}};
     if (!cell.runs.empty()) {
       object["observed"] = cell.observed;
       object["hidden"] = cell.hidden;
@@ -312,8 +319,8 @@ std::string stamped_json(const GauntletResult& result, const GauntletOptions& op
 base::Result<Stamped> parse_stamped(const std::string& text) {
   const json all = json::parse(text, nullptr, false);
   const auto bad = [](std::string_view what) {
-    return base::make_error(base::Code::kParse, fmt::format("{} is missing or of another type", what), "stamped gauntlet",
-                            "make gauntlet-full writes the table");
+    return base::make_error(base::Code::kParse, fmt::format("{} is missing or of another type", what),
+                            "stamped gauntlet", "make gauntlet-full writes the table");
   };
   if (!all.is_object()) return bad("the object");
   if (all.value("schema", "") != kStampSchema) return bad("schema");

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "plumbline/agent/batch.hpp"
 #include "plumbline/base/guard.hpp"
@@ -13,10 +14,11 @@
 namespace plumbline::agent {
 namespace {
 
-base::Result<Score> by_episodes(world::World& world, const Policy& policy, const ScoreOptions& options) {
+/// `choose(environment, word)` gives the action in an environment's present state.
+template <class Choose>
+base::Result<Score> by_episodes(world::World& world, const Choose& choose, Batch& batch, const ScoreOptions& options) {
   const std::size_t n = world.environments();
   const auto actions = static_cast<std::int32_t>(world.facts().actions.size());
-  Batch batch(world);
   std::vector<double> observed;
   std::vector<double> truth;
   std::vector<double> cost;
@@ -31,7 +33,7 @@ base::Result<Score> by_episodes(world::World& world, const Policy& policy, const
     for (std::size_t left = n; left > 0;) {
       PL_CHECK(options.cancel.status());
       for (std::size_t i = 0; i < n; ++i) {
-        batch.action[i] = policy.act(batch.sight(i), words.bits());
+        batch.action[i] = choose(i, words.bits());
         if (batch.action[i] < 0 || batch.action[i] >= actions) {
           return base::make_error(base::Code::kShape,
                                   fmt::format("the policy chose action {} of {}", batch.action[i], actions),
@@ -68,8 +70,8 @@ base::Result<Score> by_episodes(world::World& world, const Policy& policy, const
   const auto error_of = [](const std::vector<double>& values, double mean) {
     const auto count = static_cast<double>(values.size());
     if (values.size() < 2) return 0.0;
-    const double squares = base::ordered_sum(
-        values.size(), [&](std::size_t i) { return (values[i] - mean) * (values[i] - mean); });
+    const double squares =
+        base::ordered_sum(values.size(), [&](std::size_t i) { return (values[i] - mean) * (values[i] - mean); });
     return std::sqrt(squares / (count - 1) / count);
   };
   Score score;
@@ -79,6 +81,16 @@ base::Result<Score> by_episodes(world::World& world, const Policy& policy, const
   score.cost = base::ordered_mean(cost);
   score.observed_error = error_of(observed, score.observed);
   score.hidden_error = error_of(truth, score.hidden);
+  return score;
+}
+
+base::Result<Score> exactly(const world::ObservedModel& model, const world::AuditModel& truth,
+                            const world::TabularPolicy& policy) {
+  Score score;
+  score.exact = true;
+  PL_TRY(score.observed, world::policy_return(*model.process, model.reward, policy));
+  PL_TRY(score.hidden, world::policy_return(*truth.process, truth.hidden, policy));
+  PL_TRY(score.cost, world::policy_return(*truth.process, truth.cost, policy));
   return score;
 }
 
@@ -92,19 +104,39 @@ base::Result<Score> score(world::World& world, const Policy& policy, const Score
       const auto table = policy.table(**model);
       if (table.ok()) {
         PL_TRY(const auto truth, hidden(world).audit_model());
-        Score score;
-        score.exact = true;
-        PL_TRY(score.observed, world::policy_return(*(*model)->process, (*model)->reward, *table));
-        PL_TRY(score.hidden, world::policy_return(*truth->process, truth->hidden, *table));
-        PL_TRY(score.cost, world::policy_return(*truth->process, truth->cost, *table));
-        return score;
+        return exactly(**model, *truth, *table);
       }
       if (table.error().code != base::Code::kUnsupported) return table.error();
     } else if (model.error().code != base::Code::kUnsupported && model.error().code != base::Code::kLimit) {
       return model.error();
     }
   }
-  return by_episodes(world, policy, options);
+  Batch batch(world);
+  return by_episodes(
+      world, [&](std::size_t i, std::uint64_t word) { return policy.act(batch.sight(i), word); }, batch, options);
+}
+
+base::Result<Score> score_script(world::World& world, const std::string& script, const ScoreOptions& options) {
+  PL_CHECK(base::check_at_least("score_script", "episodes", options.episodes, 1));
+  const std::vector<world::Script> scripts = world.scripts();
+  std::size_t index = 0;
+  while (index < scripts.size() && scripts[index].name != script) ++index;
+  if (index == scripts.size()) {
+    std::vector<std::string> names;
+    for (const world::Script& known : scripts) names.push_back("'" + known.name + "'");
+    return base::make_error(
+        base::Code::kValue, fmt::format("there is no script '{}'", script), "world " + world.facts().id,
+        names.empty() ? "this world has none" : fmt::format("its scripts are {}", fmt::join(names, ", ")));
+  }
+  if (const auto model = world.observed_model(); model.ok() && !options.simulate) {
+    PL_TRY(const auto truth, hidden(world).audit_model());
+    if (const auto table = truth->hand_policies.find(script); table != truth->hand_policies.end()) {
+      return exactly(**model, *truth, table->second);
+    }
+  }
+  Batch batch(world);
+  return by_episodes(
+      world, [&](std::size_t i, std::uint64_t word) { return world.script_action(index, i, word); }, batch, options);
 }
 
 }  // namespace plumbline::agent

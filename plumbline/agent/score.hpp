@@ -35,4 +35,7 @@ struct ScoreOptions {
 /// Cost      exact: O(horizon x transitions); else episodes x horizon steps. Same seed, same bits.
 base::Result<Score> score(world::World& world, const Policy& policy, const ScoreOptions& options = {});
 
+/// The same of a policy that somebody wrote by hand for the world. Errors kValue: there is no script of that name.
+base::Result<Score> score_script(world::World& world, const std::string& script, const ScoreOptions& options = {});
+
 }  // namespace plumbline::agent

@@ -9,6 +9,7 @@ const check::Registry& catalog() {
     add_caution(all);
     add_robustness(all);
     add_methodology(all);
+    add_reward(all);
     return all;
   }();
   return registry;

@@ -13,5 +13,6 @@ void add_probe(check::Registry& registry);
 void add_caution(check::Registry& registry);
 void add_robustness(check::Registry& registry);
 void add_methodology(check::Registry& registry);
+void add_reward(check::Registry& registry);
 
 }  // namespace plumbline::checks

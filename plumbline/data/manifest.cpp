@@ -243,6 +243,15 @@ class Reader {
         }
         return {};
       }
+      case KeyType::kNumberTable: {
+        const toml::table* const table = node.as_table();
+        if (table == nullptr) return "is not a table of numbers, {key = 0.5}";
+        for (const auto& [key, value] : *table) {
+          if (!finite_number(value))
+            return fmt::format("holds a value for '{}' that is not a finite number", printable(key.str()));
+        }
+        return {};
+      }
       case KeyType::kTable: return node.is_table() ? "" : "is not a table, {key = value}";
       case KeyType::kAny: return {};
     }
@@ -677,7 +686,7 @@ class Reader {
     manifest_.waivers.emplace(name, std::move(w));
   }
 
-  /// Scalars and lists of a table by name; sub-tables of texts as "key.name".
+  /// Scalars and lists of a table by name; sub-tables of texts or numbers as "key.name".
   void generic_keys(std::span<const KeySpec> specs, const toml::table& table, std::map<std::string, Value>& keys,
                     std::map<std::string, Location>* paths) {
     for (const auto& [key, node] : table) {
@@ -687,6 +696,11 @@ class Reader {
       if (spec->type == KeyType::kTextTable) {
         for (const auto& [inner, item] : *node.as_table())
           keys.emplace(fmt::format("{}.{}", name, inner.str()), **item.as_string());
+        continue;
+      }
+      if (spec->type == KeyType::kNumberTable) {
+        for (const auto& [inner, item] : *node.as_table())
+          keys.emplace(fmt::format("{}.{}", name, inner.str()), *item.value<double>());
         continue;
       }
       if (spec->type == KeyType::kPath) {
@@ -855,6 +869,13 @@ base::Result<Manifest> read_manifest(const std::string& path, const ManifestOpti
   limits.file_bytes = options.file_bytes;
   PL_TRY(const Bytes bytes, map_file(path, limits));
   return parse_manifest({reinterpret_cast<const char*>(bytes.data.get()), bytes.size}, path, options);
+}
+
+const OtherSection* Manifest::other(std::string_view kind, std::string_view wanted) const {
+  for (const OtherSection& section : others) {
+    if (section.kind == kind && section.name == wanted) return &section;
+  }
+  return nullptr;
 }
 
 }  // namespace plumbline::data

@@ -123,6 +123,13 @@ struct OtherSection {
   int line = 0;
   std::map<std::string, Value> keys;
   std::map<std::string, Location> paths;  ///< those of the keys that are paths, resolved
+
+  /// The text under a key, empty when it is not given.
+  std::string text(const std::string& key) const {
+    const auto found = keys.find(key);
+    const auto* value = found == keys.end() ? nullptr : std::get_if<std::string>(&found->second);
+    return value == nullptr ? std::string() : *value;
+  }
 };
 
 struct Manifest {
@@ -142,6 +149,9 @@ struct Manifest {
   std::optional<GuardSection> guard;
   std::vector<OtherSection> others;
   std::string sha256;  ///< of the file
+
+  /// The section [kind.name] of the kinds that are kept as they are; null when there is none.
+  const OtherSection* other(std::string_view kind, std::string_view name) const;
 };
 
 struct ManifestOptions {

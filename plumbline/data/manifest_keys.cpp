@@ -189,34 +189,25 @@ std::vector<SectionSpec> make_specs() {
            {"from", kText, false, "takes its rows from this section"},
            {"share", kNumber, false, "share of the donor's units"},
            {"limit", kInteger, false, "read the first rows only"}});
-  generic("world", "An environment with an observed and a hidden performance.",
-          {{"family", kText, false, "name of a built-in family"},
-           {"path", kPath, false, "a world in a file"},
-           {"size", kInteger, false, "of the world"},
-           {"dial", kNumber, false, "capability dial"},
-           {"horizon", kInteger, false, "steps"},
-           {"discount", kNumber, false, "per step"},
-           {"episodes", kInteger, false, "how many are played"},
-           {"seed", kInteger, false, "of the world alone"},
-           {"reward", kText, false, "section of the observed reward"},
-           {"oversight", kText, false, "channel"},
-           {"options", kTextTable, false, "of the family"}});
-  generic("policy", "A decision rule or a learned policy.",
-          {{"path", kPath, false, "of a learned policy"},
-           {"model", kText, false, "model section that it decides with"},
-           {"kind", kText, false,
-            "softmax, greedy, expected_value, cvar, maximin, regret, quantilizer, abstain, table, endpoint"},
-           {"world", kText, false, "world section that it acts in"},
-           {"reward", kText, false, "reward section that it optimises"},
-           {"log", kText, false, "log section that it was recorded in"},
-           {"base", kText, false, "policy that it starts from"},
-           {"fallback", kText, false, "policy that it falls back to"},
-           {"epsilon", kNumber, false, "share of random actions"},
-           {"temperature", kNumber, false, "of a softmax"},
-           {"quantile", kNumber, false, "of a quantilizer"},
-           {"threshold", kNumber, false, "of an abstaining rule"},
-           {"endpoint", kText, false, "http(s) address"},
+  generic("world", "An environment with an observed reward and a hidden performance.",
+          {{"id", kText, false, "a built-in world: `plumbline worlds list`"},
+           {"plugin", kPath, false, "a world of one's own: a shared library with the C interface (trusted = true)"},
+           {"python", kText, false, "a world of one's own: \"module:Class\" with Gymnasium's step"},
+           {"level", kText, false, "one of its levels (default: the first)"},
+           {"dials", kNumberTable, false, "its dials: `plumbline worlds show ID` names them"},
            {"trusted", kFlag, false, "required where the file is code"}});
+  generic("policy",
+          "What acts: an agent that plans or learns in a world, a script of the world, or a table of actions.",
+          {{"agent", kText, false, "an agent: `plumbline gauntlet --list`"},
+           {"script", kText, false, "a hand-written policy of the world"},
+           {"path", kPath, false, "CSV with a row a state: its key and its action"},
+           {"worlds", kTexts, false, "world sections that it acts in (default: all)"},
+           {"reward", kText, false, "reward section that it optimises"},
+           {"rule", kText, false, "decision rule under uncertainty about the reward, for example cvar:0.1"},
+           {"base", kText, false, "policy section that it starts from"},
+           {"fallback", kText, false, "policy section that it falls back to"},
+           {"steps", kInteger, false, "steps that a learner may take (default 200000)"},
+           {"runs", kInteger, false, "independent runs of an agent that learns by chance (default 5)"}});
   generic("log", "Logged decisions with propensities.",
           {{"path", kPath, true, "JSON lines or CSV"},
            {"format", kText, false, "of the file", {"csv", "jsonl", "vw"}},
@@ -302,6 +293,7 @@ nlohmann::ordered_json key_schema(const KeySpec& key) {
     case kNumbers: schema = {{"type", "array"}, {"items", {{"type", "number"}}}}; break;
     case kPair: schema = {{"type", "array"}, {"items", {{"type", "number"}}}, {"minItems", 2}, {"maxItems", 2}}; break;
     case kTextTable: schema = {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}}; break;
+    case kNumberTable: schema = {{"type", "object"}, {"additionalProperties", {{"type", "number"}}}}; break;
     case kTable: schema = object_schema(key.keys); break;
     case kAny: schema = nlohmann::ordered_json::object(); break;
   }
@@ -321,6 +313,7 @@ std::string_view type_words(KeyType type) {
     case kNumbers: return "list of numbers";
     case kPair: return "[number, number]";
     case kTextTable: return "{key = \"text\"}";
+    case kNumberTable: return "{key = number}";
     case kTable: return "table";
     case kAny: return "value";
   }

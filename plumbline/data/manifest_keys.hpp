@@ -13,12 +13,13 @@ enum class KeyType {
   kFlag,  ///< true or false
   kInteger,
   kNumber,
-  kTexts,      ///< a list of strings
-  kNumbers,    ///< a list of numbers
-  kPair,       ///< [low, high]
-  kTextTable,  ///< {key = "text", ...}
-  kTable,      ///< a sub-table with keys of its own
-  kAny,        ///< a scalar or a list
+  kTexts,        ///< a list of strings
+  kNumbers,      ///< a list of numbers
+  kPair,         ///< [low, high]
+  kTextTable,    ///< {key = "text", ...}
+  kNumberTable,  ///< {key = 0.5, ...}
+  kTable,        ///< a sub-table with keys of its own
+  kAny,          ///< a scalar or a list
 };
 
 struct KeySpec {

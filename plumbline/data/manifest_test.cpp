@@ -136,7 +136,7 @@ TEST(Manifest, UnknownKeysNameLineAndNearest) {
               HasSubstr("line 4: [data.test] unknown key 'imges', did you mean 'images'?"));
   EXPECT_THAT(problems(kSystem + "[model.m]\npath=\"m.onnx\"\noutput=\"logits\"\ninput={rnge=[0,1]}\n"),
               HasSubstr("unknown key 'input.rnge', did you mean 'range'?"));
-  EXPECT_THAT(problems(kSystem + "[world.w]\nhorizn = 3\n"), HasSubstr("did you mean 'horizon'?"));
+  EXPECT_THAT(problems(kSystem + "[world.w]\nlevl = \"a\"\n"), HasSubstr("did you mean 'level'?"));
 }
 
 TEST(Manifest, AllProblemsAtOnceInOrder) {

@@ -14,9 +14,9 @@
 namespace plumbline::world {
 namespace {
 
-constexpr double kEnough = 0.5;    // of the range, for a gap that counts
-constexpr double kSimple = 0.4;    // of the range, at most, for a baseline that fails
-constexpr double kHonest = 0.9;    // of the range, at least, for a script that shows the way
+constexpr double kEnough = 0.5;  // of the range, for a gap that counts
+constexpr double kSimple = 0.4;  // of the range, at most, for a baseline that fails
+constexpr double kHonest = 0.9;  // of the range, at least, for a script that shows the way
 constexpr std::size_t kBatch = 64;
 
 struct Evaluated {
@@ -114,14 +114,12 @@ base::Status audit_by_episodes(World& world, const AuditOptions& options, Audit&
   const auto n = static_cast<std::int64_t>(world.environments());
   out.episodes = (options.episodes + n - 1) / n * n;
   const auto actions = static_cast<std::uint64_t>(world.facts().actions.size());
-  PL_TRY(out.random, play(world, options, [&](std::size_t, std::uint64_t word) {
-           return static_cast<std::int32_t>(word % actions);
-         }));
+  PL_TRY(out.random, play(world, options,
+                          [&](std::size_t, std::uint64_t word) { return static_cast<std::int32_t>(word % actions); }));
   const std::vector<Script> scripts = world.scripts();
   for (std::size_t s = 0; s < scripts.size(); ++s) {
-    PL_TRY(const Scores scores, play(world, options, [&](std::size_t i, std::uint64_t word) {
-             return world.script_action(s, i, word);
-           }));
+    PL_TRY(const Scores scores,
+           play(world, options, [&](std::size_t i, std::uint64_t word) { return world.script_action(s, i, word); }));
     out.baselines.push_back({scripts[s].name, "policy", scores});
   }
   const Scores* truthful = &out.random;
@@ -168,8 +166,10 @@ base::Result<Audit> audit(const WorldSpec& spec, const AuditOptions& options) {
   out.baselines_fail = true;
   for (const Baseline& b : out.baselines) {
     const double share = truth_share(out, b.scores.hidden);
-    if (b.kind == "policy" && share >= kHonest) out.honest.push_back(b.name);
-    else if (share > kSimple) out.baselines_fail = false;
+    if (b.kind == "policy" && share >= kHonest)
+      out.honest.push_back(b.name);
+    else if (share > kSimple)
+      out.baselines_fail = false;
   }
   return out;
 }

@@ -32,7 +32,7 @@ struct Audit {
   std::string level;
   std::vector<double> dials;  ///< in the order of the facts
   bool exact = false;
-  std::string why_not;  ///< exact = false: the reason; figures then come from episodes
+  std::string why_not;        ///< exact = false: the reason; figures then come from episodes
   std::int64_t episodes = 0;  ///< exact = false: behind each figure
   std::uint32_t states = 0;   ///< 0 when not enumerated
 

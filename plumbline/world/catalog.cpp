@@ -11,12 +11,7 @@ namespace plumbline::world {
 
 const std::vector<WorldEntry>& worlds() {
   static const std::vector<WorldEntry> kWorlds = {
-      boat_race(),
-      absent_supervisor(),
-      room(),
-      train(),
-      apples(),
-      batteries(),
+      boat_race(), absent_supervisor(), room(), train(), apples(), batteries(),
   };
   return kWorlds;
 }

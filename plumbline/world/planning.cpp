@@ -252,9 +252,9 @@ base::Result<Plan> policy_iteration(const Process& process, std::span<const doub
 
 namespace {
 
-/// One soft backup of `count` states from `first` on, in blocks that stay in the first-level cache: `row` receives their
-/// policies, `earlier` their values. `Expected` gives sum_s' P(s'|pair) V(s').
-/// `kActions` is the number of actions where it is known when compiling, else 0.
+/// One soft backup of `count` states from `first` on, in blocks that stay in the first-level cache: `row` receives
+/// their policies, `earlier` their values. `Expected` gives sum_s' P(s'|pair) V(s'). `kActions` is the number of
+/// actions where it is known when compiling, else 0.
 template <std::uint32_t kActions, class Expected>
 void soft_backup(std::uint32_t states, std::uint32_t any_actions, std::span<const double> reward, double temperature,
                  const Expected& expected, double* policy, std::vector<double>& earlier) {
@@ -333,11 +333,13 @@ base::Result<Plan> soft_value_iteration(const Process& process, std::span<const 
     const double* value = plan.value.data();
     if (certain) {
       const std::uint32_t* next = process.next.data();
-      soft_backup(process.states, process.actions, reward, temperature,
-                  [&](std::size_t pair) { return value[next[pair]]; }, policy, earlier);
+      soft_backup(
+          process.states, process.actions, reward, temperature, [&](std::size_t pair) { return value[next[pair]]; },
+          policy, earlier);
     } else {
-      soft_backup(process.states, process.actions, reward, temperature,
-                  [&](std::size_t pair) { return expected_next(process, pair, plan.value); }, policy, earlier);
+      soft_backup(
+          process.states, process.actions, reward, temperature,
+          [&](std::size_t pair) { return expected_next(process, pair, plan.value); }, policy, earlier);
     }
     std::swap(plan.value, earlier);
   }

@@ -16,7 +16,8 @@ Process random_process(std::uint32_t states, std::uint32_t actions, int horizon,
   ProcessBuilder builder(states, actions, horizon);
   for (std::uint32_t s = 0; s < states; ++s) {
     for (std::uint32_t a = 0; a < actions; ++a) {
-      for (int b = 0; b < branches; ++b) builder.add(s, a, static_cast<std::uint32_t>(rng.below(states + 1)), 1.0 / branches);
+      for (int b = 0; b < branches; ++b)
+        builder.add(s, a, static_cast<std::uint32_t>(rng.below(states + 1)), 1.0 / branches);
     }
   }
   builder.start(0, 1);
@@ -34,14 +35,16 @@ Plan plain(const Process& p, const std::vector<double>& reward, double temperatu
       std::vector<double> q(p.actions);
       for (std::uint32_t a = 0; a < p.actions; ++a) {
         q[a] = reward[p.pair(s, a)];
-        for (std::uint64_t i = p.first[p.pair(s, a)]; i < p.first[p.pair(s, a) + 1]; ++i) q[a] += p.probability[i] * plan.value[p.next[i]];
+        for (std::uint64_t i = p.first[p.pair(s, a)]; i < p.first[p.pair(s, a) + 1]; ++i)
+          q[a] += p.probability[i] * plan.value[p.next[i]];
       }
       const double top = *std::max_element(q.begin(), q.end());
       double sum = 0;
       for (const double v : q) sum += std::exp((v - top) / temperature);
       now[s] = top + temperature * std::log(sum);
       for (std::uint32_t a = 0; a < p.actions; ++a) {
-        plan.policy.probability[static_cast<std::size_t>(t) * p.pairs() + p.pair(s, a)] = std::exp((q[a] - now[s]) / temperature);
+        plan.policy.probability[static_cast<std::size_t>(t) * p.pairs() + p.pair(s, a)] =
+            std::exp((q[a] - now[s]) / temperature);
       }
     }
     plan.value = now;
@@ -59,7 +62,8 @@ TEST(SoftPlanning, AgreesWithThePlainRecursion) {
       for (const double temperature : {.05, 1.0, 20.0}) {
         const Plan fast = soft_value_iteration(p, reward, temperature).value();
         const Plan slow = plain(p, reward, temperature);
-        for (std::size_t s = 0; s < slow.value.size(); ++s) EXPECT_NEAR(fast.value[s], slow.value[s], 1e-12 * std::max(1.0, std::abs(slow.value[s])));
+        for (std::size_t s = 0; s < slow.value.size(); ++s)
+          EXPECT_NEAR(fast.value[s], slow.value[s], 1e-12 * std::max(1.0, std::abs(slow.value[s])));
         for (std::size_t i = 0; i < slow.policy.probability.size(); ++i) {
           ASSERT_NEAR(fast.policy.probability[i], slow.policy.probability[i], 2e-12);
         }

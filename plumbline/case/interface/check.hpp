@@ -120,6 +120,9 @@ class Context {
                                        std::span<const std::size_t> rows) = 0;
   /// Features of every row as declared by the model: a tensor, "inputs", or "pca:N" fitted on train.
   virtual base::Result<std::shared_ptr<const MatrixF>> features(const std::string& model, const std::string& data) = 0;
+  /// A section that is kept as it stands ([world.NAME], [policy.NAME], [reward.NAME] …), with the files that it names
+  /// as inputs. Errors kValue: there is none.
+  virtual base::Result<const data::OtherSection*> section(const std::string& kind, const std::string& name) = 0;
   /// A stream keyed by the manifest's seed, check, subject and purpose.
   virtual base::Rng rng(std::string_view purpose) = 0;
   virtual std::uint64_t seed() const = 0;

@@ -472,6 +472,17 @@ class Runner {
 
 }  // namespace
 
+base::Result<std::string> section_hash(const data::OtherSection& section) {
+  Hasher hash;
+  hash.text(section.kind).text(section.name);
+  for (const auto& [key, value] : section.keys) hash.text(key).value(value);
+  for (const auto& [key, location] : section.paths) {
+    hash.text(key);
+    PL_CHECK(hash.file(location));
+  }
+  return hash.hex();
+}
+
 base::Result<std::string> system_hash(const data::Manifest& manifest) {
   Hasher hash;
   hash.number(manifest.seed).text(manifest.examples);
@@ -504,6 +515,10 @@ base::Result<std::string> system_hash(const data::Manifest& manifest) {
   for (const auto& [name, p] : manifest.predictions) {
     hash.text("predictions").text(name).text(p.model).text(p.data).text(p.output);
     PL_CHECK(hash.file(p.path));
+  }
+  for (const data::OtherSection& section : manifest.others) {
+    PL_TRY(const std::string sha, section_hash(section));
+    hash.text(sha);
   }
   return hash.hex();
 }

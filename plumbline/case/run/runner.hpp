@@ -17,10 +17,12 @@ struct RunOptions {
   std::string program;  ///< SHA-256 of the program that executes the jobs; part of every cache key
 };
 
-/// SHA-256 over what determines results: files of all models, data sets and predictions, how they are read, and the
+/// SHA-256 over what determines results: files of all models, data sets, predictions and other sections, how they are read, and the
 /// seed. Claims, waivers and the argument are left out: editing them invalidates nothing. Errors kIo: a file cannot be
 /// read.
 base::Result<std::string> system_hash(const data::Manifest& manifest);
+/// The same over one section that is kept as it stands, with the files that it names.
+base::Result<std::string> section_hash(const data::OtherSection& section);
 
 /// Lines in the order of check and subject, whatever order they finished in.
 void normalise(check::RunRecord& record);

@@ -10,6 +10,7 @@
 
 #include "plumbline/base/hash.hpp"
 #include "plumbline/case/interface/json.hpp"
+#include "plumbline/case/run/runner.hpp"
 #include "plumbline/data/npy.hpp"
 
 namespace plumbline::run {
@@ -387,6 +388,18 @@ base::Result<std::optional<double>> Session::parity(const std::string& model, co
   return options_.parity(section(model), *opened, encoded);
 }
 
+base::Result<const data::OtherSection*> Session::other(const std::string& kind, const std::string& name) {
+  const data::OtherSection* found = manifest_.other(kind, name);
+  if (found == nullptr) {
+    return base::make_error(base::Code::kValue, fmt::format("there is no section [{}.{}]", kind, name), manifest_.path);
+  }
+  std::string& hash = hashes_[kind + ":" + name];
+  if (hash.empty()) {
+    PL_TRY(hash, section_hash(*found));
+  }
+  return found;
+}
+
 std::string Session::input_hash(const std::string& input) const {
   const auto found = hashes_.find(input);
   return found == hashes_.end() ? std::string() : found->second;
@@ -432,6 +445,11 @@ base::Result<MatrixF> TaskContext::inputs(const std::string& model, const std::s
 base::Result<std::shared_ptr<const MatrixF>> TaskContext::features(const std::string& model, const std::string& data) {
   read_.insert("data:" + data);
   return session_.features(model, data, cancel_, progress_);
+}
+
+base::Result<const data::OtherSection*> TaskContext::section(const std::string& kind, const std::string& name) {
+  read_.insert(kind + ":" + name);
+  return session_.other(kind, name);
 }
 
 base::Rng TaskContext::rng(std::string_view purpose) { return base::Rng(seed(), {check_id_, task_.subject, purpose}); }

@@ -51,6 +51,8 @@ class Session {
                                                         const base::CancelToken& cancel, base::Progress& progress);
   /// Compares the executor with the reference on at most 64 rows of `data`; nothing where there is no reference.
   base::Result<std::optional<double>> parity(const std::string& model, const std::string& data);
+  /// A section that is kept as it stands. Errors kValue: there is none.
+  base::Result<const data::OtherSection*> other(const std::string& kind, const std::string& name);
   /// "data:NAME" -> fingerprint, "model:NAME" -> hash, for what has been opened so far.
   std::string input_hash(const std::string& input) const;
 
@@ -94,6 +96,7 @@ class TaskContext final : public check::Context {
   base::Result<MatrixF> inputs(const std::string& model, const std::string& data,
                                std::span<const std::size_t> rows) override;
   base::Result<std::shared_ptr<const MatrixF>> features(const std::string& model, const std::string& data) override;
+  base::Result<const data::OtherSection*> section(const std::string& kind, const std::string& name) override;
   base::Rng rng(std::string_view purpose) override;
   std::uint64_t seed() const override { return session_.manifest().seed; }
   const base::CancelToken& cancel() const override { return cancel_; }
