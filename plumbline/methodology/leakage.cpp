@@ -24,6 +24,7 @@ using data::Dataset;
 
 constexpr std::size_t kLeastCalibration = 200;
 constexpr double kIdentical = 1 - 1e-9;
+constexpr double kSameImage = 1e-4;  // difference of images that differ by a shift and rounding alone
 
 std::string normal_text(const std::string& text) {
   std::string out;
@@ -189,6 +190,18 @@ base::Result<std::vector<NearMatch>> search(const Prepared& p, const std::vector
   return nearest_rows(p.train_rows, queries, options);
 }
 
+/// How different a row is from its nearest. Images: as a share of how different its surroundings are, never taken for
+/// smaller than `least`, so that a row with several copies is still near to them.
+struct Scale {
+  bool local = false;
+  double least = 0;
+  double difference(const NearMatch& match) const {
+    if (match.row < 0) return 1;
+    return local ? std::min(1.0, (1 - match.similarity) / std::max({1 - match.surround, least, 1e-12}))
+                 : 1 - match.similarity;
+  }
+};
+
 std::vector<int> units_of(const Dataset& set) {
   if (!set.units.empty()) return set.units;
   std::vector<int> units(set.rows());
@@ -208,6 +221,17 @@ base::Result<stats::Estimate> unit_share(const Dataset& test, const std::vector<
 }
 
 }  // namespace
+
+double lower_tail_quantile(std::span<const double> ascending, double tail) {
+  const auto n = static_cast<double>(ascending.size());
+  if (tail >= 0.01) return ascending[static_cast<std::size_t>(tail * n)];
+  const auto trimmed = static_cast<std::size_t>(std::ceil(n / 100));
+  const auto k = static_cast<std::size_t>(std::ceil(n / 10));
+  double slope = 0;
+  for (std::size_t i = trimmed; i < k; ++i) slope += static_cast<double>(i) * std::log(ascending[i] / ascending[i - 1]);
+  slope /= static_cast<double>(k - trimmed);
+  return ascending[k - 1] * std::pow(tail * n / static_cast<double>(k), slope);
+}
 
 base::Result<LeakageResult> find_leakage(const Dataset& train, const Dataset& test, const LeakageOptions& options,
                                          const base::Rng& rng) {
@@ -301,7 +325,8 @@ base::Result<LeakageResult> find_leakage(const Dataset& train, const Dataset& te
     queries.push_back(rows_of[order[k]].front());
   PL_TRY(const Prepared prepared, prepare(train, test, names));
   NearOptions near;
-  near.candidates = options.candidates;
+  Scale scale{images, 0};
+  near.candidates = images ? std::max(options.candidates, 4) : options.candidates;
   near.shift = options.shift;
   near.cancel = options.cancel;
   PL_TRY(const std::vector<NearMatch> matches, search(prepared, nullptr, near));
@@ -313,13 +338,23 @@ base::Result<LeakageResult> find_leakage(const Dataset& train, const Dataset& te
     for (const std::size_t i : queries) near.query_groups.push_back(units[i]);
     PL_TRY(const std::vector<NearMatch> separate, search(prepared, &queries, near));
     const std::size_t half = separate.size() / 2;
+    if (images) {
+      std::vector<double> surround;
+      for (std::size_t k = 0; k < half; ++k) surround.push_back(1 - separate[k].surround);
+      std::sort(surround.begin(), surround.end());
+      scale.least = surround[half / 20];
+      if (scale.least < kSameImage)
+        out.near_reason = "train itself holds so many near copies that nothing can be told apart from them";
+    }
     std::vector<double> ranked;
-    for (std::size_t k = 0; k < half; ++k) ranked.push_back(separate[k].similarity);
+    for (std::size_t k = 0; k < half; ++k) ranked.push_back(scale.difference(separate[k]));
     std::sort(ranked.begin(), ranked.end());
-    const auto above = static_cast<std::size_t>(options.tail * static_cast<double>(half));
-    out.threshold = ranked[half - 1 - above];
+    const double bound = images ? lower_tail_quantile(ranked, options.tail)
+                                : ranked[static_cast<std::size_t>(options.tail * static_cast<double>(half))];
+    out.threshold = 1 - bound;
     std::size_t alarms = 0;
-    for (std::size_t k = half; k < separate.size(); ++k) alarms += separate[k].similarity > out.threshold ? 1 : 0;
+    for (std::size_t k = half; k < separate.size(); ++k)
+      alarms += 1 - scale.difference(separate[k]) > out.threshold ? 1 : 0;
     PL_TRY(stats::Estimate rate, stats::clopper_pearson(alarms, separate.size() - half));
     out.false_alarm = std::move(rate);
     if (out.threshold >= kIdentical)
@@ -331,8 +366,8 @@ base::Result<LeakageResult> find_leakage(const Dataset& train, const Dataset& te
     if (exact[i] >= 0) {
       out.pairs.push_back({i, static_cast<std::size_t>(exact[i]), 1, true});
       near_hit[i] = 1;
-    } else if (judged && matches[i].row >= 0 && matches[i].similarity > out.threshold) {
-      out.pairs.push_back({i, static_cast<std::size_t>(matches[i].row), matches[i].similarity, false});
+    } else if (judged && matches[i].row >= 0 && 1 - scale.difference(matches[i]) > out.threshold) {
+      out.pairs.push_back({i, static_cast<std::size_t>(matches[i].row), 1 - scale.difference(matches[i]), false});
       near_hit[i] = 1;
     }
   }

@@ -32,7 +32,12 @@ check::CheckInfo facts() {
                   "train units from which to learn how alike separate items are"},
                  {"tail", 0.001, 0.0001, 0.05, {}, "share of separate items that may count as near"},
                  {"candidates", std::int64_t{8}, 1, 256, {}, "reference items compared exactly for each query"},
-                 {"shift", std::int64_t{2}, 0, 8, {}, "images: shift in pixels that is forgiven"}},
+                 {"shift",
+                  std::int64_t{2},
+                  0,
+                  8,
+                  {},
+                  "images: shift in pixels that is forgiven, up to an eighth of a side; crops by 1 and 2 pixels too"}},
       .yields =
           {{"exact_share", "share", check::Direction::kLowerIsBetter, "test units whose content is in train", {}, {}},
            {"near_share",
@@ -60,10 +65,10 @@ check::CheckInfo facts() {
             {"model"},
             {}}},
       .assumptions = {"test units are independent", "separate units of train show how alike separate items are"},
-      .sources = {"Barz and Denzler 2020", "Clopper and Pearson 1934"},
+      .sources = {"Barz and Denzler 2020", "Clopper and Pearson 1934", "Hill 1975"},
       .cost = "O(test x train) float products",
       .needs_torch = false,
-      .code = "1"};
+      .code = "2"};
 }
 
 std::string train_of(const check::Blueprint& blueprint) {
@@ -91,7 +96,7 @@ check::Plan plan(const check::Blueprint& blueprint, const Params&) {
         task.predictions.emplace_back(model, name);
     }
     task.cost_seconds =
-        1e-10 * static_cast<double>(set.rows + 4000) * static_cast<double>(blueprint.data.at(train).rows) * 40;
+        1e-10 * static_cast<double>(set.rows + 4000) * static_cast<double>(blueprint.data.at(train).rows) * 30;
     plan.tasks.push_back(std::move(task));
   }
   if (plan.tasks.empty()) plan.not_applicable = fmt::format("no set of role test of the same kind as '{}'", train);
@@ -152,7 +157,10 @@ base::Result<Output> run(Context& context, const Params& params) {
     pairs.id = "pairs-" + name;
     pairs.kind = "table";
     pairs.title = fmt::format("Rows of {} with a copy in {}", name, train_name);
-    pairs.caption = fmt::format("Similarity 1 is the same content; above {:.4f} counts as near.", result.threshold);
+    pairs.caption =
+        fmt::format("Similarity 1 is the same content{}; above {:.4f} counts as near.",
+                    train->kind == data::Dataset::Kind::kImages ? ", 0 is as far as the fourth nearest image" : "",
+                    result.threshold);
     std::vector<double> test_rows;
     std::vector<double> train_rows;
     std::vector<double> similarity;
