@@ -53,16 +53,23 @@ std::span<const double> reward_of(const RewardPosterior& values, std::size_t k) 
   return std::span<const double>(values.rewards.data(), size(values) * m).subspan(k * m, m);
 }
 
+base::Result<LinearSolution> optimum(LinearSolution found) {
+  if (found.status == world::LinearStatus::kOptimal) return found;
+  const bool empty = found.status == world::LinearStatus::kInfeasible;
+  return base::make_error(
+      base::Code::kValue,
+      fmt::format("the set of choices is {}", empty ? "empty" : "unbounded in a direction that pays"), "mixed choice");
+}
+
 base::Result<LinearSolution> solve_for(const LinearProgram& program, std::span<const std::size_t> basic) {
   PL_TRY(LinearSolution found, world::solve(program, basic));
-  if (found.status != world::LinearStatus::kOptimal) {
-    return base::make_error(
-        base::Code::kValue,
-        fmt::format("the set of choices is {}",
-                    found.status == world::LinearStatus::kInfeasible ? "empty" : "unbounded in a direction that pays"),
-        "mixed choice");
-  }
-  return found;
+  return optimum(std::move(found));
+}
+
+/// After rows were added.
+base::Result<LinearSolution> solve_for(const LinearProgram& program, const world::LinearBasis& basis) {
+  PL_TRY(LinearSolution found, world::solve_from(program, basis, true));
+  return optimum(std::move(found));
 }
 
 LinearProgram blank(const Choices& choices) {
@@ -194,6 +201,7 @@ base::Result<Mix> best_worst_case(const Choices& choices, const RewardPosterior&
   const std::size_t v = program.add_variable(1, -kInfinity);
   const std::vector<double> mean = costs_of(choices, program.variables(), decision::mean_reward(values));
   std::vector<bool> inside(size(values), false);
+  LinearSolution found;
   std::size_t worst = least(values, mix.returns, offset).second;
   for (int round = 1;; ++round) {
     inside[worst] = true;
@@ -203,9 +211,13 @@ base::Result<Mix> best_worst_case(const Choices& choices, const RewardPosterior&
       if (choices.things[i] != Choices::kNone && reward[i] != 0) row.push_back({choices.things[i], -reward[i]});
     }
     program.add_at_most(row, -offset_of(offset, worst));
-    std::vector<std::size_t> basic = choices.basis;
-    if (!basic.empty()) basic.push_back(v);
-    PL_TRY(const LinearSolution found, solve_for(program, basic));
+    if (round == 1) {
+      std::vector<std::size_t> basic = choices.basis;
+      if (!basic.empty()) basic.push_back(v);
+      PL_TRY(found, solve_for(program, basic));
+    } else {
+      PL_TRY(found, solve_for(program, found.basis));
+    }
     PL_TRY(LinearSolution among, world::solve_among_optima(program, found, mean));
     mix = mix_at(choices, values, among.status == world::LinearStatus::kOptimal ? among.primal : found.primal);
     const auto [value, k] = least(values, mix.returns, offset);
@@ -323,9 +335,14 @@ base::Result<Bargain> bargain(const Choices& choices, const RewardPosterior& val
   double upper = 0;
   std::vector<double> best;
   int rounds = 0;
+  LinearSolution now;
   while (rounds < 200 && upper - lower > 1e-9) {
     ++rounds;
-    PL_TRY(const LinearSolution now, solve_for(program, choices.basis));
+    if (rounds == 1) {
+      PL_TRY(now, solve_for(program, choices.basis));
+    } else {
+      PL_TRY(now, solve_for(program, now.basis));
+    }
     if (best.empty() || now.dual_value < upper) upper = now.dual_value;
     double here = 0;
     double behind = 0;  // how far the tangents are above the logarithms here

@@ -96,14 +96,43 @@ class Simplex {
     model_.setRandomSeed(1);
   }
 
-  /// 0 optimal, 1 infeasible, 2 unbounded or infeasible, else no answer.
-  int run(std::span<const std::size_t> basic) {
-    if (basic.empty()) {
+  /// Each: 0 optimal, 1 infeasible, 2 unbounded or infeasible, else no answer.
+  int run() {
+    model_.dual();
+    return finish();
+  }
+  int run_from(std::span<const std::size_t> basic) {
+    start_from(basic);
+    model_.primal();
+    return finish();
+  }
+  int run_from(const LinearBasis& basis, bool dual) {
+    start_from(basis);
+    if (dual)
       model_.dual();
-    } else {
-      start_from(basic);
+    else
       model_.primal();
-    }
+    return finish();
+  }
+  void restart_without_scaling() {
+    model_.scaling(0);
+    model_.setPerturbation(100);
+    model_.allSlackBasis(true);
+    model_.primal();
+    pivots_ += model_.getIterationCount();
+  }
+  int pivots() const { return pivots_; }
+  LinearBasis basis() const {
+    LinearBasis basis;
+    for (int j = 0; j < model_.numberColumns(); ++j) basis.variables.push_back(rest_of(model_.getColumnStatus(j)));
+    for (int i = 0; i < model_.numberRows(); ++i) basis.rows.push_back(rest_of(model_.getRowStatus(i)));
+    return basis;
+  }
+  const ClpSimplex& model() const { return model_; }
+
+ private:
+  int finish() {
+    pivots_ = model_.getIterationCount();
     // Scaled tolerances may leave the unscaled problem a little short: finish without scaling.
     if (model_.status() == 0) {
       model_.scaling(0);
@@ -113,17 +142,34 @@ class Simplex {
       model_.allSlackBasis(true);
       model_.primal();
     }
+    pivots_ += model_.getIterationCount();
     return model_.status();
   }
-  void restart_without_scaling() {
-    model_.scaling(0);
-    model_.setPerturbation(100);
-    model_.allSlackBasis(true);
-    model_.primal();
+  static LinearBasis::Rest rest_of(ClpSimplex::Status status) {
+    switch (status) {
+      case ClpSimplex::basic: return LinearBasis::Rest::kBasic;
+      case ClpSimplex::atUpperBound: return LinearBasis::Rest::kHigh;
+      case ClpSimplex::isFree:
+      case ClpSimplex::superBasic: return LinearBasis::Rest::kFree;
+      default: return LinearBasis::Rest::kLow;
+    }
   }
-  const ClpSimplex& model() const { return model_; }
-
- private:
+  static ClpSimplex::Status status_of(LinearBasis::Rest rest) {
+    switch (rest) {
+      case LinearBasis::Rest::kBasic: return ClpSimplex::basic;
+      case LinearBasis::Rest::kLow: return ClpSimplex::atLowerBound;
+      case LinearBasis::Rest::kHigh: return ClpSimplex::atUpperBound;
+      case LinearBasis::Rest::kFree: return ClpSimplex::isFree;
+    }
+    throw base::InternalError("status_of: no such rest");
+  }
+  void start_from(const LinearBasis& basis) {
+    model_.createStatus();
+    for (std::size_t j = 0; j < basis.variables.size(); ++j)
+      model_.setColumnStatus(static_cast<int>(j), status_of(basis.variables[j]));
+    for (std::size_t i = 0; i < basis.rows.size(); ++i)
+      model_.setRowStatus(static_cast<int>(i), status_of(basis.rows[i]));
+  }
   /// The given variables are basic; equality rows take their slack out of the basis first.
   void start_from(std::span<const std::size_t> basic) {
     model_.createStatus();
@@ -143,6 +189,7 @@ class Simplex {
 
   ClpSimplex model_;
   std::size_t rows_;
+  int pivots_ = 0;
 };
 
 double row_activity(std::span<const LinearTerm> row, const std::vector<double>& x) {
@@ -188,10 +235,12 @@ bool accurate(const LinearSolution& found) {
   return found.violation <= kMostViolation && found.gap <= kMostGap * std::max(1.0, std::abs(found.value));
 }
 
-LinearSolution read_off(const LinearProgram& program, const ClpSimplex& model) {
+LinearSolution read_off(const LinearProgram& program, const Simplex& simplex) {
+  const ClpSimplex& model = simplex.model();
   const double sign = program.sense() == LinearProgram::Sense::kMaximise ? -1 : 1;
   LinearSolution found;
-  found.pivots = model.getIterationCount();
+  found.pivots = simplex.pivots();
+  found.basis = simplex.basis();
   const double* x = model.getColSolution();
   found.primal.assign(x, x + program.variables());
   for (std::size_t j = 0; j < program.variables(); ++j) {
@@ -221,6 +270,53 @@ LinearSolution solve_box(const LinearProgram& program) {
   }
   certify(program, found);
   return found;
+}
+
+/// Solves a checked program by `start`, and again without scaling where that lost its way.
+template <class Start>
+base::Result<LinearSolution> run(const LinearProgram& program, const Start& start) {
+  if (program.rows() == 0) return solve_box(program);
+  LinearSolution found;
+  if (program.variables() == 0) {
+    for (std::size_t i = 0; i < program.rows(); ++i) {
+      if (outside(0, program.row_low()[i], program.row_high()[i]) > 0) found.status = LinearStatus::kInfeasible;
+    }
+    found.dual.assign(program.rows(), 0.0);
+    return found;
+  }
+  const Columns columns(program);
+  Simplex simplex(program, columns);
+  int status = start(simplex);
+  if (status == 0) {
+    found = read_off(program, simplex);
+    if (accurate(found)) return found;
+  }
+  if (status != 1 && status != 2) {
+    simplex.restart_without_scaling();
+    status = simplex.model().status();
+    if (status == 0) {
+      found = read_off(program, simplex);
+      if (accurate(found)) return found;
+      return base::make_error(base::Code::kLimit,
+                              fmt::format("lost accuracy: violation {:.3g}, gap {:.3g}", found.violation, found.gap),
+                              "solve", "scale the costs and coefficients");
+    }
+  }
+  found = {};
+  if (status == 1) {
+    found.status = LinearStatus::kInfeasible;
+    return found;
+  }
+  if (status == 2) {
+    // A dual that has no solution leaves two answers for the primal: ask it without costs.
+    LinearProgram without = program;
+    without.clear_costs();
+    PL_TRY(const LinearSolution any, solve(without));
+    found.status = any.status == LinearStatus::kOptimal ? LinearStatus::kUnbounded : LinearStatus::kInfeasible;
+    return found;
+  }
+  return base::make_error(base::Code::kLimit, fmt::format("the simplex method stopped with status {}", status),
+                          "solve");
 }
 
 }  // namespace
@@ -269,48 +365,18 @@ base::Result<LinearSolution> solve(const LinearProgram& program, std::span<const
                               "solve");
     }
   }
-  if (program.rows() == 0) return solve_box(program);
-  LinearSolution found;
-  if (program.variables() == 0) {
-    for (std::size_t i = 0; i < program.rows(); ++i) {
-      if (outside(0, program.row_low()[i], program.row_high()[i]) > 0) found.status = LinearStatus::kInfeasible;
-    }
-    found.dual.assign(program.rows(), 0.0);
-    return found;
+  return run(program, [&](Simplex& simplex) { return basic.empty() ? simplex.run() : simplex.run_from(basic); });
+}
+
+base::Result<LinearSolution> solve_from(const LinearProgram& program, const LinearBasis& basis, bool dual) {
+  PL_CHECK(check_program(program));
+  if (basis.variables.size() > program.variables() || basis.rows.size() > program.rows()) {
+    return base::make_error(base::Code::kShape,
+                            fmt::format("a basis of {} variables and {} rows for a program of {} and {}",
+                                        basis.variables.size(), basis.rows.size(), program.variables(), program.rows()),
+                            "solve_from");
   }
-  const Columns columns(program);
-  Simplex simplex(program, columns);
-  int status = simplex.run(basic);
-  if (status == 0) {
-    found = read_off(program, simplex.model());
-    if (accurate(found)) return found;
-  }
-  if (status != 1 && status != 2) {
-    simplex.restart_without_scaling();
-    status = simplex.model().status();
-    if (status == 0) {
-      found = read_off(program, simplex.model());
-      if (accurate(found)) return found;
-      return base::make_error(base::Code::kLimit,
-                              fmt::format("lost accuracy: violation {:.3g}, gap {:.3g}", found.violation, found.gap),
-                              "solve", "scale the costs and coefficients");
-    }
-  }
-  found = {};
-  if (status == 1) {
-    found.status = LinearStatus::kInfeasible;
-    return found;
-  }
-  if (status == 2) {
-    // A dual that has no solution leaves two answers for the primal: ask it without costs.
-    LinearProgram without = program;
-    without.clear_costs();
-    PL_TRY(const LinearSolution any, solve(without));
-    found.status = any.status == LinearStatus::kOptimal ? LinearStatus::kUnbounded : LinearStatus::kInfeasible;
-    return found;
-  }
-  return base::make_error(base::Code::kLimit, fmt::format("the simplex method stopped with status {}", status),
-                          "solve");
+  return run(program, [&](Simplex& simplex) { return simplex.run_from(basis, dual); });
 }
 
 base::Result<LinearSolution> solve_among_optima(const LinearProgram& program, const LinearSolution& first,
@@ -340,7 +406,7 @@ base::Result<LinearSolution> solve_among_optima(const LinearProgram& program, co
     const double bound = y > small ? program.row_low()[i] : y < -small ? program.row_high()[i] : kInfinity;
     if (std::isfinite(bound)) face.set_row_bounds(i, bound, bound);
   }
-  return solve(face);
+  return solve_from(face, first.basis, false);
 }
 
 }  // namespace plumbline::world

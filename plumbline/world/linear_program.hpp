@@ -3,6 +3,7 @@
 /// over COIN-OR Clp, which no other file sees; what comes back is checked here again, in plain arithmetic.
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -65,6 +66,14 @@ class LinearProgram {
 enum class LinearStatus { kOptimal, kInfeasible, kUnbounded };
 std::string_view linear_status_name(LinearStatus status);
 
+/// Where variables and rows rest at a vertex; as many basic ones as rows. What has no entry: a variable at its bound, a
+/// row basic, so that the basis of a program also starts one with more of either.
+struct LinearBasis {
+  enum class Rest : std::uint8_t { kBasic, kLow, kHigh, kFree };
+  std::vector<Rest> variables;
+  std::vector<Rest> rows;
+};
+
 /// What was found. Figures other than the status only where it is kOptimal.
 struct LinearSolution {
   LinearStatus status = LinearStatus::kOptimal;
@@ -76,6 +85,7 @@ struct LinearSolution {
   double gap = 0;               ///< |value - dual_value|
   double violation = 0;         ///< largest violation of a bound or a row by `primal`
   int pivots = 0;
+  LinearBasis basis;
 };
 
 /// Question: where is a linear function best on a polyhedron, and how is that proved?
@@ -90,6 +100,11 @@ struct LinearSolution {
 /// Cost      usually a few pivots a row; deterministic, one thread, silent. Thread-safe.
 /// Source    Forrest and Hall, the COIN-OR Clp solver; Dantzig 1963 on duality.
 base::Result<LinearSolution> solve(const LinearProgram& program, std::span<const std::size_t> basic = {});
+
+/// The same from a vertex that was found before. `dual`: rows were added or bounds moved, so that the vertex still has
+/// the best costs (dual simplex); else costs changed, so that it is still feasible (primal simplex). Errors    as
+/// solve(); kShape: more entries than variables or rows.
+base::Result<LinearSolution> solve_from(const LinearProgram& program, const LinearBasis& basis, bool dual);
 
 /// Question: of all optima of `program`, which is best by a second function?
 /// Formula:  the optimal face by complementary slackness: variables with a reduced cost and rows with a dual stay at

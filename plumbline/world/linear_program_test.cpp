@@ -161,6 +161,28 @@ TEST(LinearProgram, SecondFunctionDecidesAmongOptima) {
   EXPECT_NEAR(none.primal[0] + none.primal[1], 1, 1e-12) << "stays on the optimal face";
 }
 
+TEST(LinearProgram, AVertexStartsTheNextProgram) {
+  base::Rng rng(5, {"basis"});
+  LinearProgram program(Sense::kMaximise);
+  for (int j = 0; j < 40; ++j) program.add_variable(rng.uniform(), 0, 1);
+  const auto add = [&] {
+    std::vector<LinearTerm> row;
+    for (std::size_t j = 0; j < 40; ++j) row.push_back({j, rng.uniform()});
+    program.add_at_most(row, 5);
+  };
+  for (int i = 0; i < 20; ++i) add();
+  const LinearSolution first = solve(program).value();
+  EXPECT_EQ(solve_from(program, first.basis, true)->pivots, 0);
+  add();
+  const LinearSolution more = solve_from(program, first.basis, true).value();
+  EXPECT_NEAR(more.value, solve(program)->value, 1e-9);
+  program.set_cost(3, 2);
+  EXPECT_NEAR(solve_from(program, more.basis, false)->value, solve(program)->value, 1e-9);
+  LinearProgram small;
+  small.add_variable(1);
+  EXPECT_EQ(solve_from(small, more.basis, true).error().code, base::Code::kShape);
+}
+
 TEST(LinearProgram, SameBitsWhateverWasSolvedBetween) {
   const auto program_of = [](std::uint64_t seed) {
     base::Rng rng(seed);

@@ -214,11 +214,17 @@ base::Result<std::vector<double>> OccupancyPolytope::point(const Process& proces
 }
 
 std::vector<std::size_t> OccupancyPolytope::basis(const TabularPolicy& policy) const {
-  std::vector<std::size_t> basic;
-  for (const Node& node : nodes_) {
-    const std::span<const double> row = policy.at(node.time, node.state);
-    basic.push_back(node.variable + static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin()));
+  std::vector<std::size_t> basic = first_basis();
+  for (std::size_t n = 0; n < nodes_.size(); ++n) {
+    const std::span<const double> row = policy.at(nodes_[n].time, nodes_[n].state);
+    basic[n] += static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
   }
+  return basic;
+}
+
+std::vector<std::size_t> OccupancyPolytope::first_basis() const {
+  std::vector<std::size_t> basic;
+  for (const Node& node : nodes_) basic.push_back(node.variable);
   if (horizon_) {
     for (const std::size_t visit : visit_) {
       if (visit != kNone) basic.push_back(visit);
@@ -232,11 +238,12 @@ base::Result<LinearSolution> best_occupancy(const OccupancyPolytope& polytope, s
   PL_CHECK(
       base::check_size("best_occupancy", "reward", std::ssize(reward), static_cast<std::ptrdiff_t>(polytope.pairs())));
   PL_CHECK(base::check_all_finite("best_occupancy", "reward", reward));
+  const std::vector<std::size_t> first = polytope.first_basis();
   LinearProgram program = polytope.flow();
   for (std::size_t pair = 0; pair < reward.size(); ++pair) {
     if (polytope.visit(pair) != OccupancyPolytope::kNone) program.set_cost(polytope.visit(pair), reward[pair]);
   }
-  return solve(program, basic);
+  return solve(program, basic.empty() ? std::span<const std::size_t>(first) : basic);
 }
 
 }  // namespace plumbline::world

@@ -50,6 +50,8 @@ class OccupancyPolytope {
   base::Result<std::vector<double>> point(const Process& process, const TabularPolicy& policy) const;
   /// Basic variables for solve(), of the likeliest actions of a policy.
   std::vector<std::size_t> basis(const TabularPolicy& policy) const;
+  /// The same of the policy that always takes action 0.
+  std::vector<std::size_t> first_basis() const;
 
  private:
   struct Node {
@@ -77,8 +79,10 @@ class OccupancyPolytope {
 };
 
 /// Question: what is the best return, by the second route?
-/// Returns   the solution of max sum mu(s,a) reward(s,a); its value is the optimum of finite_horizon() or of
-///           value_iteration().
+/// Formula:  max sum mu(s,a) reward(s,a) by the primal simplex method, from `basic` or from the policy of lowest
+/// actions:
+///           every deterministic policy is a feasible basis.
+/// Returns   the solution; its value is the optimum of finite_horizon() or of value_iteration().
 /// Errors    as validate_reward and solve().
 base::Result<LinearSolution> best_occupancy(const OccupancyPolytope& polytope, std::span<const double> reward,
                                             std::span<const std::size_t> basic = {});

@@ -103,7 +103,7 @@ TEST(Occupancy, WorldsHaveTheSameValueByBothRoutes) {
     const auto model = world->observed_model();
     if (!model.ok()) continue;
     const Process& process = *(*model)->process;
-    if (process.pairs() * static_cast<std::size_t>(process.horizon) > 40000) continue;
+    if (process.pairs() * static_cast<std::size_t>(process.horizon) > 20000) continue;
     const double want = finite_horizon(process, (*model)->reward)->start;
     const OccupancyPolytope polytope = OccupancyPolytope::finite_horizon(process).value();
     const auto found = best_occupancy(polytope, (*model)->reward);
