@@ -1,6 +1,7 @@
 #include <string>
 
 #include "plumbline/agent/agent.hpp"
+#include "plumbline/agent/conservative.hpp"
 #include "plumbline/agent/learners.hpp"
 #include "plumbline/agent/planners.hpp"
 #include "plumbline/base/text.hpp"
@@ -9,8 +10,13 @@ namespace plumbline::agent {
 
 const std::vector<AgentEntry>& agents() {
   static const std::vector<AgentEntry> kAgents = {
-      random_agent(), optimal_planner(), discounted_planner(), lookahead_planner(), soft_planner(),  tree_search(),
-      q_learning(),   sarsa(),           monte_carlo(),        actor_critic(),      cross_entropy(), hill_climbing(),
+      random_agent(),       optimal_planner(),
+      discounted_planner(), lookahead_planner(),
+      soft_planner(),       tree_search(),
+      q_learning(),         sarsa(),
+      monte_carlo(),        actor_critic(),
+      cross_entropy(),      hill_climbing(),
+      reachability_agent(), attainable_utility_agent(),
   };
   return kAgents;
 }

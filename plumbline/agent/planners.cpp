@@ -1,38 +1,18 @@
 #include "plumbline/agent/planners.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <functional>
 #include <memory>
 
 #include <fmt/format.h>
 
+#include "plumbline/agent/dialled.hpp"
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/world/planning.hpp"
 
 namespace plumbline::agent {
 namespace {
-
-using ModelPtr = std::shared_ptr<const world::ObservedModel>;
-
-/// An agent that plans on the observed model.
-class Planner final : public Agent {
- public:
-  using PlanFunction = std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&)>;
-  Planner(AgentFacts facts, PlanFunction plan) : facts_(std::move(facts)), plan_(std::move(plan)) {}
-  const AgentFacts& facts() const override { return facts_; }
-  base::Result<PolicyPtr> learn(Assignment given) const override {
-    PL_TRY(const ModelPtr model, given.world.observed_model());
-    PL_TRY(world::TabularPolicy table, plan_(*model, given));
-    return PolicyPtr(std::make_shared<ModelPolicy>(model, std::move(table)));
-  }
-
- private:
-  AgentFacts facts_;
-  PlanFunction plan_;
-};
 
 class RandomAgent final : public Agent {
  public:
@@ -45,50 +25,6 @@ class RandomAgent final : public Agent {
  private:
   AgentFacts facts_;
 };
-
-base::Result<double> number(std::string_view id, std::string_view text, double fallback, double low, double high) {
-  if (text.empty()) return fallback;
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || !(value >= low && value <= high)) {
-    return base::make_error(base::Code::kValue, fmt::format("'{}' is no number from {} to {}", text, low, high),
-                            fmt::format("agent {}", id), fmt::format("for example {}:{}", id, fallback));
-  }
-  return value;
-}
-
-AgentEntry planner(AgentFacts facts, Planner::PlanFunction plan) {
-  facts.kind = "planner";
-  facts.needs_model = true;
-  return {facts, "", [facts, plan](std::string_view) -> base::Result<AgentPtr> {
-            return AgentPtr(std::make_unique<Planner>(facts, plan));
-          }};
-}
-
-/// A planner with a number after its name.
-struct Dial {
-  std::string meaning;
-  double fallback;
-  double low;
-  double high;
-  bool whole;
-};
-AgentEntry dialled(
-    AgentFacts facts, const Dial& dial,
-    const std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&, double)>& plan) {
-  facts.kind = "planner";
-  facts.needs_model = true;
-  return {facts, dial.meaning, [facts, dial, plan](std::string_view text) -> base::Result<AgentPtr> {
-            PL_TRY(double value, number(facts.id, text, dial.fallback, dial.low, dial.high));
-            if (dial.whole) value = std::round(value);
-            AgentFacts own = facts;
-            own.id = fmt::format("{}:{}", facts.id, value);
-            return AgentPtr(
-                std::make_unique<Planner>(own, [plan, value](const world::ObservedModel& model, Assignment& given) {
-                  return plan(model, given, value);
-                }));
-          }};
-}
 
 /// First decision of the best plan of `depth` steps, in every state. A reward a step later counts a little less, or a
 /// plan that can wait without loss would wait for ever.
@@ -282,44 +218,46 @@ AgentEntry discounted_planner() {
 }
 
 AgentEntry lookahead_planner() {
-  return dialled({.id = "lookahead",
-                  .title = "Lookahead",
-                  .rule = "dynamic programming",
-                  .kind = {},
-                  .help = "plans so many steps ahead at every step and counts nothing beyond",
-                  .sources = {},
-                  .deterministic = true},
-                 {"steps ahead", 3, 1, 1000, true}, [](const world::ObservedModel& model, Assignment&, double depth) {
-                   return look_ahead(model, static_cast<int>(depth));
-                 });
+  return dialled_planner({.id = "lookahead",
+                          .title = "Lookahead",
+                          .rule = "dynamic programming",
+                          .kind = {},
+                          .help = "plans so many steps ahead at every step and counts nothing beyond",
+                          .sources = {},
+                          .deterministic = true},
+                         {"steps ahead", 3, 1, 1000, true},
+                         [](const world::ObservedModel& model, Assignment&, double depth) {
+                           return look_ahead(model, static_cast<int>(depth));
+                         });
 }
 
 AgentEntry soft_planner() {
-  return dialled({.id = "soft",
-                  .title = "Boltzmann planner",
-                  .rule = "soft value iteration",
-                  .kind = {},
-                  .help = "soft-optimal at a temperature, in units of reward",
-                  .sources = {"Ziebart, Bagnell, Dey, ICML 2010"},
-                  .deterministic = true},
-                 {"temperature", 1, 1e-3, 1e3, false},
-                 [](const world::ObservedModel& model, Assignment&, double tau) -> base::Result<world::TabularPolicy> {
-                   PL_TRY(world::Plan plan, world::soft_value_iteration(*model.process, model.reward, tau));
-                   return std::move(plan.policy);
-                 });
+  return dialled_planner(
+      {.id = "soft",
+       .title = "Boltzmann planner",
+       .rule = "soft value iteration",
+       .kind = {},
+       .help = "soft-optimal at a temperature, in units of reward",
+       .sources = {"Ziebart, Bagnell, Dey, ICML 2010"},
+       .deterministic = true},
+      {"temperature", 1, 1e-3, 1e3, false},
+      [](const world::ObservedModel& model, Assignment&, double tau) -> base::Result<world::TabularPolicy> {
+        PL_TRY(world::Plan plan, world::soft_value_iteration(*model.process, model.reward, tau));
+        return std::move(plan.policy);
+      });
 }
 
 AgentEntry tree_search() {
-  return dialled({.id = "tree_search",
-                  .title = "Monte Carlo tree search",
-                  .rule = "tree search",
-                  .kind = {},
-                  .help = "UCT with so many simulations a decision, 15 steps deep",
-                  .sources = {"Kocsis, Szepesvari, Bandit based Monte-Carlo planning, ECML 2006"}},
-                 {"simulations", 300, 10, 100000, true},
-                 [](const world::ObservedModel& model, Assignment& given, double simulations) {
-                   return search(model, given, static_cast<int>(simulations));
-                 });
+  return dialled_planner({.id = "tree_search",
+                          .title = "Monte Carlo tree search",
+                          .rule = "tree search",
+                          .kind = {},
+                          .help = "UCT with so many simulations a decision, 15 steps deep",
+                          .sources = {"Kocsis, Szepesvari, Bandit based Monte-Carlo planning, ECML 2006"}},
+                         {"simulations", 300, 10, 100000, true},
+                         [](const world::ObservedModel& model, Assignment& given, double simulations) {
+                           return search(model, given, static_cast<int>(simulations));
+                         });
 }
 
 }  // namespace plumbline::agent
