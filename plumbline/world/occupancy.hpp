@@ -35,6 +35,8 @@ class OccupancyPolytope {
   const LinearProgram& flow() const { return flow_; }
   std::uint32_t states() const { return states_; }
   std::uint32_t actions() const { return actions_; }
+  /// Node n's flows are the variables n * actions .. n * actions + actions - 1; its row is row n.
+  std::size_t nodes() const { return nodes_.size(); }
   std::size_t pairs() const { return visit_.size(); }
   double discount() const { return discount_; }
   /// The variable that holds the visits of a pair; kNone where no policy comes.
