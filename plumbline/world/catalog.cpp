@@ -11,7 +11,10 @@ namespace plumbline::world {
 
 const std::vector<WorldEntry>& worlds() {
   static const std::vector<WorldEntry> kWorlds = {
-      boat_race(), absent_supervisor(), room(), train(), apples(), batteries(),
+      // classics
+      boat_race(), absent_supervisor(),
+      // rooms
+      room(), train(), apples(), batteries(), lavaland(),
   };
   return kWorlds;
 }

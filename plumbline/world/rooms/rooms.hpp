@@ -12,6 +12,7 @@ WorldEntry room();
 WorldEntry train();
 WorldEntry apples();
 WorldEntry batteries();
+WorldEntry lavaland();
 
 /// The first move of a shortest way from one cell to another that enters none of `avoid`; kStay when there is none, or at
 /// the goal. Ties go to the lowest move.
