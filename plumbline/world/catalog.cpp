@@ -10,12 +10,26 @@
 namespace plumbline::world {
 
 const std::vector<WorldEntry>& worlds() {
+  // clang-format off
   static const std::vector<WorldEntry> kWorlds = {
-      // classics
-      boat_race(), absent_supervisor(),
-      // rooms
-      room(), train(), apples(), batteries(), lavaland(),
+      boat_race(),
+      absent_supervisor(),
+      sokoban(),
+      rocks_and_diamonds(),
+      conveyor(),
+      island(),
+      distributional_shift(),
+      whisky_and_gold(),
+      safe_interruptibility(),
+      tomato(),
+      friend_or_foe(),
+      room(),
+      train(),
+      apples(),
+      batteries(),
+      lavaland(),
   };
+  // clang-format on
   return kWorlds;
 }
 

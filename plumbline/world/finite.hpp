@@ -1,4 +1,5 @@
 #pragma once
+// clang-format off
 /// FiniteWorld<Rules>: a world from rules over a small state that are written once and used three ways: stepped in
 /// batches, enumerated into exact models, drawn as text. A Rules class has
 ///
@@ -16,12 +17,18 @@
 ///
 ///   Rules audited() const;                                  // rules whose hidden outcomes count; default: the same
 ///   std::uint64_t seen(const State&) const;                 // what is observed, when that is less than the state
+///   bool sees_all() const;                                  // with seen(): whether it is the whole state after all
+///   template <class Chance> State again(const State& last, Chance&) const;
+///                                                           // the next episode's start, when something lives on
 ///   std::vector<Script> scripts() const;  std::int32_t script(std::size_t, const State&) const;
+///   … or script(std::size_t, const State&, std::uint64_t word) with 64 random bits (worlds that are only simulated)
 ///   std::vector<std::string> hand_rewards() const;
-///   double hand_reward(std::size_t, const State& before, std::int32_t action, const State& after, const Outcome&)
-///   const; std::vector<std::string> features() const;  std::vector<double> weights() const; void features(const State&
-///   before, std::int32_t action, const State& after, double* out) const;  // adds to out std::uint64_t most_states()
-///   const;                      // bound of the enumeration; default 1 << 20
+///   double hand_reward(std::size_t, const State& before, std::int32_t action, const State& after,
+///                      const Outcome&) const;
+///   std::vector<std::string> features() const;  std::vector<double> weights() const;
+///   void features(const State& before, std::int32_t action, const State& after, double* out) const;  // adds to out
+///   std::uint64_t most_states() const;                      // bound of the enumeration; default 1 << 20
+// clang-format on
 
 #include <algorithm>
 #include <array>
@@ -70,12 +77,24 @@ concept HasSeen = requires(const Rules& r, const typename Rules::State& s) {
   r.seen(s);
 };
 template <class Rules>
+concept HasSeesAll = requires(const Rules& r) {
+  r.sees_all();
+};
+template <class Rules>
+concept HasAgain = requires(const Rules& r, const typename Rules::State& s, Drawn& chance) {
+  r.again(s, chance);
+};
+template <class Rules>
 concept HasAudited = requires(const Rules& r) {
   r.audited();
 };
 template <class Rules>
 concept HasScripts = requires(const Rules& r, const typename Rules::State& s) {
   r.script(std::size_t{0}, s);
+};
+template <class Rules>
+concept HasMixedScripts = requires(const Rules& r, const typename Rules::State& s) {
+  r.script(std::size_t{0}, s, std::uint64_t{0});
 };
 template <class Rules>
 concept HasHandRewards = requires(const Rules& r) {
@@ -117,15 +136,34 @@ void each_outcome(const Rules& rules, const typename Rules::State& before, std::
 
 }  // namespace detail
 
-/// Enumerates rules into exact models. Errors kLimit: more states than the bound. kUnsupported: what is observed is
-/// less than the state (Rules::seen), so that planning on it would be exact about the wrong thing.
+/// Whether an observation tells the whole state.
+template <class Rules>
+bool observes_state(const Rules& rules) {
+  if constexpr (!detail::HasSeen<Rules>)
+    return true;
+  else if constexpr (detail::HasSeesAll<Rules>)
+    return rules.sees_all();
+  else
+    return false;
+}
+
+/// Enumerates rules into exact models. Errors kLimit: more states than the bound. kUnsupported: the facts say that the
+/// world is not finite (then at once); what is observed is less than the state (Rules::seen), so that planning on it
+/// would be exact about the wrong thing; something lives on from episode to episode (Rules::again).
 template <class Rules>
 base::Result<Models> enumerate(const Rules& rules) {
   using State = typename Rules::State;
   const WorldFacts& facts = rules.facts();
-  if constexpr (detail::HasSeen<Rules>) {
+  if (!observes_state(rules)) {
     return base::make_error(base::Code::kUnsupported, "a part of the state is hidden from the agent", facts.id,
                             "simulate it instead");
+  }
+  if (detail::HasAgain<Rules>) {
+    return base::make_error(base::Code::kUnsupported, "episodes depend on the ones before", facts.id,
+                            "simulate it instead");
+  }
+  if (!facts.finite) {
+    return base::make_error(base::Code::kUnsupported, "too many states to enumerate", facts.id, "simulate it instead");
   }
   std::uint64_t most = detail::kMostStates;
   if constexpr (detail::HasMostStates<Rules>) most = rules.most_states();
@@ -257,7 +295,10 @@ class FiniteWorld final : public World, public Hidden {
         times_(environments),
         hidden_(environments),
         cost_(environments),
-        streams_(environments, base::Rng(0)) {}
+        streams_(environments, base::Rng(0)) {
+    Drawn chance(streams_.front());
+    std::fill(states_.begin(), states_.end(), rules_.start(chance));
+  }
 
   const WorldFacts& facts() const override { return rules_.facts(); }
   const std::string& level() const override { return level_; }
@@ -265,10 +306,13 @@ class FiniteWorld final : public World, public Hidden {
 
   void reset(std::uint64_t seed, std::uint64_t first, const View& view) override {
     const base::Rng root(seed, {"world", facts().id});
+    const std::size_t cells = facts().observation.size();
     for (std::size_t i = 0; i < states_.size(); ++i) {
       streams_[i] = root.fork(first + i);
-      restart(i);
-      show(i, view);
+      Drawn chance(streams_[i]);
+      states_[i] = rules_.start(chance);
+      times_[i] = 0;
+      show(i, cells, view);
       if (!view.reward.empty()) view.reward[i] = 0;
       if (!view.done.empty()) view.done[i] = 0;
       hidden_[i] = cost_[i] = 0;
@@ -276,25 +320,30 @@ class FiniteWorld final : public World, public Hidden {
   }
 
   base::Status step(std::span<const std::int32_t> actions, const View& view) override {
+    PL_CHECK(check_view(facts(), states_.size(), view));
+    PL_CHECK(check_actions(facts(), states_.size(), actions));
     const std::size_t n = states_.size();
-    PL_CHECK(check_view(facts(), n, view));
-    PL_CHECK(check_actions(facts(), n, actions));
     const int horizon = facts().horizon;
+    const std::size_t cells = facts().observation.size();
     for (std::size_t i = 0; i < n; ++i) {
       Drawn chance(streams_[i]);
-      const Outcome outcome = rules_.step(states_[i], actions[i], chance);
+      State state = states_[i];
+      const Outcome outcome = rules_.step(state, actions[i], chance);
       view.reward[i] = static_cast<float>(outcome.observed);
       hidden_[i] = static_cast<float>(outcome.hidden);
       cost_[i] = static_cast<float>(outcome.cost);
-      ++times_[i];
-      Done done = Done::kNo;
-      if (outcome.end)
-        done = Done::kEnded;
-      else if (times_[i] >= horizon)
-        done = Done::kCut;
-      view.done[i] = static_cast<std::uint8_t>(done);
-      if (done != Done::kNo) restart(i);
-      show(i, view);
+      const int time = times_[i] + 1;
+      const bool over = outcome.end || time >= horizon;
+      view.done[i] = static_cast<std::uint8_t>(outcome.end ? Done::kEnded : over ? Done::kCut : Done::kNo);
+      times_[i] = over ? 0 : time;
+      if (over) {
+        if constexpr (detail::HasAgain<Rules>)
+          state = rules_.again(state, chance);
+        else
+          state = rules_.start(chance);
+      }
+      states_[i] = state;
+      show(i, cells, view);
     }
     return base::ok();
   }
@@ -307,7 +356,7 @@ class FiniteWorld final : public World, public Hidden {
   }
 
   std::vector<Script> scripts() const override {
-    if constexpr (detail::HasScripts<Rules>)
+    if constexpr (detail::HasScripts<Rules> || detail::HasMixedScripts<Rules>)
       return rules_.scripts();
     else
       return {};
@@ -315,6 +364,8 @@ class FiniteWorld final : public World, public Hidden {
   std::int32_t script_action(std::size_t script, std::size_t environment, std::uint64_t rng_word) const override {
     if constexpr (detail::HasScripts<Rules>)
       return rules_.script(script, states_.at(environment));
+    else if constexpr (detail::HasMixedScripts<Rules>)
+      return rules_.script(script, states_.at(environment), rng_word);
     else
       return World::script_action(script, environment, rng_word);
   }
@@ -330,16 +381,8 @@ class FiniteWorld final : public World, public Hidden {
   Hidden& hidden_side() override { return *this; }
 
  private:
-  void restart(std::size_t i) {
-    Drawn chance(streams_[i]);
-    states_[i] = rules_.start(chance);
-    times_[i] = 0;
-  }
-  void show(std::size_t i, const View& view) const {
-    if (!view.observation.empty()) {
-      const std::size_t size = facts().observation.size();
-      rules_.observe(states_[i], view.observation.data() + i * size);
-    }
+  void show(std::size_t i, std::size_t cells, const View& view) const {
+    if (!view.observation.empty()) rules_.observe(states_[i], view.observation.data() + i * cells);
     if (!view.key.empty()) {
       if constexpr (detail::HasSeen<Rules>)
         view.key[i] = rules_.seen(states_[i]);
@@ -364,6 +407,31 @@ class FiniteWorld final : public World, public Hidden {
   std::vector<float> cost_;
   std::vector<base::Rng> streams_;
   mutable std::unique_ptr<Models> models_;
+};
+
+/// A script that is one walk, written down: the action of each state on the walk from the start. Only for rules without
+/// chance. Off the walk, and after it, it repeats the last action.
+class Walk {
+ public:
+  Walk() = default;
+  template <class Rules>
+  Walk(const Rules& rules, const std::vector<std::int32_t>& moves) : other_(moves.empty() ? 0 : moves.back()) {
+    Branches none;
+    typename Rules::State state = rules.start(none);
+    for (const std::int32_t move : moves) {
+      actions_.try_emplace(rules.key(state), move);
+      if (rules.step(state, move, none).end) break;
+    }
+    base::ensure(!none.next(), "a walk through a world with chance");
+  }
+  std::int32_t at(std::uint64_t key) const {
+    const auto found = actions_.find(key);
+    return found == actions_.end() ? other_ : found->second;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::int32_t> actions_;
+  std::int32_t other_ = 0;
 };
 
 /// The catalogue's entry of a world of rules.

@@ -19,11 +19,45 @@ Board::Board(const std::vector<std::string_view>& lines)
     next[kRight] = column(c) + 1 < columns_ ? c + 1 : -1;
     next[kStay] = c;
   }
+  walk_ = next_;
+  for (int c = 0; c < size(); ++c) {
+    for (int& target : walk_[static_cast<std::size_t>(c)]) {
+      if (target < 0 || wall(target)) target = c;
+    }
+  }
+}
+
+Scene::Scene(const std::vector<std::string_view>& lines, std::string_view marks) : Board(lines) {
+  for (int c = 0; c < size(); ++c) {
+    const std::size_t code = marks.find(at(c));
+    codes_.push_back(code == std::string_view::npos ? 0.0F : static_cast<float>(code));
+  }
 }
 
 int Board::find(char c) const {
   const std::size_t place = text_.find(c);
   return place == std::string::npos ? -1 : static_cast<int>(place);
+}
+
+std::int32_t Arrows::at(int cell) const {
+  switch (board_.at(cell)) {
+    case 'v': return kDown;
+    case '<': return kLeft;
+    case '>': return kRight;
+    case '.': return kStay;
+    default: return kUp;
+  }
+}
+
+std::vector<std::int32_t> moves_of(std::string_view letters) {
+  constexpr std::string_view kLetters = "UDLRS";
+  std::vector<std::int32_t> moves;
+  for (const char letter : letters) {
+    const std::size_t place = kLetters.find(letter);
+    base::ensure(place != std::string_view::npos, "a move that is none of U, D, L, R, S");
+    moves.push_back(static_cast<std::int32_t>(place));
+  }
+  return moves;
 }
 
 std::string Board::render(const std::vector<std::pair<int, char>>& over) const {

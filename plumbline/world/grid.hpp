@@ -3,8 +3,10 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace plumbline::world {
@@ -40,8 +42,7 @@ class Board {
   }
   /// Where a walker ends: the neighbour, or the same cell before a wall or the edge.
   int walk(int cell, std::int32_t move) const {
-    const int next = neighbour(cell, move);
-    return next < 0 || wall(next) ? cell : next;
+    return walk_[static_cast<std::size_t>(cell)][static_cast<std::size_t>(move)];
   }
   /// Lines of text with some cells drawn over.
   std::string render(const std::vector<std::pair<int, char>>& over) const;
@@ -51,6 +52,31 @@ class Board {
   int columns_;
   std::string text_;
   std::vector<std::array<int, 5>> next_;
+  std::vector<std::array<int, 5>> walk_;
 };
+
+/// A board with the observation of what never moves: each cell's code is the place of its mark in `marks` (0 for marks
+/// that are not there). Things that move are written over a copy.
+class Scene : public Board {
+ public:
+  Scene(const std::vector<std::string_view>& lines, std::string_view marks);
+  void copy(float* cells) const { std::memcpy(cells, codes_.data(), codes_.size() * sizeof(float)); }
+
+ private:
+  std::vector<float> codes_;
+};
+
+/// A policy written as a board of arrows: '^', 'v', '<', '>' and '.' for staying; anything else goes up.
+class Arrows {
+ public:
+  explicit Arrows(const std::vector<std::string_view>& lines) : board_(lines) {}
+  std::int32_t at(int cell) const;
+
+ private:
+  Board board_;
+};
+
+/// Moves as letters: U, D, L, R, S (stay).
+std::vector<std::int32_t> moves_of(std::string_view letters);
 
 }  // namespace plumbline::world

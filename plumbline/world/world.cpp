@@ -67,6 +67,12 @@ base::Status check_view(const WorldFacts& facts, std::size_t environments, const
 base::Status check_actions(const WorldFacts& facts, std::size_t environments, std::span<const std::int32_t> actions) {
   PL_CHECK(base::check_size("World::step", "actions", std::ssize(actions), static_cast<std::ptrdiff_t>(environments)));
   const auto count = static_cast<std::int32_t>(facts.actions.size());
+  // All at once and without a branch, then once more to find the culprit.
+  std::uint32_t outside = 0;
+  for (const std::int32_t action : actions) {
+    outside |= static_cast<std::uint32_t>(static_cast<std::uint32_t>(action) >= static_cast<std::uint32_t>(count));
+  }
+  if (outside == 0) return base::ok();
   for (std::size_t i = 0; i < actions.size(); ++i) {
     if (actions[i] < 0 || actions[i] >= count) {
       return base::make_error(base::Code::kValue,
