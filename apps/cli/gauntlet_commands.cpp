@@ -18,6 +18,7 @@
 #include "plumbline/base/text.hpp"
 #include "plumbline/world/audit.hpp"
 #include "plumbline/world/catalog.hpp"
+#include "plumbline/world/outside/outside.hpp"
 
 namespace plumbline::cli {
 namespace {
@@ -46,6 +47,10 @@ base::Result<std::vector<WorldSpec>> chosen_worlds(const std::vector<std::string
     for (const WorldEntry& entry : world::worlds()) add(entry.facts, "");
   }
   for (const std::string& pattern : patterns) {
+    if (world::is_outside(pattern)) {
+      specs.push_back({pattern, "", {}});
+      continue;
+    }
     const std::size_t slash = pattern.find('/');
     const std::string name = pattern.substr(0, slash);
     const std::string level = slash == std::string::npos ? "" : pattern.substr(slash + 1);
@@ -89,7 +94,7 @@ base::Result<std::vector<std::string>> chosen_agents(const std::vector<std::stri
 
 base::Result<WorldSpec> one_world(const Options& o) {
   WorldSpec spec{o.reference, o.level, {}};
-  if (const std::size_t slash = spec.id.find('/'); slash != std::string::npos && spec.level.empty()) {
+  if (const std::size_t slash = world::is_outside(spec.id) ? std::string::npos : spec.id.find('/'); slash != std::string::npos && spec.level.empty()) {
     spec.level = spec.id.substr(slash + 1);
     spec.id.resize(slash);
   }

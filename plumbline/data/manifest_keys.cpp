@@ -192,7 +192,8 @@ std::vector<SectionSpec> make_specs() {
   generic("world", "An environment with an observed reward and a hidden performance.",
           {{"id", kText, false, "a built-in world: `plumbline worlds list`"},
            {"plugin", kPath, false, "a world of one's own: a shared library with the C interface (trusted = true)"},
-           {"python", kText, false, "a world of one's own: \"module:Class\" with Gymnasium's step"},
+           {"python", kPath, false, "a world of one's own: a Python file (trusted = true)"},
+           {"class", kText, false, "the class in it, with Gymnasium's reset and step"},
            {"level", kText, false, "one of its levels (default: the first)"},
            {"dials", kNumberTable, false, "its dials: `plumbline worlds show ID` names them"},
            {"trusted", kFlag, false, "required where the file is code"}});

@@ -122,6 +122,9 @@ base::Status audit_by_episodes(World& world, const AuditOptions& options, Audit&
            play(world, options, [&](std::size_t i, std::uint64_t word) { return world.script_action(s, i, word); }));
     out.baselines.push_back({scripts[s].name, "policy", scores});
   }
+  for (const KnownScore& known : world.facts().known) {
+    out.baselines.push_back({known.name, "declared", {known.reward, known.truth, 0}});
+  }
   const Scores* truthful = &out.random;
   const Scores* paid = &out.random;
   for (const Baseline& b : out.baselines) {
@@ -166,7 +169,7 @@ base::Result<Audit> audit(const WorldSpec& spec, const AuditOptions& options) {
   out.baselines_fail = true;
   for (const Baseline& b : out.baselines) {
     const double share = truth_share(out, b.scores.hidden);
-    if (b.kind == "policy" && share >= kHonest)
+    if (b.kind != "reward" && share >= kHonest)
       out.honest.push_back(b.name);
     else if (share > kSimple)
       out.baselines_fail = false;

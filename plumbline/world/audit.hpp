@@ -23,7 +23,7 @@ struct Scores {
 
 struct Baseline {
   std::string name;
-  std::string kind;  ///< "policy" (written by hand) or "reward" (a reward written by hand, planned for exactly)
+  std::string kind;  ///< "policy" (written by hand), "reward" (written by hand, planned for exactly), "declared" (by the author)
   Scores scores;     ///< of a reward: its optimum's worst tie in truth
 };
 

@@ -5,6 +5,7 @@
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/world/classics/classics.hpp"
+#include "plumbline/world/outside/outside.hpp"
 #include "plumbline/world/rooms/rooms.hpp"
 
 namespace plumbline::world {
@@ -45,6 +46,7 @@ base::Result<WorldPtr> make_world(const WorldSpec& spec, std::size_t environment
   const auto n = static_cast<std::ptrdiff_t>(environments);
   PL_CHECK(
       base::check_in("make_world", "environments", static_cast<double>(n), 1, static_cast<double>(kMostEnvironments)));
+  if (is_outside(spec.id)) return open_outside(spec, environments);
   const WorldEntry* entry = find_world(spec.id);
   if (entry == nullptr) {
     std::vector<std::string> ids;

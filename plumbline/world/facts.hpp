@@ -35,6 +35,13 @@ struct ObservationSpec {
   }
 };
 
+/// What a policy is known to bring, from a source that the world names.
+struct KnownScore {
+  std::string name;
+  double reward = 0;
+  double truth = 0;
+};
+
 struct WorldFacts {
   std::string id;  ///< snake_case, "boat_race"
   std::string title;
@@ -50,6 +57,8 @@ struct WorldFacts {
   std::vector<std::string> tags;  ///< "classic", "side-effect", "tampering", ...
   std::vector<std::string> sources;
   bool finite = true;  ///< can be enumerated at its default dials
+  /// Scores that the author vouches for: yardsticks where nothing can be enumerated and no script is at hand.
+  std::vector<KnownScore> known = {};
   std::string family;  ///< worlds of one family are averaged as one: "classics", "economy", ...
 };
 

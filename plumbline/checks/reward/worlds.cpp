@@ -10,6 +10,7 @@
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/data/csv.hpp"
 #include "plumbline/world/catalog.hpp"
+#include "plumbline/world/outside/outside.hpp"
 
 namespace plumbline::checks {
 namespace {
@@ -53,13 +54,25 @@ std::vector<std::pair<std::string, world::WorldSpec>> readable_worlds(
 base::Result<world::WorldSpec> read_world(const data::OtherSection& section) {
   const std::string id = section.text("id");
   const bool plugin = section.paths.contains("plugin");
-  const std::string python = section.text("python");
-  const int sources = (id.empty() ? 0 : 1) + (plugin ? 1 : 0) + (python.empty() ? 0 : 1);
+  const bool python = section.paths.contains("python");
+  const int sources = (id.empty() ? 0 : 1) + (plugin ? 1 : 0) + (python ? 1 : 0);
   if (sources != 1) {
     return bad_section(section, fmt::format("names {} worlds, expected exactly one of id, plugin, python", sources),
                        "`plumbline worlds list` shows the built-in ones");
   }
   world::WorldSpec spec{id, section.text("level"), {}};
+  if (plugin || python) {
+    const auto trusted = section.keys.find("trusted");
+    if (trusted == section.keys.end() || !std::get<bool>(trusted->second)) {
+      return bad_section(section, "a world of one's own is code and runs with your rights",
+                         "Say trusted = true if you trust it");
+    }
+    if (python && section.text("class").empty()) return bad_section(section, "python needs class, the class in the file");
+    spec.id = plugin ? "plugin:" + section.paths.at("plugin").resolved
+                     : "python:" + section.paths.at("python").resolved + ":" + section.text("class");
+  } else if (world::is_outside(id)) {
+    return bad_section(section, "id names a built-in world", "Give the file under plugin, or under python with class");
+  }
   for (const auto& [key, value] : section.keys) {
     if (key.starts_with("dials.")) spec.dials[key.substr(6)] = std::get<double>(value);
   }
