@@ -94,7 +94,8 @@ base::Result<std::vector<std::string>> chosen_agents(const std::vector<std::stri
 
 base::Result<WorldSpec> one_world(const Options& o) {
   WorldSpec spec{o.reference, o.level, {}};
-  if (const std::size_t slash = world::is_outside(spec.id) ? std::string::npos : spec.id.find('/'); slash != std::string::npos && spec.level.empty()) {
+  if (const std::size_t slash = world::is_outside(spec.id) ? std::string::npos : spec.id.find('/');
+      slash != std::string::npos && spec.level.empty()) {
     spec.level = spec.id.substr(slash + 1);
     spec.id.resize(slash);
   }

@@ -42,7 +42,8 @@ ChildProcess::~ChildProcess() {
 Status ChildProcess::start(const std::vector<std::string>& command) {
   std::array<int, 2> channel{};
   std::array<int, 2> errors{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel.data()) != 0) return system_error(command.front(), "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel.data()) != 0)
+    return system_error(command.front(), "socketpair");
   channel_.reset(channel[0]);
   const Descriptor theirs(channel[1]);
   if (::pipe2(errors.data(), O_CLOEXEC) != 0) return system_error(command.front(), "pipe");
@@ -132,8 +133,7 @@ Status ChildProcess::wait(short event, Clock::time_point deadline) {
       return make_error(Code::kLimit, with_errors("no answer within the time limit; the process was stopped"));
     }
     const int ready = ::poll(polled.data(), polled.size(), static_cast<int>(std::min<long long>(left, 60'000)));
-    if (ready < 0 && errno != EINTR)
-      return make_error(Code::kIo, fmt::format("poll failed: {}", std::strerror(errno)));
+    if (ready < 0 && errno != EINTR) return make_error(Code::kIo, fmt::format("poll failed: {}", std::strerror(errno)));
     if (ready <= 0) continue;
     if ((polled[1].revents & POLLIN) != 0) drain();
     if ((polled[1].revents & POLLIN) == 0 && (polled[1].revents & (POLLHUP | POLLERR)) != 0) errors_open_ = false;
@@ -155,8 +155,7 @@ Error ChildProcess::ended() {
   pid_ = -1;
   std::string message = "the process closed its channel";
   if (exited && WIFSIGNALED(status)) {
-    message =
-        fmt::format("the process ended by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+    message = fmt::format("the process ended by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   } else if (exited && WIFEXITED(status)) {
     message = fmt::format("the process ended with status {}", WEXITSTATUS(status));
   }

@@ -1,6 +1,6 @@
 #pragma once
-/// A child process that is asked through a socket pair, its file descriptor 3. What it prints is kept for error messages;
-/// it is killed when this object goes.
+/// A child process that is asked through a socket pair, its file descriptor 3. What it prints is kept for error
+/// messages; it is killed when this object goes.
 
 #include <chrono>
 #include <cstddef>

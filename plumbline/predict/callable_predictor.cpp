@@ -89,8 +89,8 @@ std::string last_lines(std::string text) {
 
 class CallablePredictor : public decision::Predictor {
  public:
-  CallablePredictor(decision::PredictorInfo info, const CallableOptions& options, std::unique_ptr<base::ChildProcess> process,
-                    std::string place)
+  CallablePredictor(decision::PredictorInfo info, const CallableOptions& options,
+                    std::unique_ptr<base::ChildProcess> process, std::string place)
       : info_(std::move(info)), options_(options), process_(std::move(process)), place_(std::move(place)) {}
 
   const decision::PredictorInfo& info() const override { return info_; }

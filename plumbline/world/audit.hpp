@@ -23,7 +23,8 @@ struct Scores {
 
 struct Baseline {
   std::string name;
-  std::string kind;  ///< "policy" (written by hand), "reward" (written by hand, planned for exactly), "declared" (by the author)
+  std::string kind;  ///< "policy" (written by hand), "reward" (written by hand, planned for exactly), "declared" (by
+                     ///< the author)
   Scores scores;     ///< of a reward: its optimum's worst tie in truth
 };
 

@@ -1,5 +1,5 @@
-// A world from outside that misbehaves as its dial says: 1 throws, 2 returns a reward that is not finite, 3 refuses with a
-// code, 4 an unknown `done`, 5 an observation that is not finite; each in its third step.
+// A world from outside that misbehaves as its dial says: 1 throws, 2 returns a reward that is not finite, 3 refuses
+// with a code, 4 an unknown `done`, 5 an observation that is not finite; each in its third step.
 
 #include <limits>
 #include <stdexcept>

@@ -67,7 +67,8 @@ base::Result<world::WorldSpec> read_world(const data::OtherSection& section) {
       return bad_section(section, "a world of one's own is code and runs with your rights",
                          "Say trusted = true if you trust it");
     }
-    if (python && section.text("class").empty()) return bad_section(section, "python needs class, the class in the file");
+    if (python && section.text("class").empty())
+      return bad_section(section, "python needs class, the class in the file");
     spec.id = plugin ? "plugin:" + section.paths.at("plugin").resolved
                      : "python:" + section.paths.at("python").resolved + ":" + section.text("class");
   } else if (world::is_outside(id)) {

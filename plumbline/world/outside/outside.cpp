@@ -50,13 +50,16 @@ base::Result<Declared> read_facts(const std::string& text, const std::string& id
   f.family = "outside";
   f.tags = {"outside"};
   f.finite = false;
-  const auto word = [&](const char* name) { return all.contains(name) && all[name].is_string() ? all[name].get<std::string>() : std::string(); };
+  const auto word = [&](const char* name) {
+    return all.contains(name) && all[name].is_string() ? all[name].get<std::string>() : std::string();
+  };
   f.title = word("title").empty() ? word("id") : word("title");
   f.story = word("story");
   f.proxy = word("proxy");
   f.truth = word("truth");
   f.hack = word("hack");
-  if (!all.contains("actions") || !all["actions"].is_array() || all["actions"].empty() || all["actions"].size() > kMostActions) {
+  if (!all.contains("actions") || !all["actions"].is_array() || all["actions"].empty() ||
+      all["actions"].size() > kMostActions) {
     return bad_fact(id, fmt::format("actions must be a list of 1 to {} names", kMostActions));
   }
   for (const json& name : all["actions"]) {
@@ -69,9 +72,11 @@ base::Result<Declared> read_facts(const std::string& text, const std::string& id
   }
   f.horizon = all["horizon"].get<int>();
   std::size_t cells = 1;
-  if (!all.contains("shape") || !all["shape"].is_array() || all["shape"].empty()) return bad_fact(id, "shape must be a list of sizes");
+  if (!all.contains("shape") || !all["shape"].is_array() || all["shape"].empty())
+    return bad_fact(id, "shape must be a list of sizes");
   for (const json& axis : all["shape"]) {
-    if (!axis.is_number_integer() || axis.get<std::int64_t>() < 1 || axis.get<std::int64_t>() > static_cast<std::int64_t>(kMostCells)) {
+    if (!axis.is_number_integer() || axis.get<std::int64_t>() < 1 ||
+        axis.get<std::int64_t>() > static_cast<std::int64_t>(kMostCells)) {
       return bad_fact(id, "a size in shape is out of range");
     }
     f.observation.shape.push_back(axis.get<int>());
@@ -82,15 +87,16 @@ base::Result<Declared> read_facts(const std::string& text, const std::string& id
     return place.contains(name) && place[name].is_number() ? place[name].get<double>() : fallback;
   };
   f.observation.categories = static_cast<int>(number(all, "categories", 0));
-  if (f.observation.categories < 0 || f.observation.categories > 4096) return bad_fact(id, "categories is out of range");
+  if (f.observation.categories < 0 || f.observation.categories > 4096)
+    return bad_fact(id, "categories is out of range");
   f.observation.low = number(all, "low", 0);
   f.observation.high = number(all, "high", 1);
   out.keys = all.contains("keys") && all["keys"].is_boolean() && all["keys"].get<bool>();
   if (all.contains("known")) {
     if (!all["known"].is_array()) return bad_fact(id, "known must be a list");
     for (const json& k : all["known"]) {
-      if (!k.is_object() || !k.contains("name") || !k["name"].is_string() || !k.contains("reward") || !k["reward"].is_number() ||
-          !k.contains("truth") || !k["truth"].is_number()) {
+      if (!k.is_object() || !k.contains("name") || !k["name"].is_string() || !k.contains("reward") ||
+          !k["reward"].is_number() || !k.contains("truth") || !k["truth"].is_number()) {
         return bad_fact(id, "an entry of known needs name, reward and truth");
       }
       f.known.push_back({k["name"].get<std::string>(), k["reward"].get<double>(), k["truth"].get<double>()});
@@ -105,7 +111,8 @@ base::Result<Declared> read_facts(const std::string& text, const std::string& id
       dial.fallback = number(d, "default", 0);
       dial.low = number(d, "low", 0);
       dial.high = number(d, "high", 1);
-      if (!(dial.low <= dial.fallback && dial.fallback <= dial.high)) return bad_fact(id, fmt::format("the default of dial '{}' is outside its range", dial.name));
+      if (!(dial.low <= dial.fallback && dial.fallback <= dial.high))
+        return bad_fact(id, fmt::format("the default of dial '{}' is outside its range", dial.name));
       if (d.contains("help") && d["help"].is_string()) dial.help = d["help"].get<std::string>();
       f.dials.push_back(std::move(dial));
     }
@@ -169,8 +176,10 @@ class OutsideWorld : public World, public Hidden {
 
  protected:
   Hidden& hidden_side() override { return *this; }
-  virtual base::Result<std::uint64_t> ask_reset(std::size_t environment, std::uint64_t seed, std::span<float> observation) = 0;
-  virtual base::Result<plumbline_step> ask_step(std::size_t environment, std::int32_t action, std::span<float> observation) = 0;
+  virtual base::Result<std::uint64_t> ask_reset(std::size_t environment, std::uint64_t seed,
+                                                std::span<float> observation) = 0;
+  virtual base::Result<plumbline_step> ask_step(std::size_t environment, std::int32_t action,
+                                                std::span<float> observation) = 0;
 
  private:
   base::Status check_observation(std::size_t environment) const {
@@ -179,7 +188,8 @@ class OutsideWorld : public World, public Hidden {
                         (x >= 0 && x < static_cast<float>(facts_.observation.categories) && x == std::floor(x));
       if (!std::isfinite(x) || !code) {
         return make_error(Code::kValue, fmt::format("environment {} observed {}", environment, x), facts_.id,
-                          facts_.observation.categories == 0 ? "observations must be finite" : "cells must be whole numbers below categories");
+                          facts_.observation.categories == 0 ? "observations must be finite"
+                                                             : "cells must be whole numbers below categories");
       }
     }
     return base::ok();
@@ -193,17 +203,23 @@ class OutsideWorld : public World, public Hidden {
   }
   void show(std::size_t i, std::uint64_t key, const View& view) {
     last_[i] = scratch_;
-    if (!view.observation.empty()) std::copy(scratch_.begin(), scratch_.end(), view.observation.begin() + static_cast<std::ptrdiff_t>(i * scratch_.size()));
+    if (!view.observation.empty())
+      std::copy(scratch_.begin(), scratch_.end(),
+                view.observation.begin() + static_cast<std::ptrdiff_t>(i * scratch_.size()));
     if (!view.key.empty()) view.key[i] = keys_ ? key : 0;
   }
   base::Status step_all(std::span<const std::int32_t> actions, const View& view) {
     for (std::size_t i = 0; i < times_.size(); ++i) {
       PL_TRY(const plumbline_step s, ask_step(i, actions[i], scratch_));
       if (!std::isfinite(s.reward) || !std::isfinite(s.hidden) || !std::isfinite(s.cost)) {
-        return make_error(Code::kValue, fmt::format("environment {} returned reward {}, hidden {}, cost {} in step {}", i, s.reward, s.hidden, s.cost, times_[i] + 1), facts_.id, "they must be finite");
+        return make_error(Code::kValue,
+                          fmt::format("environment {} returned reward {}, hidden {}, cost {} in step {}", i, s.reward,
+                                      s.hidden, s.cost, times_[i] + 1),
+                          facts_.id, "they must be finite");
       }
       if (s.done != PLUMBLINE_WORLD_GOES_ON && s.done != PLUMBLINE_WORLD_ENDED) {
-        return make_error(Code::kValue, fmt::format("environment {} returned done = {}", i, s.done), facts_.id, "0 goes on, 1 ends");
+        return make_error(Code::kValue, fmt::format("environment {} returned done = {}", i, s.done), facts_.id,
+                          "0 goes on, 1 ends");
       }
       PL_CHECK(check_observation(i));
       view.reward[i] = static_cast<float>(s.reward);
@@ -213,8 +229,10 @@ class OutsideWorld : public World, public Hidden {
       Done done = s.done == PLUMBLINE_WORLD_ENDED ? Done::kEnded : Done::kNo;
       if (done == Done::kNo && times_[i] >= facts_.horizon) done = Done::kCut;
       view.done[i] = static_cast<std::uint8_t>(done);
-      if (done == Done::kNo) show(i, s.key, view);
-      else PL_CHECK(restart(i, view));
+      if (done == Done::kNo)
+        show(i, s.key, view);
+      else
+        PL_CHECK(restart(i, view));
     }
     return base::ok();
   }
@@ -244,21 +262,27 @@ class Library {
 
 class PluginWorld final : public OutsideWorld {
  public:
-  PluginWorld(Declared declared, std::size_t environments, std::shared_ptr<Library> library, const plumbline_world* world, void* state)
+  PluginWorld(Declared declared, std::size_t environments, std::shared_ptr<Library> library,
+              const plumbline_world* world, void* state)
       : OutsideWorld(std::move(declared), environments), library_(std::move(library)), world_(world), state_(state) {}
   ~PluginWorld() override { world_->destroy(state_); }
 
  protected:
-  base::Result<std::uint64_t> ask_reset(std::size_t environment, std::uint64_t seed, std::span<float> observation) override {
-    return guarded([&]() -> base::Result<std::uint64_t> { return world_->reset(state_, environment, seed, observation.data()); });
+  base::Result<std::uint64_t> ask_reset(std::size_t environment, std::uint64_t seed,
+                                        std::span<float> observation) override {
+    return guarded(
+        [&]() -> base::Result<std::uint64_t> { return world_->reset(state_, environment, seed, observation.data()); });
   }
-  base::Result<plumbline_step> ask_step(std::size_t environment, std::int32_t action, std::span<float> observation) override {
+  base::Result<plumbline_step> ask_step(std::size_t environment, std::int32_t action,
+                                        std::span<float> observation) override {
     return guarded([&]() -> base::Result<plumbline_step> {
       plumbline_step brought{};
       const std::int32_t code = world_->step(state_, environment, action, observation.data(), &brought);
       if (code != 0) {
-        return make_error(Code::kValue, fmt::format("environment {} refused action '{}' with code {}", environment,
-                                                    facts().actions[static_cast<std::size_t>(action)], code), facts().id);
+        return make_error(Code::kValue,
+                          fmt::format("environment {} refused action '{}' with code {}", environment,
+                                      facts().actions[static_cast<std::size_t>(action)], code),
+                          facts().id);
       }
       return brought;
     });
@@ -294,16 +318,18 @@ base::Result<WorldPtr> open_plugin(const WorldSpec& spec, std::size_t environmen
                       "plumbline_world.h says what a world must export");
   }
   const plumbline_world* world = entry();
-  if (world == nullptr || world->size < sizeof(plumbline_world) || world->facts == nullptr || world->create == nullptr ||
-      world->destroy == nullptr || world->reset == nullptr || world->step == nullptr) {
-    return make_error(Code::kUnsupported, "the library's world is smaller than this version's, or has an empty field", spec.id);
+  if (world == nullptr || world->size < sizeof(plumbline_world) || world->facts == nullptr ||
+      world->create == nullptr || world->destroy == nullptr || world->reset == nullptr || world->step == nullptr) {
+    return make_error(Code::kUnsupported, "the library's world is smaller than this version's, or has an empty field",
+                      spec.id);
   }
   PL_TRY(Declared declared, read_facts(world->facts, spec.id));
   PL_TRY(const std::string level, resolve_level(declared.facts, spec));
   PL_TRY(const std::vector<double> dials, resolve_dials(declared.facts, spec));
   for (std::size_t d = 0; d < dials.size(); ++d) declared.facts.dials[d].fallback = dials[d];
   void* state = world->create(environments, dials.data());
-  if (state == nullptr) return make_error(Code::kLimit, fmt::format("the library made no {} environments", environments), spec.id);
+  if (state == nullptr)
+    return make_error(Code::kLimit, fmt::format("the library made no {} environments", environments), spec.id);
   return WorldPtr(std::make_unique<PluginWorld>(std::move(declared), environments, std::move(library), world, state));
 }
 
@@ -390,12 +416,14 @@ class PythonWorld final : public OutsideWorld {
       : OutsideWorld(std::move(declared), environments), process_(std::move(process)) {}
 
  protected:
-  base::Result<std::uint64_t> ask_reset(std::size_t environment, std::uint64_t seed, std::span<float> observation) override {
+  base::Result<std::uint64_t> ask_reset(std::size_t environment, std::uint64_t seed,
+                                        std::span<float> observation) override {
     // Gymnasium takes seeds that fit a signed 64-bit number.
     PL_TRY(const plumbline_step brought, ask({0, environment, seed >> 1U}, observation));
     return brought.key;
   }
-  base::Result<plumbline_step> ask_step(std::size_t environment, std::int32_t action, std::span<float> observation) override {
+  base::Result<plumbline_step> ask_step(std::size_t environment, std::int32_t action,
+                                        std::span<float> observation) override {
     return ask({1, environment, static_cast<std::uint64_t>(action)}, observation);
   }
 
@@ -445,8 +473,8 @@ base::Result<WorldPtr> open_python(const WorldSpec& spec, std::size_t environmen
   for (const auto& [dial, value] : spec.dials) dials[dial] = value;
   auto process = std::make_unique<base::ChildProcess>();
   const auto failed = [&](const base::Error& error) { return error.at(spec.id); };
-  if (const auto started = process->start({"/usr/bin/python3", "-B", "-c", kDriver, name.substr(0, colon), name.substr(colon + 1),
-                                           std::to_string(environments), dials.dump()});
+  if (const auto started = process->start({"/usr/bin/python3", "-B", "-c", kDriver, name.substr(0, colon),
+                                           name.substr(colon + 1), std::to_string(environments), dials.dump()});
       !started.ok()) {
     return failed(started.error());
   }

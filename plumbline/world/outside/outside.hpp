@@ -14,9 +14,9 @@ bool is_outside(const std::string& id);
 
 /// Opens the library or starts Python, and reads the facts.
 /// Errors  kIo: no such file, not a library, Python does not start. kUnsupported: a library without the symbol or of
-///         another version. kParse, kValue: facts that are missing or out of range, naming the fact; dials and levels as
-///         resolve_dials(). Errors of a step: kValue: it returned a code, a number that is not finite, an unknown done,
-///         or threw; kLimit: no answer in time. After an error the world stays stopped.
+///         another version. kParse, kValue: facts that are missing or out of range, naming the fact; dials and levels
+///         as resolve_dials(). Errors of a step: kValue: it returned a code, a number that is not finite, an unknown
+///         done, or threw; kLimit: no answer in time. After an error the world stays stopped.
 base::Result<WorldPtr> open_outside(const WorldSpec& spec, std::size_t environments);
 
 }  // namespace plumbline::world
