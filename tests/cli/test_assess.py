@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from cli.support import BIN, SystemTest, plumbline
+from cli.support import BIN, TORCH, SystemTest, plumbline
 
 
 class Assess(SystemTest):
@@ -144,6 +144,20 @@ class Assess(SystemTest):
         row = json.loads(out)[0]
         self.assertEqual(sorted(row), ["abstention", "check", "detection", "false_alarm"])
         self.assertEqual(row["detection"]["n"], 20)
+
+
+class Demo(SystemTest):
+    def test_every_planted_weakness_is_named_and_the_executor_agrees_with_the_reference(self):
+        out, err, code = plumbline("demo", self.folder / "demo")
+        self.assertEqual(code, 0, out + err)
+        self.assertNotIn("MISSED", out)
+        ledger = json.loads((self.folder / "demo/report/evidence.json").read_text())["ledger"]
+        [parity] = [line for line in ledger if line["check"] == "self-test.parity"]
+        if TORCH:
+            self.assertEqual(parity["status"], "ok", parity)
+        else:
+            self.assertEqual(parity["status"], "not_applicable", parity)
+            self.assertIn("the reference interpreter itself runs this model", parity["reason"])
 
 
 if __name__ == "__main__":

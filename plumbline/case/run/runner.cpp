@@ -399,7 +399,7 @@ class Runner {
         failure = result.error->text();
       } else if (result.bytes.empty()) {
         line.status = check::LedgerStatus::kNotApplicable;
-        line.reason = "this kind of model has no reference interpreter";
+        line.reason = "the reference interpreter itself runs this model, so there is nothing to compare it with";
       } else {
         std::from_chars(result.bytes.data(), result.bytes.data() + result.bytes.size(), gap);
         line.rows = fmt::format("64 rows of {}: largest difference {:.2g} of the output scale, tolerance {}",

@@ -21,7 +21,7 @@ namespace plumbline::run {
 struct SessionOptions {
   std::function<base::Result<decision::PredictorPtr>(const data::ModelSection&)> open_predictor;
   /// Largest difference between the model's executor and the reference interpreter on some rows, relative to the
-  /// outputs' scale; nothing where the model kind has no reference. Used by the parity self-test.
+  /// outputs' scale; nothing where the interpreter itself is the executor. Used by the parity self-test.
   std::function<base::Result<std::optional<double>>(const data::ModelSection&, decision::Predictor&, MatrixRefF)>
       parity;
   std::string cache_folder;  ///< predictions and fitted features as files; empty = memory only
@@ -49,7 +49,7 @@ class Session {
   base::Result<MatrixF> inputs(const std::string& model, const std::string& data, std::span<const std::size_t> rows);
   base::Result<std::shared_ptr<const MatrixF>> features(const std::string& model, const std::string& data,
                                                         const base::CancelToken& cancel, base::Progress& progress);
-  /// Compares the executor with the reference on at most 64 rows of `data`; nothing where there is no reference.
+  /// Compares the executor with the reference on at most 64 rows of `data`; nothing where they are one and the same.
   base::Result<std::optional<double>> parity(const std::string& model, const std::string& data);
   /// A section that is kept as it stands. Errors kValue: there is none.
   base::Result<const data::OtherSection*> other(const std::string& kind, const std::string& name);
