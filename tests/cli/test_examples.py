@@ -114,12 +114,16 @@ class FashionOod(Example):
         result, status = self.assess("fashion-ood/system.toml", "--only", "robustness.ood")
         self.assertEqual(status, 0)
         auroc = functools.partial(self.value, result, "auroc", data="digits")
-        # Exact components. The published figures (.955, .937, .956, .968) used a randomised solver, which moves them by up to two thousandths.
-        for detector, here, published in (("mahalanobis", 0.9561, 0.955), ("relative_mahalanobis", 0.9358, 0.937), ("knn", 0.9560, 0.956),
-                                          ("pca_residual", 0.9669, 0.968)):
+        # Exact: scikit-learn with its full solver. Published: its randomised solver under seed 0, whose figures run over `spread` with the
+        # seed (both by bench/peers/fashion_ood.py); the published figure must lie where the solver alone can put it.
+        for detector, exact, published, spread in (("mahalanobis", 0.95614, 0.955, (0.95380, 0.95716)),
+                                                   ("relative_mahalanobis", 0.93584, 0.937, (0.93517, 0.94099)),
+                                                   ("knn", 0.95600, 0.956, (0.95557, 0.95600)),
+                                                   ("pca_residual", 0.96687, 0.968, (0.96680, 0.96789))):
             with self.subTest(detector):
-                self.assertAlmostEqual(auroc(detector=detector), here, delta=1e-4)
-                self.assertAlmostEqual(auroc(detector=detector), published, delta=2e-3)
+                self.assertAlmostEqual(auroc(detector=detector), exact, delta=1e-4)
+                self.assertTrue(spread[0] - 1e-4 <= auroc(detector=detector) <= spread[1] + 1e-4)
+                self.assertTrue(spread[0] - 5e-4 <= published <= spread[1] + 5e-4)
 
 
 class Income(Example):
