@@ -24,25 +24,6 @@ constexpr int kSide = 28;
 constexpr std::size_t kPixels = kSide * kSide;
 constexpr std::size_t kPlanted = 1000;  // of each kind of edit
 
-data::Images blobs(std::size_t count, base::Rng rng) {
-  std::shared_ptr<std::uint8_t[]> bytes(new std::uint8_t[count * kPixels]);
-  for (std::size_t i = 0; i < count; ++i) {
-    double v[kPixels] = {};
-    for (int k = 0; k < 6; ++k) {
-      const double cy = rng.uniform(7, 21);
-      const double cx = rng.uniform(7, 21);
-      const double size = rng.uniform(1.0, 3.0);
-      const double height = rng.uniform(60, 200);
-      for (int y = 0; y < kSide; ++y) {
-        for (int x = 0; x < kSide; ++x)
-          v[y * kSide + x] += height * std::exp(-((y - cy) * (y - cy) + (x - cx) * (x - cx)) / (2 * size * size));
-      }
-    }
-    for (std::size_t p = 0; p < kPixels; ++p) bytes[i * kPixels + p] = static_cast<std::uint8_t>(std::min(255.0, v[p]));
-  }
-  return {count, 1, kSide, kSide, std::move(bytes)};
-}
-
 data::Dataset image_set(data::Images images, const std::string& name) {
   data::Dataset set;
   set.name = name;
@@ -65,8 +46,9 @@ const Case& images_of(const std::string& name) {
   Case made;
   const char* const root = std::getenv("PLUMBLINE_DATA");
   if (name == "blobs") {
-    made.train = image_set(blobs(60000, base::Rng(1, {"train"})), "train");
-    made.test = image_set(blobs(10000, base::Rng(1, {"test"})), "test");
+    base::Rng drawing(1);
+    made.train = image_set(testing::drawn_blobs(60000, kSide, drawing), "train");
+    made.test = image_set(testing::drawn_blobs(10000, kSide, drawing), "test");
   } else {
     const std::string folder = std::string(root) + "/images/" + name;
     made.train = image_set(data::read_idx_images(folder + "/train-images-idx3-ubyte.gz").value(), "train");

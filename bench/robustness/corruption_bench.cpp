@@ -43,6 +43,24 @@ void run(benchmark::State& state, CorruptionFamily family, const std::string& na
       benchmark::Counter(static_cast<double>(images.count), benchmark::Counter::kIsIterationInvariantRate);
 }
 
+/// The floor: every byte to double and back, once.
+void floor_of_one_pass(benchmark::State& state, int channels, int side) {
+  const data::Images images = noise_images(200, channels, side);
+  std::vector<double> values(images.pixels());
+  std::vector<std::uint8_t> out(images.pixels());
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < images.count; ++i) {
+      const auto image = images.image(i);
+      for (std::size_t p = 0; p < values.size(); ++p) values[p] = image[p] / 255.0;
+      benchmark::DoNotOptimize(values.data());
+      for (std::size_t p = 0; p < values.size(); ++p) out[p] = static_cast<std::uint8_t>(values[p] * 255.0 + 0.5);
+      benchmark::DoNotOptimize(out.data());
+    }
+  }
+  state.counters["images/s"] =
+      benchmark::Counter(static_cast<double>(images.count), benchmark::Counter::kIsIterationInvariantRate);
+}
+
 }  // namespace
 }  // namespace plumbline::robustness
 
@@ -58,6 +76,8 @@ int main(int argc, char** argv) {
                                  std::string(c.name), 3, 32)
         ->MeasureProcessCPUTime();
   }
+  benchmark::RegisterBenchmark("floor 1x28x28", floor_of_one_pass, 1, 28)->MeasureProcessCPUTime();
+  benchmark::RegisterBenchmark("floor 3x32x32", floor_of_one_pass, 3, 32)->MeasureProcessCPUTime();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

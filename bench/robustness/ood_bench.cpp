@@ -93,6 +93,45 @@ void mahalanobis_fit_and_score(benchmark::State& state) {
 }
 BENCHMARK(mahalanobis_fit_and_score)->Arg(1)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
 
+/// The floor of a full search: the float products of all pairs, by blocks, and nothing else. The search prunes, so it
+/// may come close to it.
+void floor_products_of_all_pairs(benchmark::State& state) {
+  const MatrixF& train = data().train;
+  MatrixF products(256, 4096);
+  for (auto _ : state) {
+    for (std::ptrdiff_t q = 0; q + 256 <= data().test.rows(); q += 256) {
+      for (std::ptrdiff_t r = 0; r + 4096 <= train.rows(); r += 4096) {
+        products.noalias() = data().test.middleRows(q, 256) * train.middleRows(r, 4096).transpose();
+        benchmark::DoNotOptimize(products.data());
+        benchmark::ClobberMemory();
+      }
+    }
+  }
+}
+BENCHMARK(floor_products_of_all_pairs)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+
+/// The floor of fit and score: the lower half of one scatter, one whitening and the class products, in double.
+void floor_products_of_mahalanobis(benchmark::State& state) {
+  const MatrixD train = data().train.cast<double>();
+  const MatrixD test = data().test.cast<double>();
+  const MatrixD whitening = MatrixD::Identity(kColumns, kColumns);
+  const MatrixD means = MatrixD::Ones(kColumns, 10);
+  MatrixD scatter = MatrixD::Zero(kColumns, kColumns);
+  MatrixD white(512, kColumns);
+  MatrixD cross(512, 10);
+  for (auto _ : state) {
+    for (std::ptrdiff_t r = 0; r + 512 <= train.rows(); r += 512)
+      scatter.selfadjointView<Eigen::Lower>().rankUpdate(train.middleRows(r, 512).transpose());
+    for (std::ptrdiff_t r = 0; r + 512 <= test.rows(); r += 512) {
+      white.noalias() = test.middleRows(r, 512) * whitening;
+      cross.noalias() = white * means;
+      benchmark::DoNotOptimize(cross.data());
+    }
+    benchmark::DoNotOptimize(scatter.data());
+  }
+}
+BENCHMARK(floor_products_of_mahalanobis)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+
 }  // namespace
 }  // namespace plumbline::robustness
 

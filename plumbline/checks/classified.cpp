@@ -118,28 +118,34 @@ stats::Estimate over_units(stats::Estimate estimate, const data::Dataset& set) {
 
 std::string short_number(double value) { return fmt::format("{:.3g}", value); }
 
+base::Status write_fixture_manifest(const std::string& folder, std::uint64_t seed, std::string_view sections,
+                                    std::string_view claim) {
+  return write_text(folder + "/system.toml",
+                    fmt::format("[system]\nname = \"fixture\"\nseed = {}\n\n{}\n[[claim]]\nid = \"fixture\"\n{}\n",
+                                seed, sections, claim));
+}
+
 base::Status write_stored_system(const std::string& folder, std::uint64_t seed, std::string_view output,
                                  std::span<const StoredSet> sets, std::string_view claim) {
-  std::string manifest = fmt::format("[system]\nname = \"fixture\"\nseed = {}\n", seed % 1000000000);
+  std::string sections;
   for (const StoredSet& set : sets) {
-    manifest += fmt::format("\n[data.{}]\n", set.name);
+    sections += fmt::format("\n[data.{}]\n", set.name);
     if (set.table.empty()) {
       MatrixD rows(set.outputs.rows(), 1);
       for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) rows(i, 0) = static_cast<double>(i);
       PL_CHECK(data::write_npy(fmt::format("{}/{}.npy", folder, set.name), rows));
       PL_CHECK(data::write_npy(fmt::format("{}/{}-labels.npy", folder, set.name), std::span<const int>(set.labels)));
-      manifest += fmt::format("matrix = \"{0}.npy\"\nlabels = \"{0}-labels.npy\"\n", set.name);
+      sections += fmt::format("matrix = \"{0}.npy\"\nlabels = \"{0}-labels.npy\"\n", set.name);
     } else {
       PL_CHECK(write_text(fmt::format("{}/{}.csv", folder, set.name), set.table));
-      manifest += fmt::format("table = \"{}.csv\"\nlabel = \"label\"\n", set.name);
+      sections += fmt::format("table = \"{}.csv\"\nlabel = \"label\"\n", set.name);
     }
     PL_CHECK(data::write_npy(fmt::format("{}/{}-outputs.npy", folder, set.name), set.outputs));
-    manifest += fmt::format(
+    sections += fmt::format(
         "\n[predictions.{0}]\nmodel = \"model\"\ndata = \"{0}\"\npath = \"{0}-outputs.npy\"\noutput = \"{1}\"\n",
         set.name, output);
   }
-  manifest += fmt::format("\n[[claim]]\nid = \"fixture\"\n{}\n", claim);
-  return write_text(folder + "/system.toml", manifest);
+  return write_fixture_manifest(folder, seed % 1000000000, sections, claim);
 }
 
 }  // namespace plumbline::checks

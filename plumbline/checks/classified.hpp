@@ -49,6 +49,11 @@ stats::Estimate over_units(stats::Estimate estimate, const data::Dataset& set);
 /// "0.93": three significant digits, for messages.
 std::string short_number(double value);
 
+/// The manifest of a fixture: `sections` between its head and its one claim, of which `claim` holds the lines after the
+/// id.
+base::Status write_fixture_manifest(const std::string& folder, std::uint64_t seed, std::string_view sections,
+                                    std::string_view claim);
+
 /// A system on disk with stored predictions: for fixtures. Sets: a name and its files' content.
 struct StoredSet {
   std::string name;   ///< test, calibration …

@@ -27,25 +27,7 @@ using ::testing::HasSubstr;
 constexpr int kSide = 16;
 constexpr std::size_t kPixels = kSide * kSide;
 
-/// Smooth random blobs on a dark ground, different enough from each other.
-Images blobs(std::size_t count, base::Rng& rng) {
-  std::shared_ptr<std::uint8_t[]> bytes(new std::uint8_t[count * kPixels]);
-  for (std::size_t i = 0; i < count; ++i) {
-    double v[kPixels] = {};
-    for (int k = 0; k < 5; ++k) {
-      const double cy = rng.uniform(4, 12);
-      const double cx = rng.uniform(4, 12);
-      const double size = rng.uniform(0.8, 2.0);
-      const double height = rng.uniform(60, 200);
-      for (int y = 0; y < kSide; ++y) {
-        for (int x = 0; x < kSide; ++x)
-          v[y * kSide + x] += height * std::exp(-((y - cy) * (y - cy) + (x - cx) * (x - cx)) / (2 * size * size));
-      }
-    }
-    for (std::size_t p = 0; p < kPixels; ++p) bytes[i * kPixels + p] = static_cast<std::uint8_t>(std::min(255.0, v[p]));
-  }
-  return {count, 1, kSide, kSide, std::move(bytes)};
-}
+Images blobs(std::size_t count, base::Rng& rng) { return plumbline::testing::drawn_blobs(count, kSide, rng); }
 
 /// Shifted, brightened or noisy, by turns.
 void edit(const std::uint8_t* from, std::uint8_t* to, int kind, base::Rng& rng) {

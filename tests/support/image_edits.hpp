@@ -1,15 +1,40 @@
 #pragma once
-/// Edits that turn an image into a near copy of itself, for planting.
+/// Drawn images, and edits that turn an image into a near copy of itself, for planting.
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "plumbline/base/rng.hpp"
+#include "plumbline/data/dataset.hpp"
 
 namespace plumbline::testing {
+
+/// `count` grey images of `side` x `side`: five smooth random blobs on a dark ground, different enough from each other.
+inline data::Images drawn_blobs(std::size_t count, int side, base::Rng& rng) {
+  const auto pixels = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+  std::shared_ptr<std::uint8_t[]> bytes(new std::uint8_t[count * pixels]);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<double> v(pixels, 0.0);
+    for (int k = 0; k < 5; ++k) {
+      const double cy = rng.uniform(side / 4.0, side * 0.75);
+      const double cx = rng.uniform(side / 4.0, side * 0.75);
+      const double size = rng.uniform(side / 20.0, side / 8.0);
+      const double height = rng.uniform(60, 200);
+      for (int y = 0; y < side; ++y) {
+        for (int x = 0; x < side; ++x)
+          v[static_cast<std::size_t>(y * side + x)] +=
+              height * std::exp(-((y - cy) * (y - cy) + (x - cx) * (x - cx)) / (2 * size * size));
+      }
+    }
+    for (std::size_t p = 0; p < pixels; ++p) bytes[i * pixels + p] = static_cast<std::uint8_t>(std::min(255.0, v[p]));
+  }
+  return {count, 1, side, side, std::move(bytes)};
+}
 
 enum class ImageEdit { kShift, kBrightness, kNoise, kCrop };
 inline constexpr std::array<ImageEdit, 4> kImageEdits = {ImageEdit::kShift, ImageEdit::kBrightness, ImageEdit::kNoise,

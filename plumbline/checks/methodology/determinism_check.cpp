@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
 
+#include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/methodology/determinism.hpp"
@@ -202,16 +202,14 @@ base::Status write(const std::string& folder, base::Rng& rng, bool random) {
   PL_CHECK(data::write_npy(folder + "/test.npy", rows));
   PL_CHECK(data::write_npy(folder + "/first.npy", first));
   PL_CHECK(data::write_npy(folder + "/second.npy", second));
-  std::ofstream manifest(folder + "/system.toml");
-  manifest << "[system]\nname = \"fixture\"\nseed = " << rng.below(1000000000)
-           << "\n\n[data.test]\nmatrix = \"test.npy\"\n\n"
-              "[predictions.first]\nmodel = \"model\"\ndata = \"test\"\npath = \"first.npy\"\noutput = \"logits\"\n\n"
-              "[predictions.second]\nmodel = \"again\"\ndata = \"test\"\npath = \"second.npy\"\noutput = \"logits\"\n\n"
-              "[check.\"methodology.determinism\"]\nagainst = \"again\"\n\n"
-              "[[claim]]\nid = \"fixture\"\ntext = \"Two runs of the model give the same answers.\"\n"
-              "check = \"methodology.determinism\"\nmetric = \"flip_share\"\nat_most = 0.005\npopulation = \"these\"\n";
-  manifest.close();
-  return manifest ? base::ok() : base::make_error(base::Code::kIo, "cannot be written", folder + "/system.toml");
+  return write_fixture_manifest(
+      folder, rng.below(1000000000),
+      "[data.test]\nmatrix = \"test.npy\"\n\n"
+      "[predictions.first]\nmodel = \"model\"\ndata = \"test\"\npath = \"first.npy\"\noutput = \"logits\"\n\n"
+      "[predictions.second]\nmodel = \"again\"\ndata = \"test\"\npath = \"second.npy\"\noutput = \"logits\"\n\n"
+      "[check.\"methodology.determinism\"]\nagainst = \"again\"\n",
+      "text = \"Two runs of the model give the same answers.\"\ncheck = \"methodology.determinism\"\n"
+      "metric = \"flip_share\"\nat_most = 0.005\npopulation = \"these\"");
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <numeric>
 
+#include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/graph/onnx.hpp"
@@ -213,14 +213,11 @@ base::Status write(const std::string& folder, base::Rng& rng, bool blind) {
   MatrixD rows(kRows, kInputs);
   for (std::ptrdiff_t i = 0; i < rows.size(); ++i) rows.data()[i] = rng.normal();
   PL_CHECK(data::write_npy(folder + "/test.npy", rows));
-  std::ofstream manifest(folder + "/system.toml");
-  manifest
-      << "[system]\nname = \"fixture\"\nseed = " << rng.below(1000000000)
-      << "\n\n[model.model]\npath = \"model.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\n\n"
-         "[[claim]]\nid = \"fixture\"\ntext = \"The gradient is the model's own.\"\ncheck = \"methodology.gradient\"\n"
-         "metric = \"relative_gap\"\nat_most = 1e-4\n";
-  manifest.close();
-  return manifest ? base::ok() : base::make_error(base::Code::kIo, "cannot be written", folder + "/system.toml");
+  return write_fixture_manifest(
+      folder, rng.below(1000000000),
+      "[model.model]\npath = \"model.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\n",
+      "text = \"The gradient is the model's own.\"\ncheck = \"methodology.gradient\"\n"
+      "metric = \"relative_gap\"\nat_most = 1e-4");
 }
 
 }  // namespace

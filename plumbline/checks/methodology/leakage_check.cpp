@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include <fmt/format.h>
 
 #include "plumbline/case/interface/check.hpp"
+#include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/methodology/leakage.hpp"
@@ -231,14 +231,10 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, int copies
   }
   PL_CHECK(data::write_npy(folder + "/train.npy", train));
   PL_CHECK(data::write_npy(folder + "/test.npy", test));
-  std::ofstream manifest(folder + "/system.toml");
-  manifest << "[system]\nname = \"meter\"\nseed = " << rng.below(1000000)
-           << "\n\n[data.train]\nmatrix = \"train.npy\"\n\n[data.test]\nmatrix = \"test.npy\"\n\n"
-              "[[claim]]\nid = \"fixture\"\ntext = \"The test rows are new to the model.\"\ncheck = "
-              "\"methodology.leakage\"\n"
-              "metric = \"near_share\"\nwhere = {data = \"test\"}\nat_most = 0.05\nconfidence = 0.95\n";
-  if (!manifest.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder);
-  return base::ok();
+  return write_fixture_manifest(
+      folder, rng.below(1000000), "[data.train]\nmatrix = \"train.npy\"\n\n[data.test]\nmatrix = \"test.npy\"\n",
+      "text = \"The test rows are new to the model.\"\ncheck = \"methodology.leakage\"\nmetric = \"near_share\"\n"
+      "where = {data = \"test\"}\nat_most = 0.05\nconfidence = 0.95");
 }
 
 }  // namespace

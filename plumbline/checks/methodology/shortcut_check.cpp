@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include <fmt/format.h>
 
 #include "plumbline/case/interface/check.hpp"
+#include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/data/csv.hpp"
 #include "plumbline/data/npy.hpp"
@@ -238,16 +238,13 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double agr
     PL_CHECK(data::write_csv(fmt::format("{}/{}.csv", folder, name), table));
     if (std::string_view(name) == "test") PL_CHECK(data::write_npy(folder + "/predictions.npy", outputs));
   }
-  std::ofstream manifest(folder + "/system.toml");
-  manifest << "[system]\nname = \"sorter\"\nseed = " << rng.below(1000000)
-           << "\n\n[data.train]\ntable = \"train.csv\"\nlabel = \"label\"\n\n[data.test]\ntable = \"test.csv\"\nlabel "
-              "= \"label\"\n\n"
-              "[predictions.sorter]\ndata = \"test\"\npath = \"predictions.npy\"\noutput = \"probabilities\"\n\n"
-              "[[claim]]\nid = \"fixture\"\ntext = \"No cheap part of the input does half of the model's "
-              "work.\"\ncheck = \"methodology.shortcut\"\n"
-              "metric = \"solvability\"\nwhere = {data = \"test\"}\nat_most = 0.5\nconfidence = 0.95\n";
-  if (!manifest.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder);
-  return base::ok();
+  return write_fixture_manifest(
+      folder, rng.below(1000000),
+      "[data.train]\ntable = \"train.csv\"\nlabel = \"label\"\n\n[data.test]\ntable = \"test.csv\"\nlabel = "
+      "\"label\"\n\n"
+      "[predictions.sorter]\ndata = \"test\"\npath = \"predictions.npy\"\noutput = \"probabilities\"\n",
+      "text = \"No cheap part of the input does half of the model's work.\"\ncheck = \"methodology.shortcut\"\n"
+      "metric = \"solvability\"\nwhere = {data = \"test\"}\nat_most = 0.5\nconfidence = 0.95");
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "plumbline/case/interface/check.hpp"
+#include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/pictures.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/robustness/drift.hpp"
@@ -433,15 +433,12 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double shi
     }
     PL_CHECK(data::write_npy(fmt::format("{}/{}.npy", folder, name), rows));
   }
-  std::ofstream manifest(folder + "/system.toml");
-  manifest << "[system]\nname = \"meter\"\nseed = " << rng.below(1000000)
-           << "\n\n[data.train]\nmatrix = \"train.npy\"\n\n[data.test]\nmatrix = "
-              "\"test.npy\"\n\n[check.\"robustness.drift\"]\npermutations = 39\n\n"
-              "[[claim]]\nid = \"fixture\"\ntext = \"The test rows cannot be told from the training rows.\"\ncheck = "
-              "\"robustness.drift\"\n"
-              "metric = \"classifier_auroc\"\nwhere = {data = \"test\"}\nat_most = 0.62\nconfidence = 0.95\n";
-  if (!manifest.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder);
-  return base::ok();
+  return write_fixture_manifest(
+      folder, rng.below(1000000),
+      "[data.train]\nmatrix = \"train.npy\"\n\n[data.test]\nmatrix = "
+      "\"test.npy\"\n\n[check.\"robustness.drift\"]\npermutations = 39\n",
+      "text = \"The test rows cannot be told from the training rows.\"\ncheck = \"robustness.drift\"\n"
+      "metric = \"classifier_auroc\"\nwhere = {data = \"test\"}\nat_most = 0.62\nconfidence = 0.95");
 }
 
 }  // namespace

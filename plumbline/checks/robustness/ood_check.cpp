@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "plumbline/case/interface/check.hpp"
 #include "plumbline/caution/conformal.hpp"
+#include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/pictures.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/robustness/ood.hpp"
@@ -434,23 +434,21 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, double dis
   PL_CHECK(write("calibration", 150, 0));
   PL_CHECK(write("test", 250, 0));
   PL_CHECK(write("elsewhere", 250, distance));
-  std::ofstream manifest(folder + "/system.toml");
-  manifest << "[system]\nname = \"sorter\"\nseed = " << rng.below(1000000) << "\n\n";
+  std::string sections;
   for (const char* name : {"train", "calibration", "test", "elsewhere"}) {
-    manifest << fmt::format("[data.{0}]\nmatrix = \"{0}.npy\"\nlabels = \"{0}-labels.npy\"\n", name);
-    if (std::string_view(name) == "elsewhere") manifest << "role = \"out-of-distribution\"\n";
-    manifest << '\n';
+    sections += fmt::format("[data.{0}]\nmatrix = \"{0}.npy\"\nlabels = \"{0}-labels.npy\"\n", name);
+    if (std::string_view(name) == "elsewhere") sections += "role = \"out-of-distribution\"\n";
+    sections += '\n';
   }
   for (const char* name : {"calibration", "test", "elsewhere"}) {
-    manifest << fmt::format(
+    sections += fmt::format(
         "[predictions.{0}]\nmodel = \"sorter\"\ndata = \"{0}\"\npath = \"{0}-outputs.npy\"\noutput = \"logits\"\n\n",
         name);
   }
-  manifest << "[[claim]]\nid = \"fixture\"\ntext = \"Rows from elsewhere are recognised.\"\ncheck = "
-              "\"robustness.ood\"\nmetric = \"auroc\"\n"
-              "where = {data = \"elsewhere\"}\nat_least = 0.9\nconfidence = 0.95\n";
-  if (!manifest.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder);
-  return base::ok();
+  return write_fixture_manifest(
+      folder, rng.below(1000000), sections,
+      "text = \"Rows from elsewhere are recognised.\"\ncheck = \"robustness.ood\"\n"
+      "metric = \"auroc\"\nwhere = {data = \"elsewhere\"}\nat_least = 0.9\nconfidence = 0.95");
 }
 
 }  // namespace
