@@ -396,6 +396,7 @@ class Reader {
     m.line = line_of(table);
     m.path = location(table, "path");
     m.endpoint = text(table, "endpoint");
+    m.ca_file = location(table, "ca_file");
     m.callable = text(table, "callable");
     m.python_path = location(table, "python_path");
     m.version = text(table, "version");
@@ -423,6 +424,8 @@ class Reader {
       }
       remote("an endpoint");
     }
+    if (table.contains("ca_file") && !m.endpoint.starts_with("https://"))
+      problem(*table.get("ca_file"), fmt::format("{} ca_file is for an endpoint that begins with https://", title_));
     if (table.contains("callable")) {
       const std::size_t colon = m.callable.find(':');
       if (colon == std::string::npos || colon == 0 || colon + 1 == m.callable.size()) {

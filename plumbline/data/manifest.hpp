@@ -30,8 +30,9 @@ struct ModelSection {
   /// Exactly one source: a file (.onnx, .pt with trusted = true, a built-in network's checkpoint), an endpoint or a
   /// callable.
   std::optional<Location> path;
-  std::string endpoint;  ///< http(s)://host:port/path
-  std::string callable;  ///< "module:function", run in a Python process of its own
+  std::string endpoint;             ///< http(s)://host:port/path
+  std::optional<Location> ca_file;  ///< certificates (PEM) that an https endpoint's must lead to, not the system's
+  std::string callable;             ///< "module:function", run in a Python process of its own
   std::optional<Location> python_path;
   std::string version;  ///< declared version of an endpoint or callable; part of its hash
   std::string task = "classification";

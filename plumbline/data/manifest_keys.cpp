@@ -35,6 +35,8 @@ std::vector<SectionSpec> make_specs() {
        "A model. Exactly one of path, endpoint and callable.",
        {{"path", kPath, false, "ONNX file, TorchScript file (with trusted = true), or a built-in network's checkpoint"},
         {"endpoint", kText, false, "http(s)://host:port/path of a model server"},
+        {"ca_file", kPath, false,
+         "PEM file with the certificates that vouch for an https endpoint, instead of the system's"},
         {"callable", kText, false, "\"module:function\", run in a Python process of its own"},
         {"python_path", kPath, false, "folder with the callable's module"},
         {"version", kText, false, "declared version of an endpoint or callable; part of its hash"},

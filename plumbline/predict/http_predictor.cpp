@@ -11,13 +11,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <nlohmann/json.hpp>
 
+#include "plumbline/base/guard.hpp"
 #include "plumbline/base/hash.hpp"
 #include "plumbline/predict/batch.hpp"
 #include "plumbline/predict/declared.hpp"
@@ -79,10 +79,118 @@ std::optional<Address> parse_address(std::string_view text) {
   return address;
 }
 
+/// Reads {"outputs": [[number, …], …]} straight into the matrix and stops at the first thing that does not fit, so that
+/// an answer never takes more memory than its own text. Other keys are passed over, whatever they hold.
+class AnswerReader {
+ public:
+  AnswerReader(std::ptrdiff_t rows, std::ptrdiff_t columns) : outputs_(rows, columns) {}
+
+  bool null() { return value("null"); }
+  bool boolean(bool) { return value("boolean"); }
+  bool number_integer(std::int64_t v) { return number(static_cast<double>(v)); }
+  bool number_unsigned(std::uint64_t v) { return number(static_cast<double>(v)); }
+  bool number_float(double v, const std::string&) { return number(v); }
+  bool string(std::string&) { return value("string"); }
+  bool binary(nlohmann::json::binary_t&) { return value("binary"); }
+  bool start_object(std::size_t) {
+    if (depth_ == 0) {
+      ++depth_;
+      return true;
+    }
+    return value("object") && deeper();
+  }
+  bool end_object() {
+    --depth_;
+    return true;
+  }
+  bool key(std::string& name) {
+    if (depth_ != 1) return true;
+    at_outputs_ = name == "outputs";
+    if (at_outputs_ && seen_) return fail(Code::kParse, "the answer has the list \"outputs\" twice");
+    return true;
+  }
+  bool start_array(std::size_t) {
+    if (at_outputs_ && depth_ == 1) {
+      seen_ = true;
+    } else if (at_outputs_ && depth_ == 2) {
+      if (row_ == outputs_.rows())
+        return fail(Code::kShape, fmt::format("the answer has more than {} rows", outputs_.rows()));
+      column_ = 0;
+    } else if (!value("array")) {
+      return false;
+    }
+    return deeper();
+  }
+  bool end_array() {
+    --depth_;
+    if (!at_outputs_ || depth_ != 2) return true;
+    if (column_ != outputs_.cols()) {
+      return fail(Code::kShape,
+                  fmt::format("row {} of the answer has {} numbers, expected {}", row_, column_, outputs_.cols()));
+    }
+    ++row_;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) {
+    return fail(Code::kParse, "the answer is not JSON (NaN and Infinity are not, either)");
+  }
+
+  base::Result<MatrixD> take() {
+    if (!error_ && !seen_) fail(Code::kParse, "the answer has no list \"outputs\"");
+    if (!error_ && row_ != outputs_.rows())
+      fail(Code::kShape, fmt::format("the answer has {} rows, expected {}", row_, outputs_.rows()));
+    if (error_) return *error_;
+    return std::move(outputs_);
+  }
+
+ private:
+  static constexpr int kDeepest = 64;
+
+  bool fail(Code code, std::string message) {
+    error_ = make_error(code, std::move(message), {}, "Expected {\"outputs\": [[…], …]}");
+    return false;
+  }
+  bool deeper() {
+    if (++depth_ > kDeepest) return fail(Code::kParse, fmt::format("the answer is nested deeper than {}", kDeepest));
+    return true;
+  }
+  /// Anything that is not a number where a number may stand.
+  bool value(std::string_view type) {
+    if (depth_ == 0) return fail(Code::kParse, "the answer is no object");
+    if (!at_outputs_) return true;
+    if (depth_ == 1) return fail(Code::kParse, "\"outputs\" is no list");
+    if (depth_ == 2)
+      return fail(Code::kShape, fmt::format("row {} of the answer is a {}, expected a list", row_, type));
+    return fail(Code::kParse,
+                fmt::format("the answer's row {} has a {} in column {}, expected a number", row_, type, column_));
+  }
+  bool number(double v) {
+    if (depth_ != 3 || !at_outputs_) return value("number");
+    if (column_ == outputs_.cols()) {
+      return fail(Code::kShape, fmt::format("row {} of the answer has more than {} numbers", row_, outputs_.cols()));
+    }
+    outputs_(row_, column_++) = v;
+    return true;
+  }
+
+  MatrixD outputs_;
+  std::ptrdiff_t row_ = 0;
+  std::ptrdiff_t column_ = 0;
+  int depth_ = 0;
+  bool at_outputs_ = false;
+  bool seen_ = false;
+  std::optional<base::Error> error_;
+};
+
 class HttpPredictor : public decision::Predictor {
  public:
-  HttpPredictor(decision::PredictorInfo info, Address address, std::string endpoint, const HttpOptions& options)
-      : info_(std::move(info)), address_(std::move(address)), place_(std::move(endpoint)), options_(options) {}
+  HttpPredictor(decision::PredictorInfo info, Address address, std::string endpoint, const HttpOptions& options,
+                asio::ssl::context tls)
+      : info_(std::move(info)),
+        address_(std::move(address)),
+        place_(std::move(endpoint)),
+        options_(options),
+        tls_(std::move(tls)) {}
 
   const decision::PredictorInfo& info() const override { return info_; }
 
@@ -133,6 +241,15 @@ class HttpPredictor : public decision::Predictor {
                         "The certificate or the protocol was refused");
     }
     return make_error(Code::kIo, fmt::format("{} while {}", code.message(), doing));
+  }
+
+  /// Why the peer's certificate was refused, or nothing where that was not the reason.
+  static base::Error handshake_error(SSL* session, const error_code& code, std::chrono::milliseconds limit) {
+    const long verdict = SSL_get_verify_result(session);
+    if (verdict == X509_V_OK) return io_error(code, "agreeing on a secure connection", limit);
+    return make_error(
+        Code::kIo, fmt::format("the server's certificate is refused: {}", X509_verify_cert_error_string(verdict)), {},
+        "Name the certificate of whoever signed it with ca_file, or the address for which it was made");
   }
 
   template <class Stream>
@@ -186,55 +303,27 @@ class HttpPredictor : public decision::Predictor {
     };
     std::string text;
     if (address_.secure) {
-      asio::ssl::context tls(asio::ssl::context::tls_client);
-      tls.set_default_verify_paths(code);
-      tls.set_verify_mode(asio::ssl::verify_peer);
-      beast::ssl_stream<beast::tcp_stream> stream(context_, tls);
-      stream.set_verify_callback(asio::ssl::host_name_verification(address_.host), code);
-      SSL_set_tlsext_host_name(stream.native_handle(), address_.host.c_str());
+      beast::ssl_stream<beast::tcp_stream> stream(context_, tls_);
+      SSL* const session = stream.native_handle();
+      // The certificate must name the host of the address: an IP address as such, a name also by its wildcard.
+      asio::ip::make_address(address_.host, code);
+      if (code) {
+        SSL_set_tlsext_host_name(session, address_.host.c_str());
+        SSL_set1_host(session, address_.host.c_str());
+      } else {
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), address_.host.c_str());
+      }
       PL_CHECK(connect(beast::get_lowest_layer(stream)));
       stream.async_handshake(asio::ssl::stream_base::client, [&](const error_code& outcome) { code = outcome; });
       finish();
-      if (code) return io_error(code, "agreeing on a secure connection", options_.connect_timeout);
+      if (code) return handshake_error(session, code, options_.connect_timeout);
       PL_TRY(text, exchange(stream, std::move(body)));
     } else {
       beast::tcp_stream stream(context_);
       PL_CHECK(connect(stream));
       PL_TRY(text, exchange(stream, std::move(body)));
     }
-    return read_answer(text, batch.rows());
-  }
-
-  base::Result<MatrixD> read_answer(const std::string& text, std::ptrdiff_t rows) const {
-    const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (json.is_discarded()) {
-      return make_error(Code::kParse, "the answer is not JSON (NaN and Infinity are not, either)", {},
-                        "Expected {\"outputs\": [[…], …]}");
-    }
-    if (!json.is_object() || !json.contains("outputs") || !json["outputs"].is_array()) {
-      return make_error(Code::kParse, "the answer has no list \"outputs\"", {}, "Expected {\"outputs\": [[…], …]}");
-    }
-    const auto& list = json["outputs"];
-    if (static_cast<std::ptrdiff_t>(list.size()) != rows) {
-      return make_error(Code::kShape, fmt::format("the answer has {} rows, expected {}", list.size(), rows));
-    }
-    MatrixD outputs(rows, info_.outputs);
-    for (std::ptrdiff_t i = 0; i < rows; ++i) {
-      const auto& row = list[static_cast<std::size_t>(i)];
-      if (!row.is_array() || static_cast<std::ptrdiff_t>(row.size()) != info_.outputs) {
-        return make_error(Code::kShape, fmt::format("row {} of the answer has {} numbers, expected {}", i,
-                                                    row.is_array() ? row.size() : 1, info_.outputs));
-      }
-      for (std::ptrdiff_t k = 0; k < info_.outputs; ++k) {
-        const auto& value = row[static_cast<std::size_t>(k)];
-        if (!value.is_number()) {
-          return make_error(Code::kParse, fmt::format("the answer's row {} has a {} in column {}, expected a number", i,
-                                                      value.type_name(), k));
-        }
-        outputs(i, k) = value.get<double>();
-      }
-    }
-    return outputs;
+    return parse_http_answer(text, batch.rows(), info_.outputs);
   }
 
   decision::PredictorInfo info_;
@@ -243,9 +332,18 @@ class HttpPredictor : public decision::Predictor {
   HttpOptions options_;
   std::uint64_t answer_numbers_ = 0;  // expected in the answer under way; bounds its bytes
   asio::io_context context_;
+  asio::ssl::context tls_;
 };
 
 }  // namespace
+
+base::Result<MatrixD> parse_http_answer(std::string_view text, std::ptrdiff_t rows, std::ptrdiff_t outputs) {
+  PL_CHECK(base::check_at_least("parse_http_answer", "rows", rows, 0));
+  PL_CHECK(base::check_at_least("parse_http_answer", "outputs", outputs, 1));
+  AnswerReader reader(rows, outputs);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+  return reader.take();
+}
 
 base::Result<decision::PredictorPtr> open_http_predictor(const data::ModelSection& section,
                                                          const HttpOptions& options) {
@@ -264,6 +362,22 @@ base::Result<decision::PredictorPtr> open_http_predictor(const data::ModelSectio
                       fmt::format("features names tensor '{}', but an endpoint gives outputs only", info.features),
                       place, "Use \"inputs\" or \"pca:64\"");
   }
+  asio::ssl::context tls(asio::ssl::context::tls_client);
+  if (address->secure) {
+    error_code code;
+    tls.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, code);
+    tls.set_verify_mode(asio::ssl::verify_peer, code);
+    if (section.ca_file) {
+      tls.load_verify_file(section.ca_file->resolved, code);
+    } else {
+      tls.set_default_verify_paths(code);
+    }
+    if (code) {
+      return make_error(section.ca_file ? Code::kParse : Code::kIo,
+                        fmt::format("no certificate can be read: {}", code.message()),
+                        section.ca_file ? section.ca_file->resolved : place, "ca_file is a PEM file of certificates");
+    }
+  }
   info.kind = "http";
   info.hash = base::Sha256()
                   .add_field(section.endpoint)
@@ -271,7 +385,8 @@ base::Result<decision::PredictorPtr> open_http_predictor(const data::ModelSectio
                   .add_field(std::to_string(section.classes))
                   .hex();
   info.deterministic = !section.version.empty();
-  return decision::PredictorPtr(std::make_unique<HttpPredictor>(std::move(info), *address, section.endpoint, options));
+  return decision::PredictorPtr(
+      std::make_unique<HttpPredictor>(std::move(info), *address, section.endpoint, options, std::move(tls)));
 }
 
 }  // namespace plumbline::predict
