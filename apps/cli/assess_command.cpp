@@ -11,7 +11,6 @@
 
 #include "apps/cli/commands.hpp"
 #include "apps/cli/output.hpp"
-#include "plumbline/base/hash.hpp"
 #include "plumbline/checks/catalog.hpp"
 
 namespace plumbline::cli {
@@ -33,8 +32,8 @@ base::Result<assess::AssessOptions> assess_options(const Session& session, const
   options.with_torch = PLUMBLINE_WITH_TORCH;
   if (o.dry_run) return options;
   PL_TRY(const std::string worker, find_worker(session));
-  PL_TRY(options.program, base::sha256_file(worker));
-  options.executor = worker_executor(session, worker);
+  PL_TRY(options.program, run::cache_identity(worker));
+  options.executor = worker_executor(session, worker, options.program);
   return options;
 }
 
@@ -51,12 +50,13 @@ base::Result<std::string> find_worker(const Session& session) {
                           "Install it beside plumbline, or in ../libexec/plumbline");
 }
 
-assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker) {
+assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker, const std::string& program) {
   const Options& o = session.options;
-  return [o, worker](const data::Manifest& manifest,
-                     const std::string& cache) -> base::Result<std::unique_ptr<run::Executor>> {
+  return [o, worker, program](const data::Manifest& manifest,
+                              const std::string& cache) -> base::Result<std::unique_ptr<run::Executor>> {
     run::PoolOptions pool;
     pool.worker = worker;
+    pool.program = program;
     pool.manifest = manifest.path;
     pool.cache_folder = cache;
     pool.workers = o.jobs > 0 ? o.jobs : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

@@ -13,7 +13,8 @@ namespace plumbline::cli {
 void print_report(const report::Report& report, const Options& options);
 
 /// Makes worker pools with this command's limits.
-assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker);
+assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker,
+                                      const std::string& program = {});
 
 /// What a program prints on standard output. Errors kIo: it cannot be started, or it failed.
 base::Result<std::string> output_of(const std::vector<std::string>& words);

@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
   if (argc == 5 && std::string(argv[1]) == "--verify") return verify(argv[2], argv[3], argv[4]);
   std::string manifest;
   std::string cache;
+  std::string program;
   std::uint64_t memory = 0;
   plumbline::data::ManifestOptions manifest_options;
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -92,6 +93,7 @@ int main(int argc, char** argv) {
     if (flag == "--demo") return demo(value);
     if (flag == "--manifest") manifest = value;
     if (flag == "--cache") cache = value;
+    if (flag == "--program") program = value;
     if (flag == "--memory") memory = std::strtoull(value.c_str(), nullptr, 10);
     if (flag == "--root") manifest_options.roots[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
   }
@@ -109,6 +111,7 @@ int main(int argc, char** argv) {
   plumbline::run::WorkerOptions options;
   options.session =
       plumbline::worker::session_options(cache, std::filesystem::absolute(manifest).parent_path().string());
+  options.session.program = program;
   options.manifest = manifest_options;
   return plumbline::run::serve_jobs(plumbline::checks::catalog(), manifest, options, STDIN_FILENO, answers);
 }

@@ -1,19 +1,12 @@
-#include <atomic>
 #include <cmath>
-#include <functional>
-#include <thread>
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
-#include <nlohmann/json.hpp>
 
+#include "plumbline/predict/agreement.hpp"
 #include "plumbline/predict/batch.hpp"
 #include "plumbline/predict/callable_predictor.hpp"
-#include "plumbline/predict/http_predictor.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::predict {
@@ -113,184 +106,69 @@ TEST(Batch, EveryErrorConditionHasItsMessage) {
   EXPECT_EQ(error(row).code, Code::kCancelled);
 }
 
-// HTTP ----------------------------------------------------------------------------------------------------------------
+// Self-tests ----------------------------------------------------------------------------------------------------------
 
-/// Answers each connection on loopback with what `answer` makes of the request's body; an empty answer keeps silent.
-class Server {
- public:
-  explicit Server(std::function<std::string(const std::string& body)> answer) : answer_(std::move(answer)) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(listener_, 8), 0);
-    EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { serve(); });
+struct Fake final : decision::Predictor {
+  explicit Fake(BatchRunner answer) : run(std::move(answer)) {
+    facts.kind = "callable";
+    facts.input_size = 2;
+    facts.outputs = 1;
+    facts.output = decision::Output::kScores;
   }
-  ~Server() {
-    ::shutdown(listener_, SHUT_RDWR);
-    thread_.join();
-    ::close(listener_);
-    for (const int fd : silent_) ::close(fd);
+  const decision::PredictorInfo& info() const override { return facts; }
+  base::Result<decision::Prediction> predict(MatrixRefF rows, const decision::PredictOptions& options) override {
+    return predict_in_batches(facts, rows, options, true, run);
   }
-  std::string address() const { return "http://127.0.0.1:" + std::to_string(port_) + "/predict"; }
-  int requests() const { return requests_; }
-
- private:
-  void serve() {
-    for (;;) {
-      const int fd = ::accept(listener_, nullptr, nullptr);
-      if (fd < 0) return;
-      std::string text;
-      std::size_t end = std::string::npos;
-      std::size_t need = 0;
-      char buffer[65536];
-      while (end == std::string::npos || text.size() < end + 4 + need) {
-        const ssize_t got = ::recv(fd, buffer, sizeof(buffer), 0);
-        if (got <= 0) break;
-        text.append(buffer, static_cast<std::size_t>(got));
-        if (end == std::string::npos && (end = text.find("\r\n\r\n")) != std::string::npos) {
-          const std::size_t at = text.find("Content-Length: ");
-          need = std::stoul(text.substr(at + 16));
-        }
-      }
-      ++requests_;
-      const std::string reply = answer_(text.substr(end + 4));
-      if (reply.empty()) {
-        silent_.push_back(fd);
-        continue;
-      }
-      (void)::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL);
-      ::close(fd);
-    }
-  }
-
-  std::function<std::string(const std::string&)> answer_;
-  int listener_ = -1;
-  int port_ = 0;
-  std::atomic<int> requests_ = 0;
-  std::vector<int> silent_;
-  std::thread thread_;
+  decision::PredictorInfo facts;
+  BatchRunner run;
 };
 
-std::string reply(const std::string& body, const std::string& status = "200 OK", const std::string& more = "") {
-  return "HTTP/1.1 " + status + "\r\nContent-Type: application/json\r\n" + more +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
-base::Error http_error(const std::string& answer, HttpOptions options = {}) {
-  Server server([&](const std::string&) { return answer; });
-  data::ModelSection model = section(2, {3});
-  model.endpoint = server.address();
-  auto opened = open_http_predictor(model, options);
-  if (!opened.ok()) return opened.error();
-  decision::PredictOptions one;
-  one.batch = 1;
-  return (*opened)->predict(random_rows(1, 3), one).error();
-}
-
-TEST(Http, AsksBatchByBatchAndReadsEveryNumber) {
-  std::vector<std::size_t> sizes;
-  Server server([&](const std::string& body) {
-    const auto json = nlohmann::json::parse(body);
-    auto outputs = nlohmann::json::array();
-    for (const auto& row : json["inputs"]) outputs.push_back({row[0].get<float>() * 2.0, row[2].get<float>() - 1e-12});
-    sizes.push_back(outputs.size());
-    return reply(nlohmann::json{{"outputs", outputs}}.dump());
+TEST(SelfTest, AModelThatAnswersEachRowByItselfAgreesWithItself) {
+  int calls = 0;
+  Fake model([&](const MatrixF& batch) -> base::Result<decision::Prediction> {
+    ++calls;
+    return decision::Prediction{batch.cast<double>().rowwise().sum() * 1000.0, {}};
   });
-  data::ModelSection model = section(2, {3});
-  model.endpoint = server.address();
-  model.version = "2024-05";
-  auto opened = open_http_predictor(model);
-  ASSERT_TRUE(opened.ok()) << opened.error().text();
-  EXPECT_EQ(server.requests(), 0);
-  const auto& info = (*opened)->info();
-  EXPECT_EQ(info.kind, "http");
-  EXPECT_EQ(info.input_size, 3);
-  EXPECT_TRUE(info.deterministic);
-  const MatrixF rows = random_rows(5, 3);
-  decision::PredictOptions options;
-  options.batch = 2;
-  const auto got = (*opened)->predict(rows, options);
-  ASSERT_TRUE(got.ok()) << got.error().text();
-  EXPECT_THAT(sizes, ::testing::ElementsAre(2, 2, 2));
-  for (std::ptrdiff_t i = 0; i < 5; ++i) {
-    EXPECT_EQ(got->outputs(i, 0), rows(i, 0) * 2.0);
-    EXPECT_EQ(got->outputs(i, 1), rows(i, 2) - 1e-12);
-  }
-  // Another declared version is another model.
-  model.version = "2024-06";
-  EXPECT_NE((*open_http_predictor(model))->info().hash, info.hash);
-  EXPECT_EQ((*opened)->predict64(rows.cast<double>()).error().code, Code::kUnsupported);
+  const auto test = self_test({}, model, random_rows(64, 2), true);
+  ASSERT_TRUE(test.ok()) << test.error().text();
+  EXPECT_EQ(test->gap, 0);
+  EXPECT_TRUE(test->passed());
+  EXPECT_EQ(test->rows, 64u);
+  EXPECT_THAT(test->compared, HasSubstr("no second implementation"));
+  EXPECT_EQ(calls, 1 + 1 + 3 + 8);
+  ASSERT_TRUE(self_test({}, model, random_rows(3, 2), false).ok());  // fewer rows than are asked alone
+  EXPECT_EQ(self_test({}, model, MatrixF(0, 2), false).error().code, Code::kValue);
 }
 
-TEST(Http, WrongAnswersAreNamed) {
-  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 2, 3]]}")).text(),
-              HasSubstr("row 0 of the answer has 3 numbers, expected 2"));
-  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 2], [1, 2]]}")).text(),
-              HasSubstr("the answer has 2 rows, expected 1"));
-  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, NaN]]}")).text(), HasSubstr("not JSON"));
-  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, 1e999]]}")).text(), HasSubstr("not JSON"));
-  EXPECT_THAT(http_error(reply("{\"outputs\": [[1, null]]}")).text(), HasSubstr("row 0 has a null in column 1"));
-  EXPECT_THAT(http_error(reply("{\"result\": 1}")).text(), HasSubstr("no list \"outputs\""));
-  EXPECT_THAT(http_error(reply("model not loaded", "503 Service Unavailable")).text(),
-              HasSubstr("status 503 instead of 200: 'model not loaded'"));
-  EXPECT_THAT(http_error(reply("", "302 Found", "Location: http://127.0.0.1:1/\r\n")).text(),
-              HasSubstr("Redirects are not followed"));
-  EXPECT_EQ(http_error("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"outp").code, Code::kIo);
-  HttpOptions small;
-  small.answer_bytes = 10;
-  EXPECT_EQ(http_error(reply("{\"outputs\": [[1, 2]]}"), small).code, Code::kLimit);
-}
-
-TEST(Http, SilenceAndRefusalEndInTime) {
-  HttpOptions brief;
-  brief.request_timeout = std::chrono::milliseconds(150);
-  const base::Error silent = http_error("", brief);
-  EXPECT_EQ(silent.code, Code::kLimit);
-  EXPECT_THAT(silent.text(), HasSubstr("no answer within 150 ms"));
-  std::string closed;
-  {
-    Server server([](const std::string&) { return reply("{}"); });
-    closed = server.address();
-  }
-  data::ModelSection model = section(2, {3});
-  model.endpoint = closed;
-  const auto refused = (*open_http_predictor(model))->predict(random_rows(1, 3), {});
-  EXPECT_EQ(refused.error().code, Code::kIo);
-  EXPECT_THAT(refused.error().text(), HasSubstr("while connecting"));
-  // A server that speaks plain HTTP is no secure endpoint.
-  Server plain([](const std::string&) { return reply("{}"); });
-  model.endpoint = "https" + plain.address().substr(4);
-  HttpOptions short_options;
-  short_options.connect_timeout = std::chrono::milliseconds(1000);
-  const auto insecure = (*open_http_predictor(model, short_options))->predict(random_rows(1, 3), {});
-  ASSERT_FALSE(insecure.ok());
-}
-
-TEST(Http, AddressesAndDeclarationsAreChecked) {
-  data::ModelSection model = section(2, {3});
-  for (const char* bad :
-       {"ftp://host/", "http://", "http://host:port/", "host:80", "http://me@host/", "http://ho st/"}) {
-    model.endpoint = bad;
-    EXPECT_THAT(open_http_predictor(model).error().text(), HasSubstr("expected http(s)://")) << bad;
-  }
-  for (const char* good : {"http://host", "https://[::1]:8443/a?b=c", "http://host:80?x"}) {
-    model.endpoint = good;
-    EXPECT_TRUE(open_http_predictor(model).ok()) << good;
-  }
-  model.features = "hidden";
-  EXPECT_EQ(open_http_predictor(model).error().code, Code::kUnsupported);
-  model.features = "pca:4";
-  EXPECT_TRUE(open_http_predictor(model).ok());
-  model.classes = 0;
-  EXPECT_THAT(open_http_predictor(model).error().text(), HasSubstr("needs `classes`"));
-  model.classes = 2;
-  model.output = "guesses";
-  EXPECT_THAT(open_http_predictor(model).error().text(), HasSubstr("output is 'guesses'"));
+TEST(SelfTest, AnswersThatAreDrawnOrDependOnTheirNeighboursAreFound) {
+  base::Rng rng(5);
+  Fake drawn([&](const MatrixF& batch) -> base::Result<decision::Prediction> {
+    MatrixD out(batch.rows(), 1);
+    for (std::ptrdiff_t i = 0; i < out.rows(); ++i) out(i, 0) = 1 + 0.01 * rng.uniform();
+    return decision::Prediction{out, {}};
+  });
+  EXPECT_FALSE(self_test({}, drawn, random_rows(64, 2), false)->passed());
+  // As a network left in training mode: the mean of the batch is taken off.
+  Fake centred([](const MatrixF& batch) -> base::Result<decision::Prediction> {
+    const MatrixD x = batch.cast<double>();
+    return decision::Prediction{(x.col(0).array() - x.col(0).mean()).matrix(), {}};
+  });
+  EXPECT_FALSE(self_test({}, centred, random_rows(64, 2), false)->passed());
+  // The place in the batch counts.
+  Fake placed([](const MatrixF& batch) -> base::Result<decision::Prediction> {
+    MatrixD out = batch.leftCols(1).cast<double>();
+    out(0, 0) += 1;
+    return decision::Prediction{out, {}};
+  });
+  EXPECT_FALSE(self_test({}, placed, random_rows(64, 2), false)->passed());
+  // Rounding that depends on the batch is no defect.
+  Fake rounded([](const MatrixF& batch) -> base::Result<decision::Prediction> {
+    return decision::Prediction{batch.leftCols(1).cast<double>() * (1 + 1e-7 * static_cast<double>(batch.rows() % 7)),
+                                {}};
+  });
+  const auto test = self_test({}, rounded, random_rows(64, 2), false);
+  EXPECT_TRUE(test->passed());
+  EXPECT_GT(test->gap, 0);
 }
 
 // Python callables ----------------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "plumbline/base/hash.hpp"
 #include "plumbline/case/assess/assess.hpp"
 #include "plumbline/case/interface/json.hpp"
 #include "plumbline/checks/catalog.hpp"
+#include "plumbline/predict/agreement.hpp"
 #include "plumbline/predict/open.hpp"
 #include "python/src/convert.hpp"
 
@@ -36,17 +36,23 @@ struct Workers {
   double memory_gib = 8;
 };
 
-assess::ExecutorMaker executor_maker(const Workers& workers, const std::map<std::string, std::string>& roots) {
-  return [workers, roots](const data::Manifest& manifest,
-                          const std::string& cache) -> base::Result<std::unique_ptr<run::Executor>> {
+assess::ExecutorMaker executor_maker(const Workers& workers, const std::string& program,
+                                     const std::map<std::string, std::string>& roots) {
+  return [workers, program, roots](const data::Manifest& manifest,
+                                   const std::string& cache) -> base::Result<std::unique_ptr<run::Executor>> {
     if (workers.program.empty()) {
       run::SessionOptions options;
       options.cache_folder = cache;
+      options.program = program;
       options.open_predictor = [](const data::ModelSection& section) { return predict::open_predictor(section); };
+      options.self_test = [](const data::ModelSection& section, decision::Predictor& model, MatrixRefF rows) {
+        return predict::self_test(section, model, rows, false);
+      };
       return std::unique_ptr<run::Executor>(std::make_unique<InProcess>(manifest, std::move(options)));
     }
     run::PoolOptions pool;
     pool.worker = workers.program;
+    pool.program = program;
     pool.manifest = manifest.path;
     pool.cache_folder = cache;
     pool.workers =
@@ -79,11 +85,11 @@ py::tuple assess_manifest(const std::string& manifest, const std::string& out, c
         options.fail_on_refuted = fail_on_refuted;
         options.with_torch = PLUMBLINE_WITH_TORCH && !worker.empty();
         if (worker.empty()) {
-          options.program = run::build_text() + " in-process";
+          PL_TRY(options.program, run::cache_identity(run::this_module()));
         } else {
-          PL_TRY(options.program, base::sha256_file(worker));
+          PL_TRY(options.program, run::cache_identity(worker));
         }
-        options.executor = executor_maker({worker, jobs, timeout, memory_gib}, roots);
+        options.executor = executor_maker({worker, jobs, timeout, memory_gib}, options.program, roots);
         return assess::assess(checks::catalog(), options, cancel, base::no_progress());
       }));
   return py::make_tuple(report::to_evidence_json(report), report.exit.code, report::summary_line(report),
@@ -103,7 +109,7 @@ void bind_assess(py::module_& m) {
         py::arg("skip"), py::arg("roots"), py::arg("name"), py::arg("use_cache"), py::arg("fail_on_refuted"),
         py::arg("worker"), py::arg("jobs"), py::arg("timeout"), py::arg("memory_gib"));
   m.def("checks", &facts_of_checks);
-  m.def("build_text", &run::build_text);
+  m.def("build_text", [] { return run::build_text(); });
   m.attr("with_torch") = static_cast<bool>(PLUMBLINE_WITH_TORCH);
 }
 

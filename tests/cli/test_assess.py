@@ -1,12 +1,13 @@
 """assess and the commands around the store, from files on disk to exit status."""
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
 import unittest
 
-from cli.support import BIN, TORCH, SystemTest, plumbline
+from cli.support import BIN, TORCH, SystemTest, idx_images, idx_labels, plumbline, write_torchscript
 
 
 class Assess(SystemTest):
@@ -40,6 +41,64 @@ class Assess(SystemTest):
         self.assertEqual({line["check"] for line in json.loads(out)["ledger"]}, {c["id"] for c in json.loads(listed)})
         for line in json.loads(out)["ledger"]:
             self.assertTrue(line["status"] == "ok" or line["reason"], line)
+
+    def test_an_upgraded_shared_library_computes_anew(self):
+        """Another build of a library that the worker is given: the same figures, but nothing from the cache."""
+        self.write_predictions_system()
+        listing = subprocess.run(["ldd", str(BIN / "plumbline-worker")], capture_output=True, text=True, check=True).stdout
+        library = pathlib.Path(next(words[2] for words in map(str.split, listing.splitlines()) if words[0].startswith("libtbb.so")))
+        data = bytearray(library.read_bytes())
+        mark = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"  # the note that holds the build id
+        (self.folder / "lib").mkdir()
+
+        def run(upgraded):
+            env = {"LD_LIBRARY_PATH": str(self.folder / "lib")} if upgraded else {}
+            out, err, code = self.assess("--json", env=env)
+            self.assertEqual(code, 0, err)
+            record = json.loads(out)
+            line = next(line for line in record["ledger"] if line["check"] == "probe.accuracy")
+            return line["cached"], record["run"]["build"], [e["id"] for e in record["evidence"]]
+
+        first = run(False)
+        self.assertFalse(first[0])
+        self.assertIn("Eigen 3", first[1])
+        self.assertEqual("LibTorch 1" in first[1], TORCH)
+        (self.folder / "lib" / library.name).write_bytes(data)
+        self.assertEqual(run(True), (True, *first[1:]))  # the same build from another folder
+        data[data.index(mark) + len(mark)] ^= 1
+        (self.folder / "lib" / library.name).write_bytes(data)
+        upgraded = run(True)
+        self.assertFalse(upgraded[0])
+        self.assertNotEqual(upgraded[1], first[1])
+        self.assertEqual(upgraded[2], first[2])
+        self.assertEqual(run(False), (True, *first[1:]))
+
+    def test_every_kind_of_model_has_a_self_test_line(self):
+        (self.folder / "images.idx").write_bytes(idx_images([[i * 6] * 16 for i in range(40)], 4, 4))
+        (self.folder / "labels.idx").write_bytes(idx_labels([i % 2 for i in range(40)]))
+        data = '[data.test]\nimages = "images.idx"\nlabels = "labels.idx"\n[data.train]\nimages = "images.idx"\nlabels = "labels.idx"\n'
+        data += '[data.elsewhere]\nimages = "images.idx"\nrole = "out-of-distribution"\n'
+        shape = 'output = "logits"\nclasses = 2\ninput_shape = [1, 4, 4]\n'
+        self.write("reader.py", "import numpy\n\ndef honest(rows):\n    x = rows.reshape(len(rows), -1)\n    return numpy.stack([x[:, 0], 1 - x[:, 0]], axis=1)\n\n"
+                   "def drawn(rows):\n    return honest(rows) + numpy.random.rand(len(rows), 2)\n")
+        write_torchscript(self.folder / "honest.pt", "y = torch.reshape(x, [-1, 16])\nreturn torch.slice(y, 1, 0, 2)")
+        write_torchscript(self.folder / "drawn.pt", "y = torch.reshape(x, [-1, 16])\nreturn torch.add(torch.slice(y, 1, 0, 2), torch.rand([torch.size(x, 0), 2]))")
+        models = {"callable, honest": 'callable = "reader:honest"', "callable, drawn": 'callable = "reader:drawn"'}
+        if TORCH:
+            models |= {"torchscript, honest": 'path = "honest.pt"\ntrusted = true', "torchscript, drawn": 'path = "drawn.pt"\ntrusted = true'}
+        for name, model in models.items():
+            with self.subTest(name):
+                self.write("system.toml", f'[system]\nname = "x"\n[model.m]\n{model}\n{shape}{data}')
+                out, err, code = self.assess("--json", only=("robustness.ood",))
+                lines = [line for line in json.loads(out)["ledger"] if line["check"] == "self-test.repetition"]
+                self.assertEqual(len(lines), 1, err)
+                if name.endswith("honest"):
+                    self.assertEqual((lines[0]["status"], code), ("ok", 0), out)
+                    self.assertIn("40 rows of test; no second implementation, so the model against itself", lines[0]["rows"])
+                else:
+                    self.assertEqual((lines[0]["status"], code), ("error", 4), lines)
+                    ood = next(line for line in json.loads(out)["ledger"] if line["check"] == "robustness.ood")
+                    self.assertIn("no robustness figure counts", ood["reason"])
 
     def test_cached_run_gives_the_same_evidence_and_is_no_new_look(self):
         self.write_predictions_system()

@@ -85,6 +85,18 @@ base::Status check_output_folder(const std::string& folder) {
   return base::ok();
 }
 
+/// A folder that is removed in the end; none where the path is empty.
+struct Scratch {
+  explicit Scratch(fs::path folder) : path(std::move(folder)) {}
+  ~Scratch() {
+    std::error_code ignored;
+    if (!path.empty()) fs::remove_all(path, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  fs::path path;
+};
+
 }  // namespace
 
 std::string default_store(const std::string& manifest) {
@@ -106,7 +118,10 @@ base::Result<report::Report> assess(const check::Registry& registry, const Asses
   if (!options.out.empty()) PL_CHECK(check_output_folder(options.out));
   const std::string store_path = options.store.empty() ? default_store(options.manifest) : options.store;
   PL_TRY(const auto store, run::open_sqlite_store(store_path));
-  const std::string cache = (fs::path(store_path).parent_path() / "cache").string();
+  // Without the cache, the files through which workers share predictions are this run's own.
+  const fs::path shared = fs::path(store_path).parent_path() / "cache";
+  const Scratch fresh(options.use_cache ? fs::path() : shared / fmt::format("run-{}", getpid()));
+  const std::string cache = (options.use_cache ? shared : fresh.path).string();
   PL_TRY(const auto executor, options.executor(manifest, cache));
 
   run::RunOptions run_options;

@@ -24,7 +24,7 @@ struct AssessOptions {
   bool use_cache = true;
   bool fail_on_refuted = false;
   bool with_torch = true;  ///< the worker can run LibTorch
-  std::string program;     ///< hash of the worker program, for the cache
+  std::string program;     ///< run::cache_identity() of the program that executes the jobs
   ExecutorMaker executor;
 };
 

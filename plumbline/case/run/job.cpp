@@ -1,6 +1,8 @@
 #include "plumbline/case/run/job.hpp"
 
 #include <chrono>
+#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -12,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kKinds[] = {"predict", "parity", "task", "shard", "finish"};
+constexpr const char* kKinds[] = {"predict", "self-test", "task", "shard", "finish"};
 
 base::Result<std::string> perform(Session& session, const check::Registry& registry, const Job& job,
                                   const base::CancelToken& cancel, base::Progress& progress) {
@@ -20,9 +22,9 @@ base::Result<std::string> perform(Session& session, const check::Registry& regis
     PL_CHECK(session.predict_shard(job.task.model, job.task.data, job.task.features, job.shard, cancel));
     return std::string();
   }
-  if (job.kind == Job::Kind::kParity) {
-    PL_TRY(const auto gap, session.parity(job.task.model, job.task.data));
-    return gap ? fmt::format("{}", *gap) : std::string();
+  if (job.kind == Job::Kind::kSelfTest) {
+    PL_TRY(const decision::SelfTest test, session.self_test(job.task.model, job.task.data));
+    return to_json(test).dump();
   }
   const check::Entry* entry = registry.find(job.check);
   if (entry == nullptr)
@@ -112,6 +114,30 @@ base::Result<Job> job_from_json(const json& source) {
     return job;
   } catch (const json::exception& error) {
     return base::make_error(base::Code::kParse, error.what(), "job");
+  }
+}
+
+json to_json(const decision::SelfTest& test) {
+  // JSON has no infinity: a gap that is none is null.
+  return {{"compared", test.compared},
+          {"rows", test.rows},
+          {"gap", std::isfinite(test.gap) ? json(test.gap) : json()},
+          {"tolerance", test.tolerance},
+          {"not_possible", test.not_possible}};
+}
+
+base::Result<decision::SelfTest> self_test_from_json(const json& source) {
+  try {
+    decision::SelfTest test;
+    test.compared = source.at("compared").get<std::string>();
+    test.rows = source.at("rows").get<std::size_t>();
+    const json& gap = source.at("gap");
+    test.gap = gap.is_null() ? std::numeric_limits<double>::infinity() : gap.get<double>();
+    test.tolerance = source.at("tolerance").get<double>();
+    test.not_possible = source.at("not_possible").get<std::string>();
+    return test;
+  } catch (const json::exception& error) {
+    return base::make_error(base::Code::kParse, error.what(), "self-test");
   }
 }
 

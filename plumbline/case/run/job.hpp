@@ -16,16 +16,16 @@ namespace plumbline::run {
 
 struct Job {
   enum class Kind {
-    kPredict,  ///< one file of the prediction cache: model, data, features, shard
-    kParity,   ///< executor against reference: model, data
-    kTask,     ///< a whole task
-    kShard,    ///< one shard of a task
-    kFinish,   ///< the rest of a sharded task
+    kPredict,   ///< one file of the prediction cache: model, data, features, shard
+    kSelfTest,  ///< a model against a second opinion: model, data
+    kTask,      ///< a whole task
+    kShard,     ///< one shard of a task
+    kFinish,    ///< the rest of a sharded task
   };
   Kind kind = Kind::kTask;
   std::string check;
   std::map<std::string, check::ParamValue> params;
-  check::Task task;  ///< for kPredict and kParity: model, data, features
+  check::Task task;  ///< for kPredict and kSelfTest: model, data, features
   std::size_t shard = 0;
   std::vector<std::string> shards;  ///< results of the shards, for kFinish
   double cost_seconds = 0;
@@ -33,13 +33,15 @@ struct Job {
 
 struct JobResult {
   std::optional<base::Error> error;
-  std::string bytes;  ///< output as JSON, a shard's bytes, or a parity figure; by kind
+  std::string bytes;  ///< output as JSON, a shard's bytes, or a self-test as JSON; by kind
   double seconds = 0;
   bool reproducible = true;  ///< false for a time-out: never cached
 };
 
 nlohmann::json to_json(const Job& job);
 base::Result<Job> job_from_json(const nlohmann::json& json);
+nlohmann::json to_json(const decision::SelfTest& test);
+base::Result<decision::SelfTest> self_test_from_json(const nlohmann::json& json);
 
 /// Executes one job in this process. Never throws.
 JobResult execute(Session& session, const check::Registry& registry, const Job& job, const base::CancelToken& cancel,
@@ -64,6 +66,7 @@ struct PoolOptions {
   std::vector<std::string> arguments;  ///< "--root data=…"
   std::string manifest;
   std::string cache_folder;
+  std::string program;  ///< program_identity(worker)
   int workers = 2;
   double task_seconds = 600;  ///< a job that runs longer is killed: error `time`, never cached
   std::uint64_t memory_bytes = std::uint64_t{8} << 30U;  ///< address space of a worker; 0 = unlimited

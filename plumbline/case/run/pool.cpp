@@ -97,7 +97,7 @@ struct Worker {
 
 std::string label_of(const Job& job) {
   if (job.kind == Job::Kind::kPredict) return fmt::format("predict {} on {}", job.task.model, job.task.data);
-  if (job.kind == Job::Kind::kParity) return fmt::format("parity of {}", job.task.model);
+  if (job.kind == Job::Kind::kSelfTest) return fmt::format("self-test of {}", job.task.model);
   return job.task.subject.empty() ? job.check : fmt::format("{} {}", job.check, job.task.subject);
 }
 
@@ -198,6 +198,8 @@ class Pool final : public Executor {
                                       options_.manifest,
                                       "--cache",
                                       options_.cache_folder,
+                                      "--program",
+                                      options_.program,
                                       "--memory",
                                       std::to_string(options_.memory_bytes)};
     words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());

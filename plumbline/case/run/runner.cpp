@@ -21,9 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kParityCheck = "self-test.parity";
-// float32 executor against the double reference; differences of honest networks stay below 1e-4 of the output scale.
-constexpr double kParityTolerance = 1e-3;
+// The two self-tests: against the reference interpreter, and of a model that has none against itself.
+constexpr const char* kParity = "self-test.parity";
+constexpr const char* kRepetition = "self-test.repetition";
 
 base::Result<std::string> content_hash(const std::string& path) {
   std::error_code code;
@@ -109,7 +109,7 @@ struct TaskState {
   bool settled = false;
 };
 
-struct Warmer {  // a prediction or parity job
+struct Warmer {  // a prediction or a self-test
   Job job;
   std::vector<std::size_t> dependents;  // task indices
 };
@@ -127,7 +127,7 @@ class Runner {
     record_.manifest = manifest_.path;
     record_.manifest_sha256 = manifest_.sha256;
     record_.seed = manifest_.seed;
-    record_.build = build_text();
+    record_.build = build_text(options_.program);
     record_.machine = machine_text();
     record_.started = utc_now();
     PL_TRY(system_hash_, system_hash(manifest_));
@@ -142,7 +142,7 @@ class Runner {
       PL_CHECK(settle_line(line, {}));
     }
     PL_CHECK(take_from_cache());
-    prepare_warmers();
+    PL_CHECK(prepare_warmers());
 
     std::vector<std::pair<std::size_t, Job>> first;
     for (std::size_t w = 0; w < warmers_.size(); ++w) first.emplace_back(add_job(kWarmer, w), warmers_[w].job);
@@ -237,26 +237,23 @@ class Runner {
     return base::ok();
   }
 
-  void prepare_warmers() {
+  base::Status prepare_warmers() {
     std::map<std::tuple<std::string, std::string>, std::pair<bool, std::vector<std::size_t>>>
-        needed;                                                                      // (model, data) -> features, tasks
-    std::map<std::string, std::pair<std::string, std::vector<std::size_t>>> parity;  // model -> data, tasks
+        needed;                                                   // (model, data) -> features, tasks
+    std::map<std::string, std::vector<std::size_t>> self_tested;  // model -> tasks that wait for its self-test
     for (std::size_t t = 0; t < tasks_.size(); ++t) {
+      if (tasks_[t].planned->entry->info.id.rfind("robustness.", 0) == 0) {
+        const auto facts = blueprint_.models.find(tasks_[t].task.model);
+        if (facts != blueprint_.models.end()) {
+          auto& waiting = self_tested[facts->first];
+          if (!tasks_[t].settled) waiting.push_back(t);
+        }
+      }
       if (tasks_[t].settled) continue;
       for (const auto& [model, data] : tasks_[t].task.predictions) {
         auto& entry = needed[{model, data}];
         entry.first = entry.first || (tasks_[t].task.features && names_tensor(model));
         entry.second.push_back(t);
-      }
-      const auto facts = blueprint_.models.find(tasks_[t].task.model);
-      const bool has_reference = facts != blueprint_.models.end() && facts->second.runs &&
-                                 (facts->second.kind == "onnx" || facts->second.kind == "network");
-      if (has_reference && tasks_[t].planned->entry->info.id.rfind("robustness.", 0) == 0) {
-        const std::string data = parity_set();
-        if (!data.empty()) {
-          parity[tasks_[t].task.model].first = data;
-          parity[tasks_[t].task.model].second.push_back(t);
-        }
       }
     }
     for (auto& [key, entry] : needed) {
@@ -279,18 +276,70 @@ class Runner {
         warmers_.push_back(std::move(warmer));
       }
     }
-    for (auto& [model, entry] : parity) {
-      Warmer warmer;
-      warmer.job.kind = Job::Kind::kParity;
-      warmer.job.task.model = model;
-      warmer.job.task.data = entry.first;
-      warmer.job.cost_seconds = 1e6;
-      warmer.dependents = entry.second;
-      warmers_.push_back(std::move(warmer));
-    }
+    for (auto& [model, waiting] : self_tested) PL_CHECK(prepare_self_test(model, std::move(waiting)));
     for (const Warmer& warmer : warmers_) {
       for (const std::size_t t : warmer.dependents) ++tasks_[t].waiting;
     }
+    return base::ok();
+  }
+
+  std::string self_test_key(const std::string& model) const {
+    return base::Sha256()
+        .add_field("self-test")
+        .add_field(model)
+        .add_field(system_hash_)
+        .add_field(options_.program)
+        .add_field(build_text())
+        .hex();
+  }
+
+  // Every model with robustness figures has a line that says what was compared, or why nothing was.
+  base::Status prepare_self_test(const std::string& model, std::vector<std::size_t> waiting) {
+    const check::ModelFacts& facts = blueprint_.models.at(model);
+    const std::string data = self_test_set();
+    decision::SelfTest none;
+    if (!facts.runs) none.not_possible = "it is known by stored predictions only and cannot be asked again";
+    if (data.empty()) none.not_possible = "no set of role test, train or calibration is there to ask about";
+    if (!none.not_possible.empty()) return settle_line(self_test_line(model, none), {});
+    if (options_.use_cache) {
+      PL_TRY(const auto hit, store_.cached_bytes(self_test_key(model)));
+      if (hit) {
+        const auto test = self_test_from_json(nlohmann::json::parse(*hit, nullptr, false));
+        if (test.ok()) {
+          check::LedgerEntry line = self_test_line(model, *test);
+          line.cached = true;
+          return settle_line(line, {});
+        }
+      }
+    }
+    Warmer warmer;
+    warmer.job.kind = Job::Kind::kSelfTest;
+    warmer.job.task.model = model;
+    warmer.job.task.data = data;
+    warmer.job.cost_seconds = 1e6;
+    warmer.dependents = std::move(waiting);
+    warmers_.push_back(std::move(warmer));
+    return base::ok();
+  }
+
+  check::LedgerEntry self_test_line(const std::string& model, const decision::SelfTest& test) const {
+    const std::string& kind = blueprint_.models.at(model).kind;
+    check::LedgerEntry line;
+    line.check = kind == "onnx" || kind == "network" ? kParity : kRepetition;
+    line.subject = model;
+    if (!test.not_possible.empty()) {
+      line.status = check::LedgerStatus::kNotApplicable;
+      line.reason = "not possible because " + test.not_possible;
+      return line;
+    }
+    line.rows = fmt::format("{} rows of {}; {}; largest difference {:.2g} of the output scale, tolerance {}", test.rows,
+                            self_test_set(), test.compared, test.gap, test.tolerance);
+    if (!test.passed()) {
+      line.status = check::LedgerStatus::kError;
+      line.reason = fmt::format("answers differ by {:.3g} of the output scale (tolerance {}): {}", test.gap,
+                                test.tolerance, test.compared);
+    }
+    return line;
   }
 
   bool names_tensor(const std::string& model) const {
@@ -300,7 +349,7 @@ class Runner {
     return !f.empty() && f != "inputs" && f.rfind("pca:", 0) != 0;
   }
 
-  std::string parity_set() const {
+  std::string self_test_set() const {
     for (const data::Role role : {data::Role::kTest, data::Role::kTrain, data::Role::kCalibration}) {
       const auto names = blueprint_.sets_with_role(role);
       if (!names.empty()) return names.front();
@@ -389,32 +438,24 @@ class Runner {
 
   std::vector<std::pair<std::size_t, Job>> warmer_done(const Warmer& warmer, JobResult result) {
     std::string failure;
-    if (warmer.job.kind == Job::Kind::kParity) {
-      check::LedgerEntry line;
-      line.check = kParityCheck;
-      line.subject = warmer.job.task.model;
-      line.seconds = result.seconds;
-      double gap = 0;
-      if (result.error) {
-        failure = result.error->text();
-      } else if (result.bytes.empty()) {
-        line.status = check::LedgerStatus::kNotApplicable;
-        line.reason = "the reference interpreter itself runs this model, so there is nothing to compare it with";
+    if (warmer.job.kind == Job::Kind::kSelfTest) {
+      const std::string& model = warmer.job.task.model;
+      check::LedgerEntry line = self_test_line(model, {});
+      auto test = result.error ? base::Result<decision::SelfTest>(*result.error)
+                               : self_test_from_json(nlohmann::json::parse(result.bytes, nullptr, false));
+      if (test.ok()) {
+        line = self_test_line(model, *test);
+        if (line.status != check::LedgerStatus::kError)
+          keep(store_.put_cached_bytes(self_test_key(model), result.bytes));
       } else {
-        std::from_chars(result.bytes.data(), result.bytes.data() + result.bytes.size(), gap);
-        line.rows = fmt::format("64 rows of {}: largest difference {:.2g} of the output scale, tolerance {}",
-                                warmer.job.task.data, gap, kParityTolerance);
-        if (!(gap <= kParityTolerance))
-          failure = fmt::format(
-              "the executor and the reference interpreter differ by {:.3g} of the output scale (tolerance {})", gap,
-              kParityTolerance);
-      }
-      if (!failure.empty()) {
         line.status = check::LedgerStatus::kError;
-        line.reason = failure;
-        failure = "no robustness figure counts: prediction parity of model '" + warmer.job.task.model +
-                  "' failed: " + failure;
+        line.reason = test.error().text();
+        line.rows.clear();
       }
+      line.seconds = result.seconds;
+      if (line.status == check::LedgerStatus::kError)
+        failure =
+            fmt::format("no robustness figure counts: the self-test of model '{}' failed: {}", model, line.reason);
       keep(settle_line(line, {}));
     } else if (result.error) {
       failure = fmt::format("predictions of '{}' on '{}' failed: {}", warmer.job.task.model, warmer.job.task.data,

@@ -14,7 +14,7 @@ namespace plumbline::run {
 struct RunOptions {
   std::string name;  ///< a name for the run, for `show` and `no_worse_than`
   bool use_cache = true;
-  std::string program;  ///< SHA-256 of the program that executes the jobs; part of every cache key
+  std::string program;  ///< program_identity() of what executes the jobs; part of every cache key
 };
 
 /// SHA-256 over what determines results: files of all models, data sets, predictions and other sections, how they are read, and the

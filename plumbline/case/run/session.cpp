@@ -70,16 +70,6 @@ void append_rows(MatrixD& all, std::ptrdiff_t at, const MatrixD& part, std::ptrd
 
 }  // namespace
 
-std::string build_text() {
-#if defined(__clang__)
-  const std::string compiler = fmt::format("clang-{}.{}.{}", __clang_major__, __clang_minor__, __clang_patchlevel__);
-#else
-  const std::string compiler = fmt::format("gcc-{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
-#endif
-  return fmt::format("{} {} x86-64-v3 {}", PLUMBLINE_VERSION, compiler,
-                     PLUMBLINE_WITH_TORCH ? "with-torch" : "without-torch");
-}
-
 Session::Session(data::Manifest manifest, SessionOptions options)
     : manifest_(std::move(manifest)), options_(std::move(options)) {}
 
@@ -156,6 +146,7 @@ base::Result<std::string> Session::prediction_file(const std::string& model, con
                               .add_field(describe(section(model)))
                               .add_field(contract_hash)
                               .add_field(build_text())
+                              .add_field(options_.program)
                               .hex();
   return fmt::format("{}/predictions/{}.{}.{}.npy", options_.cache_folder, key.substr(0, 32),
                      features ? "features" : "outputs", shard);
@@ -306,8 +297,8 @@ base::Result<std::shared_ptr<const stats::Pca>> Session::pca(const std::string& 
   std::string path;
   if (!options_.cache_folder.empty()) {
     path = fmt::format("{}/features/{}.npz", options_.cache_folder,
-                       base::sha256_hex(fmt::format("pca {} {} {} {}", set->fingerprint, describe(section(model)),
-                                                    components, build_text()))
+                       base::sha256_hex(fmt::format("pca {} {} {} {} {}", set->fingerprint, describe(section(model)),
+                                                    components, build_text(), options_.program))
                            .substr(0, 32));
     auto mean = read_matrix(path, "mean");
     auto axes = read_matrix(path, "components");
@@ -377,15 +368,19 @@ base::Result<std::shared_ptr<const MatrixF>> Session::features(const std::string
   return std::shared_ptr<const MatrixF>(result);
 }
 
-base::Result<std::optional<double>> Session::parity(const std::string& model, const std::string& data) {
+base::Result<decision::SelfTest> Session::self_test(const std::string& model, const std::string& data) {
   PL_TRY(decision::Predictor * opened, predictor(model));
-  if (!options_.parity) return std::optional<double>();
+  decision::SelfTest test;
+  if (!options_.self_test) {
+    test.not_possible = "this program brings none";
+    return test;
+  }
   PL_TRY(const data::DatasetPtr set, dataset(data));
   std::vector<std::size_t> rows(std::min<std::size_t>(64, set->rows()));
   // Spread over the set: sorted files would otherwise show one class only.
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = i * set->rows() / rows.size();
   PL_TRY(const MatrixF encoded, inputs(model, data, rows));
-  return options_.parity(section(model), *opened, encoded);
+  return options_.self_test(section(model), *opened, encoded);
 }
 
 base::Result<const data::OtherSection*> Session::other(const std::string& kind, const std::string& name) {
@@ -484,7 +479,8 @@ base::Result<T> guarded(F body) {
 }
 
 base::Result<check::Output> completed(base::Result<check::Output> result, const TaskContext& context,
-                                      const check::Entry& entry, const check::Params& params, const check::Task& task) {
+                                      const std::string& build, const check::Entry& entry, const check::Params& params,
+                                      const check::Task& task) {
   if (!result.ok()) return result;
   check::Output output = std::move(result).value();
   const std::string prefix = fmt::format("{}.{}.", entry.info.id, task.subject);
@@ -504,7 +500,7 @@ base::Result<check::Output> completed(base::Result<check::Output> result, const 
     e.seed = context.seed();
     e.params = params.values();
     e.inputs = context.inputs_read();
-    e.build = build_text();
+    e.build = build;
     for (std::string& id : e.artifacts) id = file_name(id);
     e.id = check::evidence_id(e);
   }
@@ -530,7 +526,7 @@ base::Result<check::Output> finish_task(Session& session, const check::Entry& en
                                         const base::CancelToken& cancel, base::Progress& progress) {
   TaskContext context(session, entry.info.id, task, cancel, progress);
   auto result = guarded<check::Output>([&] { return entry.finish(context, params, shards); });
-  return completed(std::move(result), context, entry, params, task);
+  return completed(std::move(result), context, session.build(), entry, params, task);
 }
 
 base::Result<check::Output> run_task(Session& session, const check::Entry& entry, const check::Params& params,
@@ -546,7 +542,7 @@ base::Result<check::Output> run_task(Session& session, const check::Entry& entry
   }
   TaskContext context(session, entry.info.id, task, cancel, progress);
   auto result = guarded<check::Output>([&] { return entry.run(context, params); });
-  return completed(std::move(result), context, entry, params, task);
+  return completed(std::move(result), context, session.build(), entry, params, task);
 }
 
 }  // namespace plumbline::run

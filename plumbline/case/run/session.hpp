@@ -12,7 +12,9 @@
 #include "plumbline/base/progress.hpp"
 #include "plumbline/base/result.hpp"
 #include "plumbline/case/interface/check.hpp"
+#include "plumbline/case/run/program.hpp"
 #include "plumbline/data/table_contract.hpp"
+#include "plumbline/decision/self_test.hpp"
 #include "plumbline/stats/linalg.hpp"
 
 namespace plumbline::run {
@@ -20,11 +22,11 @@ namespace plumbline::run {
 /// What a program lends to a session, so that this room needs neither LibTorch nor the predictors.
 struct SessionOptions {
   std::function<base::Result<decision::PredictorPtr>(const data::ModelSection&)> open_predictor;
-  /// Largest difference between the model's executor and the reference interpreter on some rows, relative to the
-  /// outputs' scale; nothing where the interpreter itself is the executor. Used by the parity self-test.
-  std::function<base::Result<std::optional<double>>(const data::ModelSection&, decision::Predictor&, MatrixRefF)>
-      parity;
+  /// Compares the model's answers to some rows with a second opinion, or with themselves.
+  std::function<base::Result<decision::SelfTest>(const data::ModelSection&, decision::Predictor&, MatrixRefF)>
+      self_test;
   std::string cache_folder;  ///< predictions and fitted features as files; empty = memory only
+  std::string program;       ///< program_identity() of what executes; part of the names of those files
 };
 
 /// Rows per prediction file: fixed, so that files do not depend on the number of workers.
@@ -49,8 +51,10 @@ class Session {
   base::Result<MatrixF> inputs(const std::string& model, const std::string& data, std::span<const std::size_t> rows);
   base::Result<std::shared_ptr<const MatrixF>> features(const std::string& model, const std::string& data,
                                                         const base::CancelToken& cancel, base::Progress& progress);
-  /// Compares the executor with the reference on at most 64 rows of `data`; nothing where they are one and the same.
-  base::Result<std::optional<double>> parity(const std::string& model, const std::string& data);
+  /// The self-test of a model on at most 64 rows of `data`.
+  base::Result<decision::SelfTest> self_test(const std::string& model, const std::string& data);
+  /// What this session writes into evidence: build_text(program).
+  std::string build() const { return build_text(options_.program); }
   /// A section that is kept as it stands. Errors kValue: there is none.
   base::Result<const data::OtherSection*> other(const std::string& kind, const std::string& name);
   /// "data:NAME" -> fingerprint, "model:NAME" -> hash, for what has been opened so far.
@@ -127,8 +131,5 @@ base::Result<std::string> run_task_shard(Session& session, const check::Entry& e
 base::Result<check::Output> finish_task(Session& session, const check::Entry& entry, const check::Params& params,
                                         const check::Task& task, std::span<const std::string> shards,
                                         const base::CancelToken& cancel, base::Progress& progress);
-
-/// "0.1.0 gcc-12.2.0 x86-64-v3 with-torch": what produced evidence.
-std::string build_text();
 
 }  // namespace plumbline::run
