@@ -190,7 +190,8 @@ def run(check_id, *, outputs=None, labels=None, inputs=None, units=None, output=
     train, calibration               further sets: a dict with the keys inputs, labels, outputs, units, or the inputs alone.
     ood          one such set, or {name: set}, of rows that the model was not made for.
     again        outputs of a second run over the test rows, for methodology.determinism.
-    model        an ONNX file that runs, instead of stored outputs; model_options = further keys of its section.
+    model        a file that runs (.onnx, .plnet, or TorchScript with trusted and input_shape among the options), instead of stored
+                 outputs; model_options = further keys of its section.
     claim        keys of one claim, for example {"metric": "accuracy", "at_least": 0.9}; then exit_status judges it.
     folder       where to write the system (default: a temporary folder that is removed).
     params       parameters of the check.
@@ -237,8 +238,9 @@ def run(check_id, *, outputs=None, labels=None, inputs=None, units=None, output=
         text += f'[predictions.{section}]\nmodel = "{name}"\ndata = "{data}"\npath = "{section}-outputs.npy"\noutput = {_toml(output)}\n\n'
     if model is not None:
         source = _pathlib.Path(model)
-        (folder / "model.onnx").write_bytes(source.read_bytes())
-        text += f'[model.model]\npath = "model.onnx"\noutput = {_toml(output)}\n'
+        name = "model" + (source.suffix or ".onnx")
+        (folder / name).write_bytes(source.read_bytes())
+        text += f'[model.model]\npath = {_toml(name)}\noutput = {_toml(output)}\n'
         text += "".join(f"{key} = {_toml(value)}\n" for key, value in (model_options or {}).items()) + "\n"
     if params:
         text += f'[check."{check_id}"]\n' + "".join(f"{key} = {_toml(value)}\n" for key, value in params.items()) + "\n"

@@ -15,6 +15,38 @@ P = np.where(RNG.random(400) < 0.9, 0.9, 0.1)
 OUTPUTS = np.where(np.arange(2)[None, :] == LABELS[:, None], P[:, None], 1 - P[:, None])
 
 
+def field(number, value):
+    """One field of a protobuf message: a number, or text and messages as bytes."""
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n % 128 + 128]) + varint(n // 128)
+    if isinstance(value, int):
+        return varint(number * 8) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number * 8 + 2) + varint(len(value)) + value
+
+
+def linear_onnx(weights, bias, shape=None):
+    """An ONNX file with one dense layer: logits = rows weights + bias. Rows of another shape are flattened first."""
+    inputs, outputs = weights.shape
+
+    def port(name, axes):
+        dims = b"".join(field(1, field(2, "n") if axis is None else field(1, axis)) for axis in axes)
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, dims)))
+
+    def tensor(name, values):
+        return b"".join(field(1, n) for n in values.shape) + field(2, 1) + field(8, name) + field(9, values.astype("<f4").tobytes())
+
+    def node(op, given, made):
+        return b"".join(field(1, name) for name in given) + field(2, made) + field(3, op) + field(4, op)
+
+    nodes = [node("Gemm", ["flat" if shape else "rows", "weights", "bias"], "logits")]
+    if shape:
+        nodes.insert(0, node("Flatten", ["rows"], "flat"))
+    graph = b"".join(field(1, n) for n in nodes) + field(2, "linear") + field(5, tensor("weights", weights)) + field(5, tensor("bias", bias))
+    graph += field(11, port("rows", [None, *(shape or [inputs])])) + field(12, port("logits", [None, outputs]))
+    return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
+
+
 class Folder(unittest.TestCase):
     def setUp(self):
         self._folder = tempfile.TemporaryDirectory(prefix="plumbline-python-")
@@ -66,6 +98,58 @@ class Run(Folder):
             report = plumbline.run("probe.accuracy", outputs=OUTPUTS, labels=LABELS, claim={"metric": "accuracy", "at_least": threshold})
             self.assertEqual((report.exit_status, report["claims"][0]["verdict"]), (status, verdict))
             self.assertIn(verdict if status else "supported", report.text)
+
+    # Sixteenths, so that float32 holds every product and sum as it is.
+    WEIGHTS = np.array([[3, -2], [-1, 4], [0, 1]]) / 16
+    BIAS = np.array([1, -1]) / 16
+    ROWS = np.round(RNG.normal(size=(400, 3)) * 16) / 16
+
+    def write_model(self):
+        path = self.folder / "net.onnx"
+        path.write_bytes(linear_onnx(self.WEIGHTS, self.BIAS))
+        return path
+
+    def test_a_model_gives_what_its_stored_outputs_give(self):
+        model = self.write_model()
+        logits = self.ROWS @ self.WEIGHTS + self.BIAS
+        labels = np.where(RNG.random(400) < 0.85, logits.argmax(1), 1 - logits.argmax(1))
+        claim = {"metric": "accuracy", "at_least": 0.5}
+        ran = plumbline.run("probe.accuracy", model=model, output="logits", inputs=self.ROWS, labels=labels, train={"inputs": self.ROWS, "labels": labels}, claim=claim)
+        stored = plumbline.run("probe.accuracy", outputs=logits, output="logits", inputs=self.ROWS, labels=labels, claim=claim)
+        self.assertEqual(ran.exit_status, 0, ran.text)
+        for metric in ("accuracy",):
+            a, b = ran.figure(metric, data="test"), stored.figure(metric, data="test")
+            self.assertEqual((a["value"], a["low"], a["high"], a["n"]), (b["value"], b["low"], b["high"], b["n"]))
+        self.assertEqual(ran.figure("accuracy", data="test")["value"], (logits.argmax(1) == labels).mean())
+
+    def test_robustness_of_a_model_that_runs(self):
+        images = RNG.integers(0, 256, (120, 8, 8), dtype=np.uint8)
+        weights = RNG.normal(size=(64, 2)) / 8
+        (self.folder / "net.onnx").write_bytes(linear_onnx(weights, np.zeros(2), [1, 8, 8]))
+        labels = (images.reshape(120, -1) / 255 @ weights).argmax(1)
+        report = plumbline.run("robustness.corruption", model=self.folder / "net.onnx", output="logits", inputs=images, labels=labels)
+        self.assertTrue(report["evidence"])
+        tests = [line for line in report["ledger"] if line["check"] == "self-test.parity"]
+        self.assertEqual([line["status"] for line in tests], ["ok"])
+
+    def test_a_model_that_does_not_fit_says_why(self):
+        model = self.write_model()
+        labels = RNG.integers(0, 2, 400)
+        wide = RNG.normal(size=(400, 5))
+        run = {"check_id": "probe.accuracy", "model": model, "output": "logits", "labels": labels}
+        with self.assertRaisesRegex(ValueError, "5"):
+            plumbline.run(**run, inputs=wide)
+        with self.assertRaisesRegex(ValueError, "not both"):
+            plumbline.run(**run, inputs=self.ROWS, outputs=OUTPUTS)
+        with self.assertRaisesRegex(ValueError, "nonsense"):
+            plumbline.run(**run, inputs=self.ROWS, model_options={"nonsense": 1})
+        with self.assertRaises(FileNotFoundError):
+            plumbline.run(**{**run, "model": self.folder / "none.onnx"}, inputs=self.ROWS)
+        (self.folder / "text.onnx").write_text("hello")
+        with self.assertRaisesRegex(ValueError, "model.onnx"):
+            plumbline.run(**{**run, "model": self.folder / "text.onnx"}, inputs=self.ROWS)
+        with self.assertRaisesRegex(ValueError, "probabilities"):  # logits are none
+            plumbline.run(**{**run, "output": "probabilities"}, inputs=self.ROWS)
 
     def test_what_cannot_run_says_why(self):
         for call, words in ((lambda: plumbline.run("probe.nothing", outputs=OUTPUTS, labels=LABELS), "there is no check"),
