@@ -1,6 +1,7 @@
 """A model behind an HTTP endpoint, assessed as a user would: over http and https, and from servers that answer badly."""
 import http.server
 import json
+import random
 import shutil
 import ssl
 import subprocess
@@ -113,6 +114,23 @@ output = "probabilities"
                 line, _ = self.lines()
                 self.assertEqual(line["status"], "error")
                 self.assertIn(reason, line["reason"])
+
+    def test_answers_that_are_drawn_give_no_robustness_figure(self):
+        def drawn(rows):
+            return json.dumps({"outputs": [[1 - p, p] for p in (random.random() for _ in rows)]})
+
+        for name, answer, status in (("honest", honest, "ok"), ("drawn", drawn, "error")):
+            with self.subTest(name):
+                server = self.serve(answer)
+                self.write_system(f"http://127.0.0.1:{server.server_port}/predict")
+                manifest = self.folder / "system.toml"
+                text = manifest.read_text()
+                sets = "".join(f'[data.{name}]\nimages = "images.idx"\nlabels = "labels.idx"\n' for name in ("test", "train"))
+                manifest.write_text(text[: text.index("[data.test]")] + sets + '[data.elsewhere]\nimages = "images.idx"\nrole = "out-of-distribution"\n')
+                out, err, _ = plumbline("assess", manifest, "--json", "--no-cache", "--only", "robustness.ood")
+                lines = [line for line in json.loads(out)["ledger"] if line["check"] == "self-test.repetition"]
+                self.assertEqual([line["status"] for line in lines], [status], err)
+                self.assertIn("asked again", lines[0]["rows"])
 
     @unittest.skipIf(shutil.which("openssl") is None, "the program openssl, which makes the certificates, is not installed; plumbline_predict_test makes its own")
     def test_https_needs_a_certificate_that_is_known_and_names_the_host(self):
