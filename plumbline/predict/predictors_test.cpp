@@ -140,6 +140,14 @@ TEST(SelfTest, AModelThatAnswersEachRowByItselfAgreesWithItself) {
   EXPECT_EQ(self_test({}, model, MatrixF(0, 2), false).error().code, Code::kValue);
 }
 
+TEST(SelfTest, WhatTheInterpreterRunsHasNothingToBeComparedWith) {
+  Fake model([](const MatrixF&) -> base::Result<decision::Prediction> { return decision::Prediction{}; });
+  model.facts.kind = "onnx";
+  const auto test = self_test({}, model, random_rows(4, 2), false);
+  ASSERT_TRUE(test.ok()) << test.error().text();
+  EXPECT_THAT(test->not_possible, HasSubstr("the reference interpreter itself runs this model"));
+}
+
 TEST(SelfTest, AnswersThatAreDrawnOrDependOnTheirNeighboursAreFound) {
   base::Rng rng(5);
   Fake drawn([&](const MatrixF& batch) -> base::Result<decision::Prediction> {
