@@ -29,6 +29,7 @@ const std::vector<WorldEntry>& worlds() {
       apples(),
       batteries(),
       lavaland(),
+      off_switch(),
   };
   // clang-format on
   return kWorlds;

@@ -13,6 +13,7 @@ WorldEntry train();
 WorldEntry apples();
 WorldEntry batteries();
 WorldEntry lavaland();
+WorldEntry off_switch();
 
 /// The first move of a shortest way from one cell to another that enters none of `avoid`; kStay when there is none, or at
 /// the goal. Ties go to the lowest move.
