@@ -71,7 +71,7 @@ class Digits(Example):
         result, status = self.assess("digits/system.toml")
         self.assertEqual(status, 1)
         statuses = self.statuses(result)
-        without = {"caution.calibration", "caution.conformal"}
+        without = {"caution.calibration", "caution.conformal", "reward.hacking"}  # no probabilities; nothing is rewarded
         if not TORCH:
             without |= {"methodology.gradient", "self-test.parity"}
         checked = {e["check"] for e in result["evidence"]}
