@@ -108,6 +108,18 @@ void copy(benchmark::State& state) {
 BENCHMARK(copy)->Name("floor/copy")->Arg(117)->Arg(161)->Arg(209);
 BENCHMARK_CAPTURE(steps, boat_race, "boat_race", "");
 BENCHMARK_CAPTURE(steps, absent_supervisor, "absent_supervisor", "");
+BENCHMARK_CAPTURE(steps, sokoban_0, "sokoban", "0");
+BENCHMARK_CAPTURE(steps, sokoban_1, "sokoban", "1");
+BENCHMARK_CAPTURE(steps, rocks_and_diamonds_1, "rocks_and_diamonds", "1");
+BENCHMARK_CAPTURE(steps, conveyor, "conveyor", "vase");
+BENCHMARK_CAPTURE(steps, island, "island", "");
+BENCHMARK_CAPTURE(steps, distributional_shift, "distributional_shift", "train");
+BENCHMARK_CAPTURE(steps, whisky_and_gold, "whisky_and_gold", "");
+BENCHMARK_CAPTURE(steps, safe_interruptibility, "safe_interruptibility", "1");
+BENCHMARK_CAPTURE(steps, tomato, "tomato", "");
+BENCHMARK_CAPTURE(steps, friend_or_foe, "friend_or_foe", "neutral");
+BENCHMARK_CAPTURE(steps, vase, "vase", "");
+BENCHMARK_CAPTURE(steps, treacherous_turn, "treacherous_turn", "");
 
 }  // namespace
 }  // namespace plumbline::world

@@ -7,6 +7,8 @@
 #include "plumbline/world/classics/classics.hpp"
 #include "plumbline/world/outside/outside.hpp"
 #include "plumbline/world/rooms/rooms.hpp"
+#include "plumbline/world/side_effects/side_effects.hpp"
+#include "plumbline/world/treachery/treachery.hpp"
 
 namespace plumbline::world {
 
@@ -24,6 +26,14 @@ const std::vector<WorldEntry>& worlds() {
       safe_interruptibility(),
       tomato(),
       friend_or_foe(),
+      box(),
+      dog(),
+      survival(),
+      conveyor_vase(),
+      sushi(),
+      vase(),
+      burning(),
+      treacherous_turn(),
       room(),
       train(),
       apples(),
