@@ -51,7 +51,7 @@ base::Status write_one(int folder, const std::string& folder_path, const std::st
   Descriptor file(::openat(folder, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!file.ok()) return refused(path, "write the file");
   const auto fail = [&](std::string_view what) {
-    const base::Error error = refused(path, what);
+    base::Error error = refused(path, what);  // before errno is another's
     ::unlinkat(folder, temporary.c_str(), 0);
     return error;
   };

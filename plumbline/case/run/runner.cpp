@@ -494,7 +494,7 @@ class Runner {
   }
 
   /// Remembers the first error of the store, which ends the run.
-  void keep(base::Status status) {
+  void keep(const base::Status& status) {
     if (!status.ok() && !store_error_) store_error_ = status.error();
   }
 
