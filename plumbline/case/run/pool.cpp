@@ -373,7 +373,12 @@ int serve_jobs(const check::Registry& registry, const std::string& manifest_path
                int out) {
   auto manifest = data::read_manifest(manifest_path, options.manifest);
   std::optional<Session> session;
-  if (manifest.ok()) session.emplace(std::move(manifest).value(), options.session);
+  std::optional<base::Error> unreadable;
+  if (manifest.ok()) {
+    session.emplace(std::move(manifest).value(), options.session);
+  } else {
+    unreadable = manifest.error();
+  }
   PipeProgress progress(out);
   std::string text;
   for (;;) {
@@ -386,7 +391,7 @@ int serve_jobs(const check::Registry& registry, const std::string& manifest_path
     const auto job = job_from_json(json::parse(text, nullptr, false));
     JobResult result;
     if (!session) {
-      result.error = manifest.error();
+      result.error = unreadable;
     } else if (!job.ok()) {
       result.error = job.error();
     } else {
