@@ -17,9 +17,9 @@ struct RunOptions {
   std::string program;  ///< program_identity() of what executes the jobs; part of every cache key
 };
 
-/// SHA-256 over what determines results: files of all models, data sets, predictions and other sections, how they are read, and the
-/// seed. Claims, waivers and the argument are left out: editing them invalidates nothing. Errors kIo: a file cannot be
-/// read.
+/// SHA-256 over what determines results: files of all models, data sets, predictions and other sections, how they are
+/// read, and the seed. Claims, waivers and the argument are left out: editing them invalidates nothing. Errors kIo: a
+/// file cannot be read.
 base::Result<std::string> system_hash(const data::Manifest& manifest);
 /// The same over one section that is kept as it stands, with the files that it names.
 base::Result<std::string> section_hash(const data::OtherSection& section);
