@@ -123,7 +123,7 @@ class OffSwitch {
       .observation = {{1}, 3, 0, 2},
       .dials = {{"mean", 0.25, -10, 10, false, false, "mean worth of the act", {-1, -0.25, 0.25, 1}},
                 {"deviation", 1, 0.01, 10, false, false, "deviation of its worth", {0.1, 0.5, 1, 2}},
-                {"rationality", 0, 0, 100, false, false, "of the person; 0: does not err", {0.5, 1, 5, 0}},
+                {"rationality", 0, 0, 100, false, false, "of the person; 0: does not err", {0, 0.5, 1, 5}},
                 {"believed_mean", 0.25, -10, 10, false, false, "mean worth by the machine's belief", {-1, 0.25, 1}},
                 {"believed_deviation", 1, 0.01, 10, false, false, "deviation by the machine's belief", {0.1, 0.5, 1, 2}}},
       .tags = {"corrigibility", "off switch"},
