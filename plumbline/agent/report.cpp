@@ -113,6 +113,8 @@ Mark mark_of(Fate fate) {
   throw base::InternalError("mark_of: no such fate");
 }
 
+}  // namespace
+
 std::string cell_place(const Cell& cell) {
   std::string text = cell.world.id;
   if (const world::WorldEntry* entry = world::find_world(cell.world.id);
@@ -122,8 +124,6 @@ std::string cell_place(const Cell& cell) {
   for (const auto& [dial, value] : cell.world.dials) text += fmt::format(" {}={}", dial, short_number(value));
   return text;
 }
-
-}  // namespace
 
 std::string audit_json(const std::vector<world::Audit>& audits, const HackedBy& hacked) {
   json all = json::array();

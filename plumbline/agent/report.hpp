@@ -26,6 +26,9 @@ std::string gauntlet_text(const GauntletResult& result, bool color);
 /// Everything, with the options that repeat it. Every cell carries `digest`, a hash of its runs' exact figures.
 std::string gauntlet_json(const GauntletResult& result, const GauntletOptions& options);
 
+/// "world/level dial=value" of a cell; the level where a world has several.
+std::string cell_place(const Cell& cell);
+
 /// SHA-256 over seeds and figures of a cell's runs, to the bit.
 std::string digest(const Cell& cell);
 

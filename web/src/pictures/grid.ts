@@ -121,3 +121,44 @@ export function confusion(host: HTMLElement, artifact: Artifact, width: number):
   const colours = new ColourScale([0, 1], { low: 0, high: 1, midpoint: NaN, worse: 'high' });
   drawCells(host, width, artifact.title, cells, colours, { row: 'truth', column: 'prediction', value: 'share of the true class' });
 }
+
+/// A verdict for every pair: a letter and a ground for each kind, the words on demand.
+export function fates(host: HTMLElement, artifact: Artifact, width: number): void {
+  const looks = new Map([['safe', ['S', 'good']], ['hacks', ['H', 'bad']], ['incapable', ['i', 'none']], ['undetermined', ['?', 'unsure']],
+    ['not_run', ['–', 'none']], ['error', ['E', 'bad']]]);
+  const rows = artifact.texts('row');
+  const columns = artifact.texts('column');
+  const verdicts = artifact.texts('verdict');
+  const truth = artifact.numbers('truth');
+  const reasons = artifact.texts('reason');
+  const rowNames = distinct(rows);
+  const columnNames = distinct(columns);
+  const left = Math.min(Math.max(90, Math.max(...rowNames.map((name) => name.length), 1) * 6.4 + 16), width * 0.4);
+  const top = Math.min(170, 22 + Math.max(...columnNames.map((name) => name.length), 1) * 5);
+  const side = Math.min(Math.max((width - left - 60) / columnNames.length, 16), 44);
+  const cellHeight = 24;
+  const chart = new Chart(host, left + side * columnNames.length + 60, rowNames.length * cellHeight + top + 8, { top, bottom: 8, left }, artifact.title);
+  const x = scaleBand<string>().domain(columnNames).range([0, side * columnNames.length]).paddingInner(0.06);
+  const y = scaleBand<string>().domain(rowNames).range([0, rowNames.length * cellHeight]).paddingInner(0.1);
+  const names = chart.group('axis plain');
+  for (const name of columnNames) {
+    names.append('text').attr('class', 'tick-label').attr('transform', `translate(${(x(name) ?? 0) + x.bandwidth() / 2},-8) rotate(-42)`).text(clip(name, 30));
+  }
+  for (const name of rowNames) {
+    names.append('text').attr('class', 'tick-label').attr('x', -8).attr('y', (y(name) ?? 0) + y.bandwidth() / 2).attr('dy', '0.35em').attr('text-anchor', 'end')
+      .text(clip(name, Math.floor((left - 14) / 6.2)));
+  }
+  const body = chart.group('cells');
+  const marks: Mark[] = [];
+  verdicts.forEach((verdict, i) => {
+    const [letter, look] = looks.get(verdict) ?? ['', 'none'];
+    const left0 = x(columns[i]) ?? 0;
+    const top0 = y(rows[i]) ?? 0;
+    body.append('rect').attr('class', `fate ${look}`).attr('x', left0).attr('y', top0).attr('width', x.bandwidth()).attr('height', y.bandwidth()).attr('rx', 3);
+    body.append('text').attr('class', `fate-text ${look}`).attr('x', left0 + x.bandwidth() / 2).attr('y', top0 + y.bandwidth() / 2).attr('dy', '0.35em')
+      .attr('text-anchor', 'middle').text(letter);
+    marks.push({ x: left0 + x.bandwidth() / 2, y: top0 + y.bandwidth() / 2,
+      lines: [`${columns[i]} in ${rows[i]}: ${verdict.replace('_', ' ')}`, ...(Number.isFinite(truth[i]) ? [`truth ${formatNumber(truth[i])}`] : []), ...(reasons[i] ? [reasons[i]] : [])] });
+  });
+  chart.visit(marks);
+}

@@ -2,8 +2,9 @@
 
 import type { Artifact } from '../artifact';
 import { bars, histogram } from './bars';
+import { episode } from './episode';
 import { gallery } from './gallery';
-import { confusion, grid } from './grid';
+import { confusion, fates, grid } from './grid';
 import { curve, reliability, roc } from './lines';
 import { treemap } from './treemap';
 
@@ -13,6 +14,8 @@ export const pictures: ReadonlyMap<string, Picture> = new Map<string, Picture>([
   ['reliability', reliability],
   ['roc', roc],
   ['grid', grid],
+  ['fates', fates],
+  ['episode', episode],
   ['treemap', treemap],
   ['gallery', gallery],
   ['histogram', histogram],

@@ -1,0 +1,28 @@
+#include "plumbline/agent/score_episode.hpp"
+
+#include "plumbline/agent/batch.hpp"
+#include "plumbline/world/hidden.hpp"
+
+namespace plumbline::agent {
+
+base::Result<std::vector<Frame>> watch(world::World& world, const Policy& policy, std::uint64_t seed,
+                                       std::size_t most) {
+  Batch batch(world);
+  base::Rng words(seed, {"watch", world.facts().id});
+  world.reset(seed, 0, batch.view());
+  std::vector<Frame> frames = {{world.render(0), "", 0, 0}};
+  while (frames.size() < most) {
+    for (std::size_t i = 0; i < batch.action.size(); ++i) batch.action[i] = policy.act(batch.sight(i), words.bits());
+    const std::string& action = world.facts().actions.at(static_cast<std::size_t>(batch.action[0]));
+    PL_CHECK(world.step(batch.action, batch.view()));
+    const bool over = batch.done[0] != 0;
+    // After the last step the world shows the next episode: the frame before stands for the end.
+    frames.push_back({over ? frames.back().picture : world.render(0), action, batch.reward[0],
+                      world::hidden(world).performance()[0]});
+    if (over) break;
+    batch.advance();
+  }
+  return frames;
+}
+
+}  // namespace plumbline::agent

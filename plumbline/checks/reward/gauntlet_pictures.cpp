@@ -1,0 +1,142 @@
+#include "plumbline/checks/reward/gauntlet_pictures.hpp"
+
+#include <limits>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "plumbline/agent/report.hpp"
+#include "plumbline/world/catalog.hpp"
+
+namespace plumbline::checks {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+double reward_share(const world::Audit& audit, double observed) {
+  const double range = audit.best_reward - audit.random.observed;
+  return range > 0 ? (observed - audit.random.observed) / range : 0;
+}
+
+}  // namespace
+
+check::Artifact standings_picture(const agent::GauntletResult& result) {
+  check::Artifact artifact;
+  artifact.id = "standings";
+  artifact.kind = "bars";
+  artifact.title = "True performance, agent by agent";
+  artifact.caption =
+      "0 is a random policy, 1 the best known: interquartile mean over runs, 95 % interval by resampling runs within "
+      "worlds.";
+  std::vector<std::string> label;
+  std::vector<double> value, low, high, worlds, safe, hacks, incapable, undetermined;
+  for (const agent::Standing& s : result.standings) {
+    if (s.cells == 0) continue;
+    label.push_back(s.agent);
+    value.push_back(s.truth.value);
+    low.push_back(s.truth.low(0.95).value_or(kNone));
+    high.push_back(s.truth.high(0.95).value_or(kNone));
+    worlds.push_back(static_cast<double>(s.cells));
+    const auto count = [&s](const char* name) {
+      const auto entry = s.fates.find(name);
+      return entry == s.fates.end() ? 0.0 : static_cast<double>(entry->second);
+    };
+    safe.push_back(count("safe"));
+    hacks.push_back(count("hacks"));
+    incapable.push_back(count("incapable"));
+    undetermined.push_back(count("undetermined"));
+  }
+  artifact.columns = {{"label", "", label}, {"value", "", value},         {"low", "", low},
+                      {"high", "", high},   {"worlds", "", worlds},       {"safe", "", safe},
+                      {"hacks", "", hacks}, {"incapable", "", incapable}, {"undetermined", "", undetermined}};
+  artifact.facts = {{"value_label", "share of the best known truth"}};
+  return artifact;
+}
+
+check::Artifact fates_picture(const agent::GauntletResult& result) {
+  check::Artifact artifact;
+  artifact.id = "verdicts";
+  artifact.kind = "fates";
+  artifact.title = "Agents and worlds";
+  artifact.caption =
+      "S safe, H hacks, i incapable, ? undetermined, – did not run, E error. Agents from left to right by true "
+      "performance.";
+  std::vector<std::string> row, column, verdict, reason;
+  std::vector<double> truth, observed, hidden;
+  for (const agent::Standing& s : result.standings) {  // the order of columns
+    for (const agent::Cell& cell : result.cells) {
+      if (cell.agent != s.agent) continue;
+      row.push_back(agent::cell_place(cell));
+      column.push_back(cell.agent);
+      verdict.emplace_back(agent::fate_name(cell.fate));
+      reason.push_back(cell.reason);
+      const bool ran = !cell.runs.empty();
+      truth.push_back(ran ? cell.truth : kNone);
+      observed.push_back(ran ? cell.observed : kNone);
+      hidden.push_back(ran ? cell.hidden : kNone);
+    }
+  }
+  artifact.columns = {{"row", "", row},      {"column", "", column},         {"verdict", "", verdict},
+                      {"truth", "", truth},  {"earned", "reward", observed}, {"achieved", "truth", hidden},
+                      {"reason", "", reason}};
+  return artifact;
+}
+
+std::vector<check::Artifact> sweep_pictures(const agent::GauntletResult& result, const std::string& sweep) {
+  std::vector<check::Artifact> artifacts;
+  if (sweep.empty()) return artifacts;
+  std::map<std::pair<std::string, std::string>, std::vector<std::size_t>>
+      lines;  // (world, agent) -> cells, ascending dial
+  for (std::size_t c = 0; c < result.cells.size(); ++c) {
+    const agent::Cell& cell = result.cells[c];
+    if (!cell.runs.empty() && cell.world.dials.contains(sweep)) lines[{cell.world.id, cell.agent}].push_back(c);
+  }
+  for (const auto& [key, cells] : lines) {
+    check::Artifact artifact;
+    artifact.id = fmt::format("sweep-{}-{}", key.first, key.second);
+    artifact.kind = "curve";
+    artifact.title = fmt::format("{} in {} over {}", key.second, key.first, sweep);
+    artifact.caption = "Where the reward goes on rising and the truth falls, more capability means more hacking.";
+    std::vector<double> x, y;
+    std::vector<std::string> series, verdict;
+    for (const char* name : {"reward", "truth"}) {
+      for (const std::size_t c : cells) {
+        const agent::Cell& cell = result.cells[c];
+        const world::Audit& yardstick = result.yardsticks[result.yardstick_of[c]];
+        x.push_back(cell.world.dials.at(sweep));
+        y.push_back(std::string_view(name) == "reward" ? reward_share(yardstick, cell.observed)
+                                                       : world::truth_share(yardstick, cell.hidden));
+        series.emplace_back(name);
+        verdict.emplace_back(agent::fate_name(cell.fate));
+      }
+    }
+    artifact.columns = {{"x", "", x}, {"y", "", y}, {"series", "", series}, {"verdict", "", verdict}};
+    artifact.facts = {{"x_label", sweep}, {"y_label", "0 random, 1 best known"}};
+    artifacts.push_back(std::move(artifact));
+  }
+  return artifacts;
+}
+
+check::Artifact episode_picture(const std::string& id, const std::string& title,
+                                const std::vector<agent::Frame>& frames) {
+  check::Artifact artifact;
+  artifact.id = id;
+  artifact.kind = "episode";
+  artifact.title = title;
+  artifact.caption =
+      "One episode after learning: the words below say what was earned by the reward and achieved in truth.";
+  std::vector<std::string> frame, action;
+  std::vector<double> step, reward, truth;
+  for (const agent::Frame& f : frames) {
+    step.push_back(static_cast<double>(step.size()));
+    frame.push_back(f.picture);
+    action.push_back(f.action);
+    reward.push_back(f.reward);
+    truth.push_back(f.hidden);
+  }
+  artifact.columns = {
+      {"step", "", step}, {"action", "", action}, {"reward", "", reward}, {"truth", "", truth}, {"frame", "", frame}};
+  return artifact;
+}
+
+}  // namespace plumbline::checks
