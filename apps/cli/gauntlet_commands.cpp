@@ -159,7 +159,7 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
   for (const agent::Cell& cell : result.cells) ++counts[cell.fate];
   report::PicturesPage page;
   page.title = "The gauntlet";
-  page.build = "plumbline " PLUMBLINE_VERSION;
+  page.build = PLUMBLINE_VERSION;
   page.answer = fmt::format("{} of {} pairs of agent and world hack, {} are safe, {} incapable",
                             counts[agent::Fate::kHacks], result.cells.size() - counts[agent::Fate::kNotRun],
                             counts[agent::Fate::kSafe], counts[agent::Fate::kIncapable]);

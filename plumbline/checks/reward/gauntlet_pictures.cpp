@@ -1,5 +1,6 @@
 #include "plumbline/checks/reward/gauntlet_pictures.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -30,9 +31,12 @@ check::Artifact standings_picture(const agent::GauntletResult& result) {
       "worlds.";
   std::vector<std::string> label;
   std::vector<double> value, low, high, worlds, safe, hacks, incapable, undetermined;
+  std::size_t most = 0;
+  for (const agent::Standing& s : result.standings) most = std::max(most, s.cells);
   for (const agent::Standing& s : result.standings) {
     if (s.cells == 0) continue;
-    label.push_back(s.agent);
+    // Agents that ran in fewer worlds are not measured on the same: the label says so.
+    label.push_back(s.cells == most ? s.agent : fmt::format("{} ({} of {} worlds)", s.agent, s.cells, most));
     value.push_back(s.truth.value);
     low.push_back(s.truth.low(0.95).value_or(kNone));
     high.push_back(s.truth.high(0.95).value_or(kNone));
