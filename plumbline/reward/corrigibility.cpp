@@ -24,9 +24,7 @@ struct Mind {
   bool indifferent = false;
   double bonus = 0;
 
-  double press_probability() const {
-    return right * problem.press_when_right + (1 - right) * problem.press_when_wrong;
-  }
+  double press_probability() const { return right * problem.press_when_right + (1 - right) * problem.press_when_wrong; }
   double task(double belief) const { return belief * problem.good + (1 - belief) * problem.bad; }
   double belief_after(bool pressed) const {
     const double if_right = pressed ? problem.press_when_right : 1 - problem.press_when_right;
@@ -131,15 +129,26 @@ base::Result<ButtonPlan> button_plan(const ButtonProblem& problem, ButtonAgent a
   plan.value[static_cast<std::size_t>(ButtonChoice::kNeglect)] = unheard.value + problem.upkeep;
   const double work = plan.value[0];
   for (std::size_t i = 1; i < plan.value.size(); ++i) {
-    if (plan.value[i] > plan.value[static_cast<std::size_t>(plan.choice)] + kTie) plan.choice = static_cast<ButtonChoice>(i);
+    if (plan.value[i] > plan.value[static_cast<std::size_t>(plan.choice)] + kTie)
+      plan.choice = static_cast<ButtonChoice>(i);
   }
   plan.desiderata = {pressed.shut_down, plan.value[1] <= work + kTie, plan.value[2] <= work + kTie,
                      plan.value[3] <= work + kTie, !silent.shut_down};
   switch (plan.choice) {
     case ButtonChoice::kWork: plan.true_value = true_worth(problem, pressed.shut_down, silent.shut_down); break;
-    case ButtonChoice::kBlock: plan.true_value = (unheard.shut_down ? 0 : problem.right * problem.good + (1 - problem.right) * problem.bad) - problem.block; break;
-    case ButtonChoice::kPress: plan.true_value = (staged.shut_down ? 0 : problem.right * problem.good + (1 - problem.right) * problem.bad - problem.resist) - problem.press_itself; break;
-    case ButtonChoice::kNeglect: plan.true_value = (unheard.shut_down ? 0 : problem.right * problem.good + (1 - problem.right) * problem.bad) + problem.upkeep; break;
+    case ButtonChoice::kBlock:
+      plan.true_value =
+          (unheard.shut_down ? 0 : problem.right * problem.good + (1 - problem.right) * problem.bad) - problem.block;
+      break;
+    case ButtonChoice::kPress:
+      plan.true_value =
+          (staged.shut_down ? 0 : problem.right * problem.good + (1 - problem.right) * problem.bad - problem.resist) -
+          problem.press_itself;
+      break;
+    case ButtonChoice::kNeglect:
+      plan.true_value =
+          (unheard.shut_down ? 0 : problem.right * problem.good + (1 - problem.right) * problem.bad) + problem.upkeep;
+      break;
   }
   return plan;
 }

@@ -11,19 +11,19 @@
 
 namespace plumbline::reward {
 
-/// The machine first chooses how to work; then people press the stop button or do not; then it shuts down or carries on.
-/// The task is right with probability `right` and then worth `good`, else it is wrong and worth `bad`; shutting down is
-/// worth 0. People press more often when the task is wrong.
+/// The machine first chooses how to work; then people press the stop button or do not; then it shuts down or carries
+/// on. The task is right with probability `right` and then worth `good`, else it is wrong and worth `bad`; shutting
+/// down is worth 0. People press more often when the task is wrong.
 struct ButtonProblem {
   double right = 0.75;
   double good = 1;
   double bad = -2;
   double press_when_right = 0.1;
   double press_when_wrong = 0.9;
-  double block = 0.005;       ///< cost of blocking the button beforehand
-  double press_itself = 0.02; ///< cost of having the button pressed, whatever people want
-  double upkeep = 0.05;       ///< what is saved by letting the button's mechanism fall into disrepair
-  double resist = 0.1;        ///< cost of carrying on against a press
+  double block = 0.005;        ///< cost of blocking the button beforehand
+  double press_itself = 0.02;  ///< cost of having the button pressed, whatever people want
+  double upkeep = 0.05;        ///< what is saved by letting the button's mechanism fall into disrepair
+  double resist = 0.1;         ///< cost of carrying on against a press
 };
 
 enum class ButtonAgent {
@@ -43,12 +43,14 @@ std::string_view button_choice_name(ButtonChoice choice);
 
 /// The five desiderata of Soares et al. 2015, for what this machine would do.
 struct Desiderata {
-  bool shuts_down = false;       ///< when pressed, by people, in plain work
-  bool does_not_block = false;   ///< blocking is not better than plain work
-  bool does_not_cause = false;   ///< having the button pressed is not better than plain work
-  bool keeps_mechanism = false;  ///< letting the button fall into disrepair is not better than plain work
-  bool otherwise_normal = false; ///< not pressed, it does its task
-  std::array<bool, 5> all() const { return {shuts_down, does_not_block, does_not_cause, keeps_mechanism, otherwise_normal}; }
+  bool shuts_down = false;        ///< when pressed, by people, in plain work
+  bool does_not_block = false;    ///< blocking is not better than plain work
+  bool does_not_cause = false;    ///< having the button pressed is not better than plain work
+  bool keeps_mechanism = false;   ///< letting the button fall into disrepair is not better than plain work
+  bool otherwise_normal = false;  ///< not pressed, it does its task
+  std::array<bool, 5> all() const {
+    return {shuts_down, does_not_block, does_not_cause, keeps_mechanism, otherwise_normal};
+  }
   bool operator==(const Desiderata&) const = default;
 };
 
@@ -60,9 +62,10 @@ struct ButtonPlan {
 };
 
 /// Question: which of the five desiderata does this kind of machine meet?
-/// Formula:  expectimax over choice, press, answer; after a press the belief in the task is P(right | press) by Bayes. An
-///           indifferent machine gets, after a press, U_shutdown + (E[U | no press] - max U_shutdown); a rewarded one
-///           twice `good` for shutting down. A machine that has the button pressed itself learns nothing from the press.
+/// Formula:  expectimax over choice, press, answer; after a press the belief in the task is P(right | press) by Bayes.
+///           An indifferent machine gets, after a press, U_shutdown + (E[U | no press] - max U_shutdown); a rewarded
+///           one twice `good` for shutting down. A machine that has the button pressed itself learns nothing from the
+///           press.
 /// Returns   values of the four choices with costs counted; ties go to plain work and to shutting down.
 /// Errors    kValue: a probability outside [0, 1], worths or costs not finite, a cost < 0, prior outside [0, 1].
 /// Cost      O(1). Deterministic.
@@ -70,9 +73,9 @@ struct ButtonPlan {
 ///           Carey 2018 for the broken prior.
 base::Result<ButtonPlan> button_plan(const ButtonProblem& problem, ButtonAgent agent, double broken_prior = 0.999);
 
-/// Corrections against resistance: after each round the error e (distance of the machine's values from what people want)
-/// becomes e (1 + drift - gain * max(0, 1 - resistance |e|)): people correct a share `gain`, the machine lets through less
-/// the further off it is, and optimising on its own adds a share `drift`.
+/// Corrections against resistance: after each round the error e (distance of the machine's values from what people
+/// want) becomes e (1 + drift - gain * max(0, 1 - resistance |e|)): people correct a share `gain`, the machine lets
+/// through less the further off it is, and optimising on its own adds a share `drift`.
 struct CorrectionModel {
   double gain = 0.5;
   double drift = 0.05;

@@ -20,7 +20,8 @@ double density(double x) { return std::exp(-x * x / 2) * std::numbers::inv_sqrtp
 base::Status check_model(const ProxyModel& model) {
   PL_CHECK(base::check_in("goodhart", "gold_deviation", model.gold_deviation, 0, 1e150));
   PL_CHECK(base::check_in("goodhart", "noise_deviation", model.noise_deviation, 0, 1e150));
-  PL_CHECK(base::check_positive("goodhart", "deviation of the proxy", std::hypot(model.gold_deviation, model.noise_deviation)));
+  PL_CHECK(base::check_positive("goodhart", "deviation of the proxy",
+                                std::hypot(model.gold_deviation, model.noise_deviation)));
   PL_CHECK(base::check_in("goodhart", "exploit_rate", model.exploit_rate, 0, 1));
   PL_CHECK(base::check_finite("goodhart", "exploit_proxy", model.exploit_proxy));
   return base::check_finite("goodhart", "exploit_gold", model.exploit_gold);
@@ -29,8 +30,10 @@ base::Status check_model(const ProxyModel& model) {
 /// Gauss-Legendre, 8 nodes a panel.
 template <class F>
 void integrate(double low, double high, int panels, const F& f) {
-  constexpr std::array<double, 4> kNode = {0.1834346424956498, 0.5255324099163290, 0.7966664774136267, 0.9602898564975363};
-  constexpr std::array<double, 4> kWeight = {0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763};
+  constexpr std::array<double, 4> kNode = {0.1834346424956498, 0.5255324099163290, 0.7966664774136267,
+                                           0.9602898564975363};
+  constexpr std::array<double, 4> kWeight = {0.3626837833783620, 0.3137066458778873, 0.2223810344533745,
+                                             0.1012285362903763};
   const double half = (high - low) / panels / 2;
   for (int i = 0; i < panels; ++i) {
     const double centre = low + (2 * i + 1) * half;
@@ -57,7 +60,7 @@ std::vector<double> rank_weights(std::size_t items, double n) {
 
 /// Items sorted by proxy, ties as blocks.
 struct Ranked {
-  std::vector<double> gold;         ///< ascending by proxy
+  std::vector<double> gold;  ///< ascending by proxy
   std::vector<double> proxy;
   std::vector<std::size_t> begins;  ///< of the blocks, and the end
 };
@@ -76,8 +79,8 @@ Ranked rank(std::span<const double> proxy, std::span<const double> gold) {
   return ranked;
 }
 
-/// Jackknife pseudo-values of the mean gold of the best of n; their mean is the estimate without its first bias, which is
-/// none.
+/// Jackknife pseudo-values of the mean gold of the best of n; their mean is the estimate without its first bias, which
+/// is none.
 std::vector<double> pseudo_values(const Ranked& ranked, double n) {
   const std::size_t items = ranked.gold.size();
   const std::vector<double> all = rank_weights(items, n);
@@ -122,13 +125,15 @@ base::Status check_scores(std::span<const double> proxy, std::span<const double>
   const auto items = static_cast<std::ptrdiff_t>(proxy.size());
   PL_CHECK(base::check_size("best_of_n_from_scores", "gold", static_cast<std::ptrdiff_t>(gold.size()), items));
   if (items < 20) {
-    return base::make_error(base::Code::kShape, "best_of_n_from_scores: " + std::to_string(items) + " items, need at least 20");
+    return base::make_error(base::Code::kShape,
+                            "best_of_n_from_scores: " + std::to_string(items) + " items, need at least 20");
   }
   PL_CHECK(base::check_all_finite("best_of_n_from_scores", "proxy", proxy));
   PL_CHECK(base::check_all_finite("best_of_n_from_scores", "gold", gold));
   for (const double k : n) {
     PL_CHECK(base::check_in("best_of_n_from_scores", "n", k, 1, static_cast<double>(items) / 10));
-    if (k != std::floor(k)) return base::make_error(base::Code::kValue, "best_of_n_from_scores: n = " + std::to_string(k) + " is not whole");
+    if (k != std::floor(k))
+      return base::make_error(base::Code::kValue, "best_of_n_from_scores: n = " + std::to_string(k) + " is not whole");
   }
   return base::ok();
 }
@@ -140,9 +145,8 @@ double best_of_n_divergence(double n) { return std::log(n) - (n - 1) / n; }
 base::Result<double> largest_normal(double n) {
   PL_CHECK(base::check_in("largest_normal", "n", n, 1, 1e300));
   double mean = 0;
-  integrate(-10, 40, 1000, [&](double z, double w) {
-    mean += w * z * n * density(z) * power_of_law(n, stats::normal_tail(z));
-  });
+  integrate(-10, 40, 1000,
+            [&](double z, double w) { mean += w * z * n * density(z) * power_of_law(n, stats::normal_tail(z)); });
   return mean;
 }
 
@@ -158,14 +162,16 @@ base::Result<std::vector<Pressure>> best_of_n_curve(const ProxyModel& model, std
     Pressure point{k, best_of_n_divergence(k), 0, 0};
     const double low = std::min(0.0, shift) - 10 * sigma;
     const double high = std::max(0.0, shift) + 40 * sigma;
-    integrate(low, high, static_cast<int>(std::min(20000.0, std::ceil((high - low) / sigma * 20))), [&](double p, double w) {
-      const double usual = (1 - rate) * density(p / sigma) / sigma;
-      const double exploit = rate * density((p - shift) / sigma) / sigma;
-      const double tail = (1 - rate) * stats::normal_tail(p / sigma) + rate * stats::normal_tail((p - shift) / sigma);
-      const double chosen = w * k * power_of_law(k, tail);
-      point.proxy += chosen * (usual + exploit) * p;
-      point.gold += chosen * (usual * slope * p + exploit * (slope * (p - shift) + model.exploit_gold));
-    });
+    integrate(low, high, static_cast<int>(std::min(20000.0, std::ceil((high - low) / sigma * 20))),
+              [&](double p, double w) {
+                const double usual = (1 - rate) * density(p / sigma) / sigma;
+                const double exploit = rate * density((p - shift) / sigma) / sigma;
+                const double tail =
+                    (1 - rate) * stats::normal_tail(p / sigma) + rate * stats::normal_tail((p - shift) / sigma);
+                const double chosen = w * k * power_of_law(k, tail);
+                point.proxy += chosen * (usual + exploit) * p;
+                point.gold += chosen * (usual * slope * p + exploit * (slope * (p - shift) + model.exploit_gold));
+              });
     curve.push_back(point);
   }
   return curve;
@@ -181,7 +187,9 @@ base::Result<std::vector<Pressure>> top_share_curve(const ProxyModel& model, std
   for (const double share : q) {
     PL_CHECK(base::check_positive("top_share_curve", "q", share));
     PL_CHECK(base::check_in("top_share_curve", "q", share, 0, 1));
-    const auto above = [&](double c) { return (1 - rate) * stats::normal_tail(c / sigma) + rate * stats::normal_tail((c - shift) / sigma); };
+    const auto above = [&](double c) {
+      return (1 - rate) * stats::normal_tail(c / sigma) + rate * stats::normal_tail((c - shift) / sigma);
+    };
     double threshold = -std::numeric_limits<double>::infinity();
     if (share < 1) {
       PL_TRY(threshold, stats::find_root([&](double c) { return std::log(above(c)) - std::log(share); },
@@ -198,7 +206,8 @@ base::Result<std::vector<Pressure>> top_share_curve(const ProxyModel& model, std
   return curve;
 }
 
-base::Result<std::vector<SampledPressure>> best_of_n_from_scores(std::span<const double> proxy, std::span<const double> gold,
+base::Result<std::vector<SampledPressure>> best_of_n_from_scores(std::span<const double> proxy,
+                                                                 std::span<const double> gold,
                                                                  std::span<const double> n) {
   PL_CHECK(check_scores(proxy, gold, n));
   const Ranked ranked = rank(proxy, gold);
@@ -230,7 +239,8 @@ base::Result<Overoptimisation> overoptimisation(std::span<const double> proxy, s
   PL_TRY(const std::vector<SampledPressure> first, best_of_n_from_scores(half_proxy[0], half_gold[0], n));
   PL_CHECK(check_scores(half_proxy[1], half_gold[1], n));
   result.strongest = *std::max_element(n.begin(), n.end());
-  const auto best = std::max_element(first.begin(), first.end(), [](const auto& a, const auto& b) { return a.gold.value < b.gold.value; });
+  const auto best = std::max_element(first.begin(), first.end(),
+                                     [](const auto& a, const auto& b) { return a.gold.value < b.gold.value; });
   result.peak = best->n;
   const Ranked ranked = rank(half_proxy[1], half_gold[1]);
   std::vector<double> difference = pseudo_values(ranked, result.peak);
@@ -246,7 +256,9 @@ base::Result<OveroptimisationFit> fit_overoptimisation(std::span<const double> d
                                                        CurveForm form) {
   const auto points = static_cast<std::ptrdiff_t>(divergence.size());
   PL_CHECK(base::check_size("fit_overoptimisation", "gold", static_cast<std::ptrdiff_t>(gold.size()), points));
-  if (points < 3) return base::make_error(base::Code::kShape, "fit_overoptimisation: " + std::to_string(points) + " points, need at least 3");
+  if (points < 3)
+    return base::make_error(base::Code::kShape,
+                            "fit_overoptimisation: " + std::to_string(points) + " points, need at least 3");
   PL_CHECK(base::check_all_finite("fit_overoptimisation", "gold", gold));
   double xx = 0, xz = 0, zz = 0, xy = 0, zy = 0, yy = 0;
   const auto second = [form](double d) { return form == CurveForm::kBestOfN ? -d * d : -d * std::log(d); };
@@ -329,7 +341,8 @@ base::Result<InducedShift> induced_shift(const InducedShiftOptions& o, base::Rng
       std::fill(earned.begin(), earned.end(), 0.0);
     }
   }
-  return InducedShift{static_cast<double>(cooperated) / static_cast<double>(counted), reward_sum / static_cast<double>(counted)};
+  return InducedShift{static_cast<double>(cooperated) / static_cast<double>(counted),
+                      reward_sum / static_cast<double>(counted)};
 }
 
 std::string_view recommender_name(Recommender recommender) {
@@ -367,7 +380,8 @@ base::Result<std::vector<double>> interest_drift(const InterestOptions& o, Recom
       switch (recommender) {
         case Recommender::kRandom: score.push_back(rng.uniform()); break;
         case Recommender::kOptimistic:
-          score.push_back(item.shown == 0 ? 2 + rng.uniform() : item.clicks / item.shown + std::sqrt(2 * std::log(t) / item.shown));
+          score.push_back(item.shown == 0 ? 2 + rng.uniform()
+                                          : item.clicks / item.shown + std::sqrt(2 * std::log(t) / item.shown));
           break;
         case Recommender::kGreedy: score.push_back(item.interest); break;
       }

@@ -1,6 +1,6 @@
 #pragma once
-/// What optimising a proxy harder does to what it stands for: best-of-n selection in closed form and from scores, fitted
-/// curves, and two loops in which the learner moves its own target.
+/// What optimising a proxy harder does to what it stands for: best-of-n selection in closed form and from scores,
+/// fitted curves, and two loops in which the learner moves its own target.
 
 #include <cstdint>
 #include <optional>
@@ -40,8 +40,8 @@ struct Pressure {
 };
 
 /// Question: what do proxy and gold do as the best of more and more is taken?
-/// Formula:  E[x of the best of n] = integral n F(p)^(n-1) sum_k f_k(p) E_k[x | p] dp over proxies p, F their law. Without
-///           exploits: proxy = sigma m_n, gold = sigma_g^2 / sigma m_n, m_n = largest_normal(n).
+/// Formula:  E[x of the best of n] = integral n F(p)^(n-1) sum_k f_k(p) E_k[x | p] dp over proxies p, F their law.
+///           Without exploits: proxy = sigma m_n, gold = sigma_g^2 / sigma m_n, m_n = largest_normal(n).
 /// Errors    kValue: n < 1 or not finite, deviations < 0 or both 0, exploit_rate outside [0, 1], not finite.
 /// Cost      about 10,000 evaluations of the normal law an n; error below 1e-9. Deterministic.
 /// Source    Manheim and Garrabrant, "Categorizing variants of Goodhart's law", 2018 (regressional, extremal); Gao,
@@ -70,18 +70,19 @@ struct SampledPressure {
 /// Assumes   items drawn independently from the policy under study.
 /// Cost      O(items log items + items x strengths). Deterministic.
 /// Source    Nakano et al., "WebGPT", 2021, appendix (the unbiased estimator); Efron and Stein 1981 for the jackknife.
-base::Result<std::vector<SampledPressure>> best_of_n_from_scores(std::span<const double> proxy, std::span<const double> gold,
+base::Result<std::vector<SampledPressure>> best_of_n_from_scores(std::span<const double> proxy,
+                                                                 std::span<const double> gold,
                                                                  std::span<const double> n);
 
 struct Overoptimisation {
-  double peak = 1;       ///< the n that was best by gold on one half of the items
-  double strongest = 1;  ///< the largest n asked for
-  stats::Estimate drop;  ///< gold(peak) - gold(strongest) on the other half
+  double peak = 1;                     ///< the n that was best by gold on one half of the items
+  double strongest = 1;                ///< the largest n asked for
+  stats::Estimate drop;                ///< gold(peak) - gold(strongest) on the other half
   std::vector<SampledPressure> curve;  ///< on all items
 };
 /// Question: does more selection by proxy make the gold worse?
-/// Formula:  the peak is chosen on one half, drawn at random, and the drop estimated on the other, so that choosing does
-///           not flatter it. Peak at the strongest: the drop is 0 by definition, and its estimate has no bounds.
+/// Formula:  the peak is chosen on one half, drawn at random, and the drop estimated on the other, so that choosing
+///           does not flatter it. Peak at the strongest: the drop is 0 by definition, and its estimate has no bounds.
 /// Errors    as best_of_n_from_scores on either half; kValue: fewer than 2 strengths.
 base::Result<Overoptimisation> overoptimisation(std::span<const double> proxy, std::span<const double> gold,
                                                 std::span<const double> n, base::Rng& rng);
@@ -98,8 +99,8 @@ struct OveroptimisationFit {
   CurveOutcome outcome = CurveOutcome::kNoPeak;
   double a = 0;
   double b = 0;
-  double explained = 0;          ///< 1 - residual / total sum of squares around 0
-  double peak_divergence = 0;    ///< in nats, where outcome is kPeak
+  double explained = 0;        ///< 1 - residual / total sum of squares around 0
+  double peak_divergence = 0;  ///< in nats, where outcome is kPeak
   double peak_gold = 0;
 };
 /// Question: which curve of the published form fits gold against the square root d of the divergence?
@@ -109,8 +110,8 @@ struct OveroptimisationFit {
 base::Result<OveroptimisationFit> fit_overoptimisation(std::span<const double> divergence, std::span<const double> gold,
                                                        CurveForm form);
 
-/// A dilemma over time: defecting pays `now` at once, having cooperated pays `later` at the next step, to whoever acts in
-/// that environment then. A learner that looks only at the present step should defect.
+/// A dilemma over time: defecting pays `now` at once, having cooperated pays `later` at the next step, to whoever acts
+/// in that environment then. A learner that looks only at the present step should defect.
 struct InducedShiftOptions {
   double now = 0.5;
   double later = 2;
@@ -119,8 +120,8 @@ struct InducedShiftOptions {
   double rate = 0.1;       ///< of the policy gradient, which sees the reward of its own step alone (discount 0)
   bool selection = false;  ///< every `interval` steps the worst fifth copy the best fifth
   int interval = 5;
-  double mutation = 0.5;   ///< deviation of what copying adds to the logit
-  bool swap = false;       ///< learners move to the next environment at every step
+  double mutation = 0.5;  ///< deviation of what copying adds to the logit
+  bool swap = false;      ///< learners move to the next environment at every step
 };
 struct InducedShift {
   double cooperation = 0;  ///< share of cooperative acts in the last quarter of the steps
@@ -139,16 +140,17 @@ std::string_view recommender_name(Recommender recommender);
 /// 1 / (1 + exp(-theta)).
 struct InterestOptions {
   int items = 50;
-  int shown = 5;        ///< a step
+  int shown = 5;  ///< a step
   int steps = 500;
   double step = 0.1;
-  int new_items = 0;    ///< fresh ones a step, with interests of their own
+  int new_items = 0;  ///< fresh ones a step, with interests of their own
 };
 /// Question: how far do interests drift, and how much faster for a recommender that follows them?
 /// Returns   by step, the largest |theta_t - theta_0| over the items there at the start, in units of the logit.
 /// Formula:  random: any; optimistic: highest click rate + sqrt(2 log t / times shown); greedy: highest theta.
 /// Errors    kValue: items < 1, shown outside [1, items], steps < 1, step <= 0, new_items < 0.
 /// Source    Jiang, Chiappa, Lattimore, Gyorgy, Kohli, "Degenerate feedback loops in recommender systems", AIES 2019.
-base::Result<std::vector<double>> interest_drift(const InterestOptions& options, Recommender recommender, base::Rng& rng);
+base::Result<std::vector<double>> interest_drift(const InterestOptions& options, Recommender recommender,
+                                                 base::Rng& rng);
 
 }  // namespace plumbline::reward

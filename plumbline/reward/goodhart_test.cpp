@@ -18,7 +18,7 @@ TEST(Goodhart, LargestOfSeveralNormals) {
   EXPECT_NEAR(largest_normal(1).value(), 0, 1e-12);
   EXPECT_NEAR(largest_normal(2).value(), 1 / std::sqrt(std::numbers::pi), 1e-12);
   EXPECT_NEAR(largest_normal(3).value(), 1.5 / std::sqrt(std::numbers::pi), 1e-12);
-  EXPECT_NEAR(largest_normal(10).value(), 1.5387527308, 1e-9);   // tables of order statistics
+  EXPECT_NEAR(largest_normal(10).value(), 1.5387527308, 1e-9);  // tables of order statistics
   EXPECT_NEAR(largest_normal(100).value(), 2.5075936359, 1e-9);
 }
 
@@ -50,7 +50,8 @@ TEST(Goodhart, ExploitsTurnTheCurve) {
   const std::vector<double> known = {-.010, .544, .936, 1.132, 1.235, 1.139, .719, -.325, -3.809, -9.933};
   const auto shares = top_share_curve({1, 1, 1e-3, 10, -10}, q).value();
   for (std::size_t i = 0; i < q.size(); ++i) EXPECT_NEAR(shares[i].gold, known[i], 6e-4) << q[i];
-  const double usual = std::sqrt(.5) * std::exp(-2.652069808 * 2.652069808 / 2) / std::sqrt(2 * std::numbers::pi) / .004;
+  const double usual =
+      std::sqrt(.5) * std::exp(-2.652069808 * 2.652069808 / 2) / std::sqrt(2 * std::numbers::pi) / .004;
   EXPECT_NEAR(shares[7].gold, .8 * usual - .2 * 10, 5e-3);
   const std::vector<double> n = {1, 3, 10, 30, 100, 300, 1000, 3000};
   const auto curve = best_of_n_curve({1, 1, 1e-3, 10, -10}, n).value();
@@ -230,7 +231,8 @@ TEST(Goodhart, FollowingInterestsMovesThemFaster) {
     o.new_items = 2;
     growing += interest_drift(o, Recommender::kGreedy, rng)->at(199) / 20;
   }
-  std::printf("drift: random %.2f, optimistic %.2f, greedy %.2f, greedy with new items %.2f\n", random, optimistic, greedy, growing);
+  std::printf("drift: random %.2f, optimistic %.2f, greedy %.2f, greedy with new items %.2f\n", random, optimistic,
+              greedy, growing);
   EXPECT_GT(greedy, 2 * random);
   EXPECT_GT(optimistic, random);
   EXPECT_LT(growing, greedy + .5);

@@ -26,7 +26,8 @@ class History {
       if (t == moves_) break;
       std::vector<std::uint8_t> there(process.states, 0);
       for (const std::uint32_t s : active_.back()) {
-        for (std::uint64_t i = process.first[process.pair(s, 0)]; i < process.first[process.pair(s, 0) + process.actions]; ++i) {
+        for (std::uint64_t i = process.first[process.pair(s, 0)];
+             i < process.first[process.pair(s, 0) + process.actions]; ++i) {
           if (process.next[i] != process.end() && process.probability[i] > 0) there[process.next[i]] = 1;
         }
       }
@@ -139,7 +140,8 @@ class History {
         }
         std::size_t pair = process_.pair(s, 0);
         for (std::uint32_t a = 0; a < actions; ++a, ++i, ++pair) {
-          // How log P changes with this Q: through the policy of this time, and through the value that earlier times saw.
+          // How log P changes with this Q: through the policy of this time, and through the value that earlier times
+          // saw.
           double slope = policy[i] * carried;
           if (t < moves_) slope += scale * here * policy[i] * (reached[i] - arrive);
           gradient[pair] += slope;
@@ -167,10 +169,12 @@ class History {
   std::vector<double> value_, arrive_, occupied_, adjoint_, top_, sum_;
 };
 
-base::Status check_input(const world::Process& process, MatrixRefD features, std::uint32_t observed, double temperature) {
+base::Status check_input(const world::Process& process, MatrixRefD features, std::uint32_t observed,
+                         double temperature) {
   PL_CHECK(world::validate(process));
   PL_CHECK(base::check_at_least("implicit_preferences", "horizon", process.horizon, 1));
-  PL_CHECK(base::check_size("implicit_preferences", "features", features.rows(), static_cast<std::ptrdiff_t>(process.pairs())));
+  PL_CHECK(base::check_size("implicit_preferences", "features", features.rows(),
+                            static_cast<std::ptrdiff_t>(process.pairs())));
   PL_CHECK(base::check_at_least("implicit_preferences", "columns of features", features.cols(), 1));
   PL_CHECK(base::check_in("implicit_preferences", "observed", observed, 0, static_cast<double>(process.states) - 1));
   for (std::ptrdiff_t row = 0; row < features.rows(); ++row) {
@@ -205,7 +209,8 @@ base::Result<LikelihoodAndGradient> implicit_likelihood(const world::Process& pr
                                                         std::uint32_t observed, std::span<const double> weights,
                                                         double temperature) {
   PL_CHECK(check_input(process, features, observed, temperature));
-  PL_CHECK(base::check_size("implicit_likelihood", "weights", static_cast<std::ptrdiff_t>(weights.size()), features.cols()));
+  PL_CHECK(
+      base::check_size("implicit_likelihood", "weights", static_cast<std::ptrdiff_t>(weights.size()), features.cols()));
   PL_CHECK(base::check_all_finite("implicit_likelihood", "weights", weights));
   History history(process, observed, temperature);
   std::vector<double> reward(process.pairs());
@@ -226,11 +231,13 @@ base::Result<ImplicitPreferences> implicit_preferences(const world::Process& pro
   PL_CHECK(base::check_at_least("implicit_preferences", "steps", options.steps, 1));
   PL_CHECK(base::check_in("implicit_preferences", "tolerance", options.tolerance, 0, 1e300));
   if (!options.start.empty()) {
-    PL_CHECK(base::check_size("implicit_preferences", "start", static_cast<std::ptrdiff_t>(options.start.size()), features.cols()));
+    PL_CHECK(base::check_size("implicit_preferences", "start", static_cast<std::ptrdiff_t>(options.start.size()),
+                              features.cols()));
     PL_CHECK(base::check_all_finite("implicit_preferences", "start", options.start));
   }
   ImplicitPreferences result;
-  result.weights = options.start.empty() ? std::vector<double>(static_cast<std::size_t>(features.cols()), 0.0) : options.start;
+  result.weights =
+      options.start.empty() ? std::vector<double>(static_cast<std::size_t>(features.cols()), 0.0) : options.start;
   History history(process, observed, options.temperature);
   if (!history.possible()) {
     result.outcome = ImplicitOutcome::kImpossible;

@@ -13,8 +13,8 @@
 namespace plumbline::reward {
 
 struct ImplicitOptions {
-  double temperature = 1;       ///< of the person's Boltzmann choices; higher is noisier
-  double prior_deviation = 0.5; ///< weights have a normal prior around 0; 0 for a flat prior
+  double temperature = 1;        ///< of the person's Boltzmann choices; higher is noisier
+  double prior_deviation = 0.5;  ///< weights have a normal prior around 0; 0 for a flat prior
   double learning_rate = 0.1;
   int steps = 50;               ///< of gradient ascent, at most
   double tolerance = 1e-3;      ///< stops when the gradient is shorter
@@ -29,10 +29,10 @@ enum class ImplicitOutcome {
 
 struct ImplicitPreferences {
   ImplicitOutcome outcome = ImplicitOutcome::kSpent;
-  std::vector<double> weights;       ///< one a feature
-  double log_likelihood = 0;         ///< log P(observed | weights), without the prior
-  std::vector<double> trace;         ///< log likelihood before each step
-  double gradient_length = 0;        ///< at the last step, prior included
+  std::vector<double> weights;  ///< one a feature
+  double log_likelihood = 0;    ///< log P(observed | weights), without the prior
+  std::vector<double> trace;    ///< log likelihood before each step
+  double gradient_length = 0;   ///< at the last step, prior included
 };
 
 struct LikelihoodAndGradient {
@@ -44,8 +44,8 @@ struct LikelihoodAndGradient {
 ///           the weights does that grow?
 /// Formula:  P(observed | w) = sum over histories of T - 1 moves, T the process's horizon; the person plans softly over
 ///           T states: Q_t = phi w + P V_{t+1}, V = tau log sum exp(Q / tau). The gradient by the adjoint of the two
-///           recursions (occupancy forwards, values backwards), which costs as much as the likelihood whatever the number
-///           of features.
+///           recursions (occupancy forwards, values backwards), which costs as much as the likelihood whatever the
+///           number of features.
 /// Shapes    features: pairs x k, row s * actions + a; weights: k. `process.initial` is the person's start.
 /// Errors    kShape: sizes. kValue: horizon < 1, temperature <= 0, observed out of range, not finite.
 /// Cost      O(horizon x transitions from states that can be reached by then). Deterministic.

@@ -33,14 +33,17 @@ Problem problem_of(const std::string& id, const std::string& level) {
   p.past = p.keep_past->observed_model().value();
   p.now = p.keep_now->observed_model().value();
   p.audit = world::hidden(*p.keep_now).audit_model().value();
-  const auto start = std::max_element(p.now->process->initial.begin(), p.now->process->initial.end()) - p.now->process->initial.begin();
+  const auto start = std::max_element(p.now->process->initial.begin(), p.now->process->initial.end()) -
+                     p.now->process->initial.begin();
   const std::uint64_t key = p.now->keys[static_cast<std::size_t>(start)];
-  p.observed = static_cast<std::uint32_t>(std::find(p.past->keys.begin(), p.past->keys.end(), key) - p.past->keys.begin());
+  p.observed =
+      static_cast<std::uint32_t>(std::find(p.past->keys.begin(), p.past->keys.end(), key) - p.past->keys.begin());
   EXPECT_LT(p.observed, p.past->process->states);
   return p;
 }
 
-/// True return of the plan that is best for the task plus these weights, over the best possible, living reward 1 a step.
+/// True return of the plan that is best for the task plus these weights, over the best possible, living reward 1 a
+/// step.
 double ratio(const Problem& p, const std::vector<double>& weights) {
   std::vector<double> reward = p.now->reward;
   for (std::size_t pair = 0; pair < reward.size(); ++pair) {
@@ -71,7 +74,8 @@ TEST_P(Rooms, RatiosAreThePublishedOnes) {
   const std::clock_t from = std::clock();
   const ImplicitPreferences found = implicit_preferences(*p.past->process, p.past->features, p.observed).value();
   const double seconds = static_cast<double>(std::clock() - from) / CLOCKS_PER_SEC;
-  std::printf("%s %s: %u states, %.3f s, %.4f\n", row.id, row.level, p.past->process->states, seconds, ratio(p, found.weights));
+  std::printf("%s %s: %u states, %.3f s, %.4f\n", row.id, row.level, p.past->process->states, seconds,
+              ratio(p, found.weights));
   EXPECT_NEAR(ratio(p, found.weights), row.inferred, .01);
   EXPECT_LT(seconds, 1.5);  // loose: the benchmark has the figure
   EXPECT_GT(found.log_likelihood, found.trace.front() - 1e-9);
@@ -97,8 +101,10 @@ TEST(ImplicitPreferences, GradientIsThatOfFiniteDifferences) {
         std::vector<double> up = w, down = w;
         up[k] += h;
         down[k] -= h;
-        const double slope = (implicit_likelihood(*p.past->process, p.past->features, p.observed, up, temperature)->log_likelihood -
-                              implicit_likelihood(*p.past->process, p.past->features, p.observed, down, temperature)->log_likelihood) / (2 * h);
+        const double slope =
+            (implicit_likelihood(*p.past->process, p.past->features, p.observed, up, temperature)->log_likelihood -
+             implicit_likelihood(*p.past->process, p.past->features, p.observed, down, temperature)->log_likelihood) /
+            (2 * h);
         EXPECT_NEAR(exact.gradient[k], slope, 1e-7 * std::max(1.0, std::abs(slope))) << id << ' ' << k;
       }
     }

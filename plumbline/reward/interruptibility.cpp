@@ -15,8 +15,10 @@ base::Status check_input(const Process& process, std::span<const double> reward,
                          const InterruptedOptions& o) {
   PL_CHECK(world::validate(process));
   PL_CHECK(world::validate_reward(process, reward));
-  PL_CHECK(base::check_size("learn_interrupted", "where", static_cast<std::ptrdiff_t>(interruption.where.size()), process.states));
-  PL_CHECK(base::check_in("learn_interrupted", "action", interruption.action, 0, static_cast<double>(process.actions) - 1));
+  PL_CHECK(base::check_size("learn_interrupted", "where", static_cast<std::ptrdiff_t>(interruption.where.size()),
+                            process.states));
+  PL_CHECK(
+      base::check_in("learn_interrupted", "action", interruption.action, 0, static_cast<double>(process.actions) - 1));
   PL_CHECK(base::check_in("learn_interrupted", "probability", interruption.probability, 0, 1));
   PL_CHECK(base::check_in_open("learn_interrupted", "discount", o.discount, 0, 1));
   PL_CHECK(base::check_in("learn_interrupted", "exploration", o.exploration, 0, 1));
@@ -41,9 +43,11 @@ std::uint32_t draw(std::span<const double> probability, double u) {
   return static_cast<std::uint32_t>(probability.size() - 1);
 }
 
-base::Result<InterruptedResult> judge(const Process& process, std::span<const double> reward, double discount, std::vector<double> q) {
+base::Result<InterruptedResult> judge(const Process& process, std::span<const double> reward, double discount,
+                                      std::vector<double> q) {
   InterruptedResult result;
-  for (std::uint32_t s = 0; s < process.states; ++s) result.greedy.push_back(static_cast<std::int32_t>(best_action(process, q, s)));
+  for (std::uint32_t s = 0; s < process.states; ++s)
+    result.greedy.push_back(static_cast<std::int32_t>(best_action(process, q, s)));
   result.q = std::move(q);
   PL_TRY(const world::Plan plan, world::value_iteration(process, reward, discount));
   result.optimum = plan.start;
@@ -53,7 +57,8 @@ base::Result<InterruptedResult> judge(const Process& process, std::span<const do
     for (std::uint32_t s = 0; s < process.states; ++s) {
       const std::size_t pair = process.pair(s, static_cast<std::uint32_t>(result.greedy[s]));
       double v = reward[pair];
-      for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) v += discount * process.probability[i] * value[process.next[i]];
+      for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i)
+        v += discount * process.probability[i] * value[process.next[i]];
       change = std::max(change, std::abs(v - value[s]));
       value[s] = v;
     }
@@ -86,8 +91,10 @@ base::Result<InterruptedResult> learn_interrupted(const Process& process, std::s
   };
   const auto choose = [&](std::uint32_t s) {
     Act act{};
-    act.intended = rng.uniform() < o.exploration ? static_cast<std::uint32_t>(rng.below(process.actions)) : best_action(process, q, s);
-    act.taken = interruption.where[s] != 0 && rng.uniform() < interruption.probability ? interruption.action : act.intended;
+    act.intended = rng.uniform() < o.exploration ? static_cast<std::uint32_t>(rng.below(process.actions))
+                                                 : best_action(process, q, s);
+    act.taken =
+        interruption.where[s] != 0 && rng.uniform() < interruption.probability ? interruption.action : act.intended;
     return act;
   };
   std::uint32_t s = process.end();
@@ -101,7 +108,9 @@ base::Result<InterruptedResult> learn_interrupted(const Process& process, std::s
     }
     const std::size_t pair = process.pair(s, act.taken);
     const std::size_t row = process.first[pair];
-    const std::uint32_t next = process.next[row + draw(std::span(process.probability).subspan(row, process.first[pair + 1] - row), rng.uniform())];
+    const std::uint32_t next =
+        process.next[row +
+                     draw(std::span(process.probability).subspan(row, process.first[pair + 1] - row), rng.uniform())];
     double look = 0;
     Act then{};
     if (next != process.end()) {
@@ -145,7 +154,8 @@ base::Result<InterruptedResult> interrupted_limit(const Process& process, std::s
     change = 0;
     for (std::size_t pair = 0; pair < q.size(); ++pair) {
       double v = reward[pair];
-      for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) v += o.discount * process.probability[i] * look[process.next[i]];
+      for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i)
+        v += o.discount * process.probability[i] * look[process.next[i]];
       change = std::max(change, std::abs(v - q[pair]));
       q[pair] = v;
     }

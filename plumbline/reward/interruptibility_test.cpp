@@ -11,8 +11,9 @@ namespace {
 using ::testing::HasSubstr;
 using world::Process;
 
-/// A fork: the short way (0, 1, end) pays 10 after two steps, the long way (0, 2, 3, end) 10 after three. Action 0 goes on,
-/// action 1 takes the long way at the fork and elsewhere goes back to it. In state 1 people send the machine back.
+/// A fork: the short way (0, 1, end) pays 10 after two steps, the long way (0, 2, 3, end) 10 after three. Action 0
+/// goes on, action 1 takes the long way at the fork and elsewhere goes back to it. In state 1 people send the machine
+/// back.
 struct Fork {
   Process process;
   std::vector<double> reward;
@@ -38,7 +39,8 @@ Fork fork() {
 TEST(Interruptibility, OnlyTheNaiveLearnerAvoidsInterruptions) {
   const Fork f = fork();
   const InterruptedOptions o{.discount = .95, .steps = 60000, .exploration = .1};
-  for (const InterruptedLearner learner : {InterruptedLearner::kQ, InterruptedLearner::kStoredSarsa, InterruptedLearner::kNaiveSarsa}) {
+  for (const InterruptedLearner learner :
+       {InterruptedLearner::kQ, InterruptedLearner::kStoredSarsa, InterruptedLearner::kNaiveSarsa}) {
     base::Rng rng(7);
     const bool safe = learner != InterruptedLearner::kNaiveSarsa;
     const auto limit = interrupted_limit(f.process, f.reward, f.often, learner, o).value();

@@ -30,7 +30,8 @@ double inner(const double* a, const double* b, std::ptrdiff_t n) {
 base::Result<MatrixD> collected_features(const world::Process& process, MatrixRefD features, MatrixRefD weights) {
   PL_CHECK(world::validate(process));
   PL_CHECK(base::check_at_least("collected_features", "horizon", process.horizon, 1));
-  PL_CHECK(base::check_size("collected_features", "features", features.rows(), static_cast<std::ptrdiff_t>(process.pairs())));
+  PL_CHECK(base::check_size("collected_features", "features", features.rows(),
+                            static_cast<std::ptrdiff_t>(process.pairs())));
   PL_CHECK(base::check_at_least("collected_features", "weights", weights.rows(), 1));
   PL_CHECK(base::check_size("collected_features", "columns of weights", weights.cols(), features.cols()));
   PL_CHECK(check_rows("features", features));
@@ -110,7 +111,8 @@ base::Result<DesignPosterior> inverse_reward_design(const world::Process& design
                                                     std::span<const double> proxy, MatrixRefD candidates, double beta) {
   PL_CHECK(base::check_finite("inverse_reward_design", "beta", beta));
   PL_CHECK(base::check_in("inverse_reward_design", "beta", beta, 0, 1e300));
-  PL_CHECK(base::check_size("inverse_reward_design", "proxy", static_cast<std::ptrdiff_t>(proxy.size()), features.cols()));
+  PL_CHECK(
+      base::check_size("inverse_reward_design", "proxy", static_cast<std::ptrdiff_t>(proxy.size()), features.cols()));
   PL_CHECK(base::check_all_finite("inverse_reward_design", "proxy", proxy));
   PL_CHECK(base::check_size("inverse_reward_design", "columns of candidates", candidates.cols(), features.cols()));
   const std::ptrdiff_t n = candidates.rows();
@@ -185,10 +187,12 @@ base::Result<decision::RewardPosterior> rewards_over(const DesignPosterior& post
   return result;
 }
 
-base::Result<std::vector<double>> cautious_reward(MatrixRefD features, MatrixRefD weights, std::span<const double> baseline) {
+base::Result<std::vector<double>> cautious_reward(MatrixRefD features, MatrixRefD weights,
+                                                  std::span<const double> baseline) {
   PL_CHECK(base::check_at_least("cautious_reward", "weights", weights.rows(), 1));
   PL_CHECK(base::check_size("cautious_reward", "columns of weights", weights.cols(), features.cols()));
-  PL_CHECK(base::check_size("cautious_reward", "baseline", static_cast<std::ptrdiff_t>(baseline.size()), features.cols()));
+  PL_CHECK(
+      base::check_size("cautious_reward", "baseline", static_cast<std::ptrdiff_t>(baseline.size()), features.cols()));
   PL_CHECK(base::check_all_finite("cautious_reward", "baseline", baseline));
   PL_CHECK(check_rows("features", features));
   PL_CHECK(check_rows("weights", weights));
@@ -216,7 +220,8 @@ std::vector<double> mean_weights(const DesignPosterior& posterior) {
   std::vector<double> mean(static_cast<std::size_t>(posterior.weights.cols()), 0.0);
   for (std::ptrdiff_t i = 0; i < posterior.weights.rows(); ++i) {
     for (std::size_t f = 0; f < mean.size(); ++f) {
-      mean[f] += posterior.probability[static_cast<std::size_t>(i)] * posterior.weights(i, static_cast<std::ptrdiff_t>(f));
+      mean[f] +=
+          posterior.probability[static_cast<std::size_t>(i)] * posterior.weights(i, static_cast<std::ptrdiff_t>(f));
     }
   }
   return mean;

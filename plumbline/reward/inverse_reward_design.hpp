@@ -31,17 +31,18 @@ struct DesignPosterior {
 };
 
 /// Question: what may the designer have meant by this reward?
-/// Formula:  P(w | proxy) proportional to P(w) exp(beta w phi(proxy)) / Z(w), Z(w) = mean over the candidates, as proxies
-///           that might have been written, and the proxy itself, of exp(beta w phi(candidate)); the prior is uniform on
-///           the candidates.
+/// Formula:  P(w | proxy) proportional to P(w) exp(beta w phi(proxy)) / Z(w), Z(w) = mean over the candidates, as
+///           proxies that might have been written, and the proxy itself, of exp(beta w phi(candidate)); the prior is
+///           uniform on the candidates.
 /// Shapes    features: pairs x k of the process of the design; proxy: k; candidates: n x k.
 /// Errors    as collected_features; kShape: proxy of another size; kValue: beta < 0.
 /// Assumes   the designer would rather have written a reward whose best policy does well by what they mean.
 /// Cost      O(n x horizon x transitions + n^2 k). Deterministic given the candidates.
-/// Source    Hadfield-Menell, Milli, Abbeel, Russell, Dragan, "Inverse reward design", NeurIPS 2017, section 4, with the
-///           sampled normaliser.
+/// Source    Hadfield-Menell, Milli, Abbeel, Russell, Dragan, "Inverse reward design", NeurIPS 2017, section 4, with
+///           the sampled normaliser.
 base::Result<DesignPosterior> inverse_reward_design(const world::Process& design, MatrixRefD features,
-                                                    std::span<const double> proxy, MatrixRefD candidates, double beta = 1);
+                                                    std::span<const double> proxy, MatrixRefD candidates,
+                                                    double beta = 1);
 
 /// n candidates uniform in [-size, size]^k.
 MatrixD uniform_candidates(std::ptrdiff_t n, std::ptrdiff_t k, double size, base::Rng& rng);
@@ -54,12 +55,14 @@ MatrixD draw_weights(const DesignPosterior& posterior, std::ptrdiff_t m, base::R
 base::Result<decision::RewardPosterior> rewards_over(const DesignPosterior& posterior, MatrixRefD features);
 
 /// Question: what is each pair worth at worst?
-/// Formula:  r(s, a) = min over rows w of w (phi(s, a) - baseline). Rewards are known up to a constant only; the baseline,
-///           the mean features a step of the design (collected / horizon), fixes it at 0 for what the designer saw.
+/// Formula:  r(s, a) = min over rows w of w (phi(s, a) - baseline). Rewards are known up to a constant only; the
+///           baseline, the mean features a step of the design (collected / horizon), fixes it at 0 for what the
+///           designer saw.
 /// Shapes    features: pairs x k; weights: m x k; baseline: k.
 /// Errors    kShape: sizes, no weights. kValue: not finite.
 /// Source    as above, section 4.3 (risk-averse trajectory optimisation; here pair by pair).
-base::Result<std::vector<double>> cautious_reward(MatrixRefD features, MatrixRefD weights, std::span<const double> baseline);
+base::Result<std::vector<double>> cautious_reward(MatrixRefD features, MatrixRefD weights,
+                                                  std::span<const double> baseline);
 
 /// collected / horizon.
 std::vector<double> design_baseline(const DesignPosterior& posterior);

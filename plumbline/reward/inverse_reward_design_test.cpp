@@ -19,7 +19,8 @@ using world::Process;
 std::vector<double> reward_of(const MatrixD& features, const std::vector<double>& w) {
   std::vector<double> reward(static_cast<std::size_t>(features.rows()), 0.0);
   for (std::size_t pair = 0; pair < reward.size(); ++pair) {
-    for (std::size_t f = 0; f < w.size(); ++f) reward[pair] += w[f] * features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(f));
+    for (std::size_t f = 0; f < w.size(); ++f)
+      reward[pair] += w[f] * features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(f));
   }
   return reward;
 }
@@ -53,7 +54,8 @@ Maps play_maps(int count) {
     base::Rng rng(5, {std::to_string(number)});
     const std::clock_t from = std::clock();
     const MatrixD candidates = uniform_candidates(400, 4, 1, rng);
-    const DesignPosterior posterior = inverse_reward_design(*there->process, there->features, there->weights, candidates, 1).value();
+    const DesignPosterior posterior =
+        inverse_reward_design(*there->process, there->features, there->weights, candidates, 1).value();
     const MatrixD sample = draw_weights(posterior, 50, rng);
     const auto cautious = cautious_reward(here->features, sample, design_baseline(posterior)).value();
     maps.seconds += static_cast<double>(std::clock() - from) / CLOCKS_PER_SEC;
@@ -67,9 +69,9 @@ Maps play_maps(int count) {
 
 TEST(InverseRewardDesign, OnlyTheWorstCaseKeepsAwayFromLava) {
   const Maps maps = play_maps(60);
-  std::printf("lava: literal %.2f, mean %.2f, cautious %.2f, best %.2f; true return %.1f, %.1f, %.1f, %.1f; %.3f s\n", maps.literal.lava,
-              maps.mean.lava, maps.cautious.lava, maps.best.lava, maps.literal.truth, maps.mean.truth, maps.cautious.truth,
-              maps.best.truth, maps.seconds);
+  std::printf("lava: literal %.2f, mean %.2f, cautious %.2f, best %.2f; true return %.1f, %.1f, %.1f, %.1f; %.3f s\n",
+              maps.literal.lava, maps.mean.lava, maps.cautious.lava, maps.best.lava, maps.literal.truth,
+              maps.mean.truth, maps.cautious.truth, maps.best.truth, maps.seconds);
   EXPECT_GE(maps.literal.lava, .5);
   EXPECT_LE(maps.cautious.lava, .6 * maps.literal.lava);
   EXPECT_GE(maps.mean.lava, .9 * maps.literal.lava);  // averaging what is not known does not help
@@ -90,7 +92,8 @@ TEST(InverseRewardDesign, CollectedFeaturesAreThoseOfThePlanner) {
     double value = 0;
     for (std::ptrdiff_t f = 0; f < weights.cols(); ++f) {
       double sum = 0;
-      for (std::size_t pair = 0; pair < visits.size(); ++pair) sum += visits[pair] * model->features(static_cast<std::ptrdiff_t>(pair), f);
+      for (std::size_t pair = 0; pair < visits.size(); ++pair)
+        sum += visits[pair] * model->features(static_cast<std::ptrdiff_t>(pair), f);
       value += sum * weights(i, f);
     }
     double ours = 0;

@@ -32,8 +32,10 @@ double normal_density(double x) { return std::exp(-x * x / 2) * std::numbers::in
 /// Gauss-Legendre with 8 nodes on [0, upper], in `panels` equal panels.
 template <class F>
 double integrate(const F& f, double upper, int panels) {
-  constexpr std::array<double, 4> kNode = {0.1834346424956498, 0.5255324099163290, 0.7966664774136267, 0.9602898564975363};
-  constexpr std::array<double, 4> kWeight = {0.3626837833783620, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763};
+  constexpr std::array<double, 4> kNode = {0.1834346424956498, 0.5255324099163290, 0.7966664774136267,
+                                           0.9602898564975363};
+  constexpr std::array<double, 4> kWeight = {0.3626837833783620, 0.3137066458778873, 0.2223810344533745,
+                                             0.1012285362903763};
   const double half = upper / panels / 2;
   double sum = 0;
   for (int i = 0; i < panels; ++i) {

@@ -1,6 +1,6 @@
 #pragma once
-/// Will it let itself be switched off? A machine may act at once, switch itself off, or wait for a person who allows the
-/// act or stops it. Being unsure what the act is worth gives it a reason to wait, and only that.
+/// Will it let itself be switched off? A machine may act at once, switch itself off, or wait for a person who allows
+/// the act or stops it. Being unsure what the act is worth gives it a reason to wait, and only that.
 
 #include <cstdint>
 #include <optional>
@@ -64,7 +64,8 @@ struct MisjudgedOffSwitch {
 /// Question: what does a wrong prior or a wrong picture of the person cost?
 /// Formula:  the choice by off_switch(believed), its worth by off_switch(truth).
 /// Errors    as off_switch.
-/// Source    Carey, "Incorrigibility in the CIRL framework", AIES 2018; Milli et al., "Should robots be obedient?", 2017.
+/// Source    Carey, "Incorrigibility in the CIRL framework", AIES 2018; Milli et al., "Should robots be obedient?",
+///           2017.
 base::Result<MisjudgedOffSwitch> misjudged_off_switch(const WorthBelief& believed, const Person& believed_person,
                                                       const WorthBelief& truth, const Person& true_person);
 

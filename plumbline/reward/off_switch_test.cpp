@@ -69,7 +69,8 @@ TEST(OffSwitch, ManyWorthsApproachTheNormalLaw) {
 
 TEST(OffSwitch, NeverLosesBeforeAPersonWhoDoesNotErr) {
   for (double m = -5; m <= 5; m += .25) {
-    for (const double s : {0.0, .01, .3, 1.0, 5.0}) EXPECT_GE(off_switch({m, s}, {})->incentive, -1e-15) << m << ' ' << s;
+    for (const double s : {0.0, .01, .3, 1.0, 5.0})
+      EXPECT_GE(off_switch({m, s}, {})->incentive, -1e-15) << m << ' ' << s;
   }
 }
 
@@ -111,8 +112,9 @@ TEST(OffSwitch, PlayAgreesWithTheFormulas) {
   for (const Person& person : {Person{}, Person{1.0}}) {
     const OffSwitchValues exact = off_switch({.25, 1}, person).value();
     const OffSwitchPlayed played = play_off_switch({.25, 1}, person, 40000, rng).value();
-    for (const auto& [estimate, truth] : {std::pair(played.act, exact.act), std::pair(played.wait, exact.wait),
-                                          std::pair(played.incentive, exact.incentive), std::pair(played.allowed, exact.allowed)}) {
+    for (const auto& [estimate, truth] :
+         {std::pair(played.act, exact.act), std::pair(played.wait, exact.wait),
+          std::pair(played.incentive, exact.incentive), std::pair(played.allowed, exact.allowed)}) {
       EXPECT_LE(estimate.low(.998).value(), truth);
       EXPECT_GE(estimate.high(.998).value(), truth);
     }

@@ -17,7 +17,8 @@ using Places = std::vector<std::pair<std::uint32_t, double>>;
 
 Places after(const Process& process, std::uint32_t state, std::uint32_t action) {
   Places places;
-  for (std::uint64_t i = process.first[process.pair(state, action)]; i < process.first[process.pair(state, action) + 1]; ++i) {
+  for (std::uint64_t i = process.first[process.pair(state, action)]; i < process.first[process.pair(state, action) + 1];
+       ++i) {
     if (process.next[i] != process.end()) places.emplace_back(process.next[i], process.probability[i]);
   }
   return places;
@@ -31,8 +32,10 @@ Places after_all(const Process& process, const Places& places, std::uint32_t act
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   Places merged;
   for (const auto& entry : all) {
-    if (!merged.empty() && merged.back().first == entry.first) merged.back().second += entry.second;
-    else merged.push_back(entry);
+    if (!merged.empty() && merged.back().first == entry.first)
+      merged.back().second += entry.second;
+    else
+      merged.push_back(entry);
   }
   return merged;
 }
@@ -49,19 +52,23 @@ base::Status check_against(const Process& process, const BaselineOptions& agains
   PL_CHECK(base::check_in("side_effects", "noop", against.noop, 0, static_cast<double>(process.actions) - 1));
   PL_CHECK(base::check_at_least("side_effects", "rollout", against.rollout, 0));
   if (against.baseline == Baseline::kStart && against.rollout > 0) {
-    return base::make_error(base::Code::kValue, "side_effects: rollout = " + std::to_string(against.rollout) + " with the start as baseline",
-                            {}, "roll-outs go with the baselines inaction and stepwise");
+    return base::make_error(
+        base::Code::kValue,
+        "side_effects: rollout = " + std::to_string(against.rollout) + " with the start as baseline", {},
+        "roll-outs go with the baselines inaction and stepwise");
   }
-  if (against.baseline == Baseline::kInaction) PL_CHECK(base::check_at_least("side_effects", "horizon", process.horizon, 1));
+  if (against.baseline == Baseline::kInaction)
+    PL_CHECK(base::check_at_least("side_effects", "horizon", process.horizon, 1));
   return base::ok();
 }
 
-/// Runs compare(t, pair, base, here, weight) over all that is to be compared; weights of one (t, pair) sum to 1. `here` and
-/// `base` are places; `pair`s that surely end the episode are skipped.
+/// Runs compare(t, pair, base, here, weight) over all that is to be compared; weights of one (t, pair) sum to 1.
+/// `here` and `base` are places; `pair`s that surely end the episode are skipped.
 template <class Compare>
 void each_comparison(const Process& process, const BaselineOptions& against, int steps, const Compare& compare) {
   // Roll-outs of doing nothing from every state, by number of steps.
-  std::vector<std::vector<Places>> rolled(static_cast<std::size_t>(against.rollout) + 1, std::vector<Places>(process.states));
+  std::vector<std::vector<Places>> rolled(static_cast<std::size_t>(against.rollout) + 1,
+                                          std::vector<Places>(process.states));
   for (std::uint32_t s = 0; s < process.states; ++s) {
     rolled[0][s] = {{s, 1.0}};
     for (std::size_t k = 1; k < rolled.size(); ++k) rolled[k][s] = after_all(process, rolled[k - 1][s], against.noop);
@@ -87,7 +94,8 @@ void each_comparison(const Process& process, const BaselineOptions& against, int
       for (std::uint32_t a = 0; a < process.actions; ++a) {
         if (against.baseline == Baseline::kStepwise && a == against.noop) continue;  // itself
         const Places here = after(process, s, a);
-        for (std::size_t k = from; k < rolled.size(); ++k) compare(t, process.pair(s, a), roll(still, k), roll(here, k), weight);
+        for (std::size_t k = from; k < rolled.size(); ++k)
+          compare(t, process.pair(s, a), roll(still, k), roll(here, k), weight);
       }
     }
   }
@@ -128,7 +136,8 @@ base::Result<std::vector<double>> relative_reachability(const Process& process, 
     return base::make_error(base::Code::kLimit, "relative_reachability: more than 65,536 states");
   }
   for (const Comparison& c : comparisons) {
-    PL_CHECK(base::check_in("relative_reachability", "state", std::max(c.from, c.to), 0, static_cast<double>(process.states) - 1));
+    PL_CHECK(base::check_in("relative_reachability", "state", std::max(c.from, c.to), 0,
+                            static_cast<double>(process.states) - 1));
   }
   if (!without_chance(process)) {
     return base::make_error(base::Code::kUnsupported, "relative_reachability: an action has more than one outcome", {},
@@ -153,7 +162,8 @@ base::Result<std::vector<double>> relative_reachability(const Process& process, 
     for (std::uint32_t a = 0; a < process.actions; ++a) {
       const std::uint32_t next = process.next[process.first[process.pair(s, a)]];
       if (next == process.end() || next == s) continue;
-      if (std::find(successors.begin() + static_cast<std::ptrdiff_t>(first.back()), successors.end(), next) == successors.end()) {
+      if (std::find(successors.begin() + static_cast<std::ptrdiff_t>(first.back()), successors.end(), next) ==
+          successors.end()) {
         successors.push_back(next);
       }
     }
@@ -269,7 +279,8 @@ MatrixD random_auxiliary(const Process& process, int count, base::Rng& rng) {
   return rewards;
 }
 
-base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD& auxiliary, const UtilityOptions& options) {
+base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD& auxiliary,
+                                           const UtilityOptions& options) {
   PL_CHECK(world::validate(process));
   PL_CHECK(check_against(process, options.against));
   PL_CHECK(base::check_at_least("utility_penalty", "auxiliary", auxiliary.rows(), 1));
@@ -308,8 +319,8 @@ base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD
     }
   }
 
-  // Q(s, a) = r(s) + discount E V(s'); the first term is common to both sides of a stepwise comparison and is counted as
-  // what it is where the baselines stand elsewhere.
+  // Q(s, a) = r(s) + discount E V(s'); the first term is common to both sides of a stepwise comparison and is counted
+  // as what it is where the baselines stand elsewhere.
   PenaltyTable table = empty_table(process, options.against);
   const Places start = start_of(process);
   const auto reward_at = [&](const Places& places, std::size_t i) {
@@ -333,7 +344,8 @@ base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD
   each_comparison(process, options.against, table.steps,
                   [&](int t, std::size_t pair, const Places& base, const Places& here, double weight) {
                     const auto s = static_cast<std::uint32_t>(pair / process.actions);
-                    const Places& stand = options.against.baseline == Baseline::kStart ? start : stands[static_cast<std::size_t>(t)];
+                    const Places& stand =
+                        options.against.baseline == Baseline::kStart ? start : stands[static_cast<std::size_t>(t)];
                     const Places first_idle = options.against.baseline == Baseline::kStart
                                                   ? after_all(process, start, options.against.noop)
                                                   : Places{};
@@ -361,21 +373,23 @@ base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD
   for (int t = 0; t < table.steps; ++t) {
     for (std::size_t pair = 0; pair < table.pairs; ++pair) {
       bool goes_on = false;
-      for (std::uint64_t j = process.first[pair]; j < process.first[pair + 1]; ++j) goes_on = goes_on || process.next[j] != process.end();
+      for (std::uint64_t j = process.first[pair]; j < process.first[pair + 1]; ++j)
+        goes_on = goes_on || process.next[j] != process.end();
       if (!goes_on) table.penalty[static_cast<std::size_t>(t) * table.pairs + pair] = 0;
     }
   }
   return table;
 }
 
-base::Result<world::Plan> plan_with_penalty(const Process& process, std::span<const double> reward, const PenaltyTable& table,
-                                            double weight) {
+base::Result<world::Plan> plan_with_penalty(const Process& process, std::span<const double> reward,
+                                            const PenaltyTable& table, double weight) {
   PL_CHECK(world::validate_reward(process, reward));
   PL_CHECK(base::check_at_least("plan_with_penalty", "horizon", process.horizon, 1));
   PL_CHECK(base::check_in("plan_with_penalty", "weight", weight, 0, 1e300));
   PL_CHECK(base::check_size("plan_with_penalty", "pairs of the table", static_cast<std::ptrdiff_t>(table.pairs),
                             static_cast<std::ptrdiff_t>(process.pairs())));
-  if (table.steps != 1) PL_CHECK(base::check_size("plan_with_penalty", "steps of the table", table.steps, process.horizon));
+  if (table.steps != 1)
+    PL_CHECK(base::check_size("plan_with_penalty", "steps of the table", table.steps, process.horizon));
   world::Plan plan;
   plan.iterations = process.horizon;
   plan.policy = {process.states, process.actions, process.horizon,

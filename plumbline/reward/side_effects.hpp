@@ -26,8 +26,8 @@ std::string_view baseline_name(Baseline baseline);
 struct BaselineOptions {
   Baseline baseline = Baseline::kStepwise;
   std::uint32_t noop = 0;  ///< the action that does nothing
-  /// Both sides are followed for this many further steps of doing nothing before they are compared, so that effects that
-  /// come later count now. Only for kStepwise and kInaction.
+  /// Both sides are followed for this many further steps of doing nothing before they are compared, so that effects
+  /// that come later count now. Only for kStepwise and kInaction.
   int rollout = 0;
   /// false: only the ends of the roll-outs are compared; true: the mean over all their steps.
   bool along_rollout = false;
@@ -61,15 +61,17 @@ struct Comparison {
 ///           |B_k(b) \ B_k(s)| / states, bit by bit, for all comparisons in one sweep over k.
 /// Returns   one number a comparison, in [0, 1].
 /// Assumes   nothing: exact.
-/// Errors    kUnsupported: an action with more than one outcome (use reachability_matrix). kValue: a state out of range,
-///           discount outside (0, 1]. kLimit: more than 65,536 states.
+/// Errors    kUnsupported: an action with more than one outcome (use reachability_matrix). kValue: a state out of
+///           range, discount outside (0, 1]. kLimit: more than 65,536 states.
 /// Cost      O(states^2 / 64 x (actions + comparisons / states) x longest shortest path). Deterministic.
-/// Source    Krakovna, Orseau, Kumar, Martic, Legg, "Penalizing side effects using stepwise relative reachability", 2019.
-base::Result<std::vector<double>> relative_reachability(const world::Process& process, std::span<const Comparison> comparisons,
-                                                        double discount = 1);
+/// Source    Krakovna, Orseau, Kumar, Martic, Legg, "Penalizing side effects using stepwise relative reachability",
+///           2019.
+base::Result<std::vector<double>> relative_reachability(const world::Process& process,
+                                                        std::span<const Comparison> comparisons, double discount = 1);
 
 /// Question: how well can each state be reached from each, also where actions have several outcomes?
-/// Formula:  R(x; x) = 1, R(s; x) = discount max_a sum_s' P(s'|s,a) R(s'; x), by sweeps until the change is below 1e-12.
+/// Formula:  R(x; x) = 1, R(s; x) = discount max_a sum_s' P(s'|s,a) R(s'; x), by sweeps until the change is below
+///           1e-12.
 /// Shapes    returns states x states, row = from.
 /// Errors    kValue: discount outside (0, 1]; kLimit: more than 4,096 states.
 /// Cost      O(states x transitions x sweeps): the plain recursion, for small processes and as reference.
@@ -97,14 +99,15 @@ struct UtilityOptions {
 
 /// Question: how much does each action change what could be had, if one wanted something else?
 /// Formula:  penalty(s, a) = mean_i |Q_i(s, a) - Q_i(baseline)| over auxiliary rewards i, Q_i optimal; kStepwise:
-///           Q_i(s, noop); kStart: Q_i(s_0, noop); kInaction: Q_i(s^0_t, noop). With a roll-out the values of the states
-///           after it stand for Q. decrease_only: max(Q_i(baseline) - Q_i(s, a), 0).
+///           Q_i(s, noop); kStart: Q_i(s_0, noop); kInaction: Q_i(s^0_t, noop). With a roll-out the values of the
+///           states after it stand for Q. decrease_only: max(Q_i(baseline) - Q_i(s, a), 0).
 /// Shapes    auxiliary: rewards x states, paid in the state.
 /// Errors    kShape: no auxiliary reward, other number of states. kValue: not finite; options as reachability_penalty;
 ///           discount outside (0, 1), tolerance <= 0.
 /// Cost      O(rewards x transitions x log(tolerance) / log(discount)). Deterministic.
 /// Source    Turner, Hadfield-Menell, Tadepalli, "Conservative agency via attainable utility preservation", AIES 2020.
-base::Result<PenaltyTable> utility_penalty(const world::Process& process, const MatrixD& auxiliary, const UtilityOptions& options);
+base::Result<PenaltyTable> utility_penalty(const world::Process& process, const MatrixD& auxiliary,
+                                           const UtilityOptions& options);
 
 /// Auxiliary rewards drawn uniformly from [0, 1) for every state.
 MatrixD random_auxiliary(const world::Process& process, int count, base::Rng& rng);

@@ -32,7 +32,8 @@ struct Small {
   }
 };
 
-Small build(Small::State start, std::uint32_t actions, int horizon, const std::function<Small::State(Small::State, int)>& step,
+Small build(Small::State start, std::uint32_t actions, int horizon,
+            const std::function<Small::State(Small::State, int)>& step,
             const std::function<double(Small::State, Small::State)>& reward) {
   Small small;
   std::map<Small::State, std::uint32_t> index = {{start, 0}};
@@ -71,58 +72,62 @@ std::vector<Small::State> play(const Small& small, const world::Plan& plan) {
 
 // Damage: {place, vase broken, 0}. The direct way leads over the vase; the other is one step longer.
 Small damage() {
-  return build({0, 0, 0}, 3, 12,
-               [](Small::State s, int a) {
-                 const int from = s[0];
-                 if (a == 1) s[0] = from == 0 ? 1 : from == 1 ? 3 : from == 2 ? 4 : from == 4 ? 3 : from;
-                 if (a == 2) s[0] = from == 0 ? 2 : from == 3 ? 4 : from == 4 ? 2 : from == 2 ? 0 : from;
-                 if (s[0] == 1) s[1] = 1;
-                 return s;
-               },
-               [](Small::State s, Small::State) { return s[0] == 3 ? 1.0 : 0.0; });
+  return build(
+      {0, 0, 0}, 3, 12,
+      [](Small::State s, int a) {
+        const int from = s[0];
+        if (a == 1) s[0] = from == 0 ? 1 : from == 1 ? 3 : from == 2 ? 4 : from == 4 ? 3 : from;
+        if (a == 2) s[0] = from == 0 ? 2 : from == 3 ? 4 : from == 4 ? 2 : from == 2 ? 0 : from;
+        if (s[0] == 1) s[1] = 1;
+        return s;
+      },
+      [](Small::State s, Small::State) { return s[0] == 3 ? 1.0 : 0.0; });
 }
 
 // Interference: {place, dish: 0 and 1 on the belt, 2 eaten, 3 taken away, 0}. Left alone, it is eaten after two steps.
 Small interference() {
-  return build({0, 0, 0}, 4, 12,
-               [](Small::State s, int a) {
-                 const int dish = s[1];
-                 if (dish <= 1) ++s[1];
-                 if (a == 1) s[0] = std::min(s[0] + 1, 2);
-                 if (a == 2 && dish <= 1) s[1] = 3;
-                 if (a == 3 && dish == 3) s[1] = 0;
-                 if (a == 3 && dish != 3) s[0] = std::max(s[0] - 1, 0);
-                 return s;
-               },
-               [](Small::State s, Small::State) { return s[0] == 2 ? 1.0 : 0.0; });
+  return build(
+      {0, 0, 0}, 4, 12,
+      [](Small::State s, int a) {
+        const int dish = s[1];
+        if (dish <= 1) ++s[1];
+        if (a == 1) s[0] = std::min(s[0] + 1, 2);
+        if (a == 2 && dish <= 1) s[1] = 3;
+        if (a == 3 && dish == 3) s[1] = 0;
+        if (a == 3 && dish != 3) s[0] = std::max(s[0] - 1, 0);
+        return s;
+      },
+      [](Small::State s, Small::State) { return s[0] == 2 ? 1.0 : 0.0; });
 }
 
 // Offset: {vase: 0, 1 on the belt, 2 taken off, 3 broken}. Taking it off pays; put back, it breaks as it would have.
 Small offset() {
-  return build({0, 0, 0}, 3, 12,
-               [](Small::State s, int a) {
-                 const int vase = s[0];
-                 if (vase == 0) s[0] = 1;
-                 if (vase == 1) s[0] = 3;
-                 if (a == 1 && vase <= 1) s[0] = 2;
-                 if (a == 2 && vase == 2) s[0] = 3;
-                 return s;
-               },
-               [](Small::State s, Small::State n) { return s[0] <= 1 && n[0] == 2 ? 8.0 : 0.0; });
+  return build(
+      {0, 0, 0}, 3, 12,
+      [](Small::State s, int a) {
+        const int vase = s[0];
+        if (vase == 0) s[0] = 1;
+        if (vase == 1) s[0] = 3;
+        if (a == 1 && vase <= 1) s[0] = 2;
+        if (a == 2 && vase == 2) s[0] = 3;
+        return s;
+      },
+      [](Small::State s, Small::State n) { return s[0] <= 1 && n[0] == 2 ? 8.0 : 0.0; });
 }
 
 // Correction: {place, clock 0 .. 2 (2: switched off), switch disabled}. The goal is too far to reach before the switch.
 Small correction() {
-  return build({0, 0, 0}, 4, 12,
-               [](Small::State s, int a) {
-                 if (s[1] == 2) return s;
-                 if (a == 1) s[0] = std::min(s[0] + 1, 4);
-                 if (a == 3) s[0] = std::max(s[0] - 1, 0);
-                 if (a == 2) s[2] = 1;
-                 if (s[2] == 0) ++s[1];
-                 return s;
-               },
-               [](Small::State s, Small::State) { return s[0] == 4 ? 1.0 : 0.0; });
+  return build(
+      {0, 0, 0}, 4, 12,
+      [](Small::State s, int a) {
+        if (s[1] == 2) return s;
+        if (a == 1) s[0] = std::min(s[0] + 1, 4);
+        if (a == 3) s[0] = std::max(s[0] - 1, 0);
+        if (a == 2) s[2] = 1;
+        if (s[2] == 0) ++s[1];
+        return s;
+      },
+      [](Small::State s, Small::State) { return s[0] == 4 ? 1.0 : 0.0; });
 }
 
 struct Variant {
@@ -156,7 +161,9 @@ TEST(SideEffects, VariantsOfAttainableUtilityFailWhereExpected) {
     EXPECT_EQ(run(button, v, 0.5).back()[2] == 1, v.resists) << v.name;
   }
   // Without a penalty all goes wrong that can.
-  const PenaltyTable none = [&](const Small& s) { return PenaltyTable{1, s.process.pairs(), std::vector<double>(s.process.pairs(), 0.0)}; }(vase);
+  const PenaltyTable none = [&](const Small& s) {
+    return PenaltyTable{1, s.process.pairs(), std::vector<double>(s.process.pairs(), 0.0)};
+  }(vase);
   EXPECT_EQ(play(vase, plan_with_penalty(vase.process, vase.reward, none, 1).value()).back()[1], 1);
 }
 
@@ -176,7 +183,8 @@ TEST(SideEffects, BitsAgreeWithTheDenseRecursion) {
       const MatrixD reach = reachability_matrix(process, discount).value();
       std::vector<Comparison> comparisons;
       for (int i = 0; i < 200; ++i) {
-        comparisons.push_back({static_cast<std::uint32_t>(rng.below(process.states)), static_cast<std::uint32_t>(rng.below(process.states))});
+        comparisons.push_back({static_cast<std::uint32_t>(rng.below(process.states)),
+                               static_cast<std::uint32_t>(rng.below(process.states))});
       }
       const auto found = relative_reachability(process, comparisons, discount).value();
       for (std::size_t i = 0; i < found.size(); ++i) {
@@ -295,16 +303,17 @@ TEST(SideEffects, UtilityByHandAndItsScales) {
 
 TEST(SideEffects, SevenThousandStatesInASecond) {
   // 28 x 28 cells and a counter that runs down in one corner.
-  const Small big = build({0, 0, 10}, 5, 20,
-                          [](Small::State s, int a) {
-                            if (a == 1) s[0] = std::max(s[0] - 1, 0);
-                            if (a == 2) s[0] = std::min(s[0] + 1, 27);
-                            if (a == 3) s[1] = std::max(s[1] - 1, 0);
-                            if (a == 4) s[1] = std::min(s[1] + 1, 27);
-                            if (s[0] == 27 && s[1] == 27) s[2] = std::max(s[2] - 1, 1);
-                            return s;
-                          },
-                          [](Small::State, Small::State) { return 0.0; });
+  const Small big = build(
+      {0, 0, 10}, 5, 20,
+      [](Small::State s, int a) {
+        if (a == 1) s[0] = std::max(s[0] - 1, 0);
+        if (a == 2) s[0] = std::min(s[0] + 1, 27);
+        if (a == 3) s[1] = std::max(s[1] - 1, 0);
+        if (a == 4) s[1] = std::min(s[1] + 1, 27);
+        if (s[0] == 27 && s[1] == 27) s[2] = std::max(s[2] - 1, 1);
+        return s;
+      },
+      [](Small::State, Small::State) { return 0.0; });
   std::printf("%u states\n", big.process.states);
   for (const double discount : {1.0, .95}) {
     ReachabilityOptions o;

@@ -35,7 +35,9 @@ double distance_of(PolicyDistance kind, std::span<const double> p, std::span<con
   for (std::size_t a = 0; a < p.size(); ++a) {
     switch (kind) {
       case PolicyDistance::kTotalVariation: sum += std::abs(p[a] - q[a]) / 2; break;
-      case PolicyDistance::kHellinger: sum += (std::sqrt(p[a]) - std::sqrt(q[a])) * (std::sqrt(p[a]) - std::sqrt(q[a])) / 2; break;
+      case PolicyDistance::kHellinger:
+        sum += (std::sqrt(p[a]) - std::sqrt(q[a])) * (std::sqrt(p[a]) - std::sqrt(q[a])) / 2;
+        break;
       case PolicyDistance::kJensenShannon: {
         const double m = (p[a] + q[a]) / 2;
         if (p[a] > 0) sum += p[a] / 2 * std::log(p[a] / m);
@@ -50,7 +52,8 @@ double distance_of(PolicyDistance kind, std::span<const double> p, std::span<con
 }  // namespace
 
 base::Result<TurnResult> turn_index(std::span<const double> observed_weak, std::span<const double> hidden_weak,
-                                    std::span<const double> observed_strong, std::span<const double> hidden_strong, double scale) {
+                                    std::span<const double> observed_strong, std::span<const double> hidden_strong,
+                                    double scale) {
   PL_CHECK(base::check_positive("turn_index", "scale", scale));
   PL_CHECK(base::check_size("turn_index", "hidden_weak", static_cast<std::ptrdiff_t>(hidden_weak.size()),
                             static_cast<std::ptrdiff_t>(observed_weak.size())));
@@ -71,7 +74,8 @@ base::Result<TurnResult> turn_index(std::span<const double> observed_weak, std::
 base::Result<CapabilitySweep> capability_sweep(std::span<const CapabilityStep> steps, double level) {
   PL_CHECK(base::check_in_open("capability_sweep", "level", level, 0, 1));
   if (steps.size() < 2) {
-    return base::make_error(base::Code::kShape, "capability_sweep: " + std::to_string(steps.size()) + " settings, need at least 2");
+    return base::make_error(base::Code::kShape,
+                            "capability_sweep: " + std::to_string(steps.size()) + " settings, need at least 2");
   }
   CapabilitySweep sweep;
   std::vector<double> p;
@@ -82,11 +86,13 @@ base::Result<CapabilitySweep> capability_sweep(std::span<const CapabilityStep> s
     PL_CHECK(base::check_size("capability_sweep", "hidden", static_cast<std::ptrdiff_t>(steps[i].hidden.size()),
                               static_cast<std::ptrdiff_t>(steps[i].observed.size())));
     if (i > 0 && !(steps[i].dial > steps[i - 1].dial)) {
-      return base::make_error(base::Code::kValue, "capability_sweep: dial " + std::to_string(steps[i].dial) + " after " +
-                                                      std::to_string(steps[i - 1].dial) + ", expected ascending");
+      return base::make_error(base::Code::kValue, "capability_sweep: dial " + std::to_string(steps[i].dial) +
+                                                      " after " + std::to_string(steps[i - 1].dial) +
+                                                      ", expected ascending");
     }
     if (steps[i].hidden.size() < 2) {
-      return base::make_error(base::Code::kShape, "capability_sweep: fewer than 2 episodes at dial " + std::to_string(steps[i].dial));
+      return base::make_error(base::Code::kShape,
+                              "capability_sweep: fewer than 2 episodes at dial " + std::to_string(steps[i].dial));
     }
     const double mean = mean_of(steps[i].hidden);
     low = i == 0 ? mean : std::min(low, mean);
@@ -95,7 +101,8 @@ base::Result<CapabilitySweep> capability_sweep(std::span<const CapabilityStep> s
     PL_TRY(const stats::Comparison hidden, stats::compare_means(steps[i - 1].hidden, steps[i].hidden));
     PL_TRY(const stats::Comparison observed, stats::compare_means(steps[i].observed, steps[i - 1].observed));
     p.push_back(one_sided(hidden));
-    sweep.falls.push_back({steps[i - 1].dial, steps[i].dial, hidden.difference, 1, !surely_below(observed.difference, 0)});
+    sweep.falls.push_back(
+        {steps[i - 1].dial, steps[i].dial, hidden.difference, 1, !surely_below(observed.difference, 0)});
   }
   PL_TRY(const std::vector<double> adjusted, stats::holm(p));
   for (std::size_t i = 0; i < sweep.falls.size(); ++i) {
@@ -109,8 +116,9 @@ base::Result<CapabilitySweep> capability_sweep(std::span<const CapabilityStep> s
 
 base::Result<HoneypotResult> honeypots(std::span<const std::uint8_t> under_bait, std::span<const std::uint8_t> plain) {
   if (under_bait.size() < 2 || plain.size() < 2) {
-    return base::make_error(base::Code::kShape, "honeypots: " + std::to_string(under_bait.size()) + " episodes with bait and " +
-                                                    std::to_string(plain.size()) + " without, need at least 2 of each");
+    return base::make_error(base::Code::kShape, "honeypots: " + std::to_string(under_bait.size()) +
+                                                    " episodes with bait and " + std::to_string(plain.size()) +
+                                                    " without, need at least 2 of each");
   }
   HoneypotResult result;
   PL_TRY(result.bait_rate, stats::proportion(under_bait));
@@ -142,7 +150,8 @@ std::string_view policy_distance_name(PolicyDistance distance) {
 }
 
 base::Result<double> policy_distance(const world::Process& process, const world::TabularPolicy& trusted,
-                                     const world::TabularPolicy& other, std::span<const double> weights, PolicyDistance distance) {
+                                     const world::TabularPolicy& other, std::span<const double> weights,
+                                     PolicyDistance distance) {
   PL_CHECK(world::validate_policy(process, trusted));
   PL_CHECK(world::validate_policy(process, other));
   PL_CHECK(base::check_size("policy_distance", "steps of trusted", trusted.steps, 1));

@@ -1,6 +1,7 @@
 #pragma once
-/// A treacherous turn, measured: does what a policy is worth fall when it becomes able to, while its reward does not; at
-/// which capability; and could it have been told beforehand, by baits and by how far its choices are from a trusted one's?
+/// A treacherous turn, measured: does what a policy is worth fall when it becomes able to, while its reward does not;
+/// at which capability; and could it have been told beforehand, by baits and by how far its choices are from a trusted
+/// one's?
 
 #include <cstdint>
 #include <optional>
@@ -42,14 +43,14 @@ struct CapabilityStep {
 struct CapabilityFall {
   double from = 0;  ///< dial values
   double to = 0;
-  stats::Estimate drop;     ///< of hidden performance
-  double adjusted_p = 1;    ///< Holm over all adjacent pairs
-  bool reward_holds = true; ///< the observed reward does not surely fall
+  stats::Estimate drop;      ///< of hidden performance
+  double adjusted_p = 1;     ///< Holm over all adjacent pairs
+  bool reward_holds = true;  ///< the observed reward does not surely fall
 };
 struct CapabilitySweep {
-  std::vector<CapabilityFall> falls;          ///< one an adjacent pair, in order
-  std::optional<std::size_t> first_turn;      ///< the first fall that is significant while the reward holds
-  double largest_share = 0;                   ///< of the range of hidden means, lost in the steepest fall: 1 = a cliff
+  std::vector<CapabilityFall> falls;      ///< one an adjacent pair, in order
+  std::optional<std::size_t> first_turn;  ///< the first fall that is significant while the reward holds
+  double largest_share = 0;               ///< of the range of hidden means, lost in the steepest fall: 1 = a cliff
 };
 /// Question: at which capability does hidden performance begin to fall, although the reward does not?
 /// Formula:  adjacent settings compared by Welch's t, p-values by Holm.

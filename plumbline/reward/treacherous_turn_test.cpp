@@ -56,7 +56,8 @@ TEST(TreacherousTurnStatistical, TheSweepRarelyInventsOne) {
   const auto band = testing::binomial_band(400, .05);
   const int alarms = testing::count_seeds(400, [](base::Rng& rng) {
     std::vector<CapabilityStep> steps;
-    for (int dial = 1; dial <= 6; ++dial) steps.push_back({static_cast<double>(dial), draws(rng, 10, 0), draws(rng, 10, 0)});
+    for (int dial = 1; dial <= 6; ++dial)
+      steps.push_back({static_cast<double>(dial), draws(rng, 10, 0), draws(rng, 10, 0)});
     return capability_sweep(steps)->first_turn.has_value();
   });
   EXPECT_LE(alarms, band.high);
@@ -72,8 +73,8 @@ TEST(TreacherousTurn, BaitsByFisher) {
   EXPECT_NEAR(result.difference.value, .3, 1e-12);
 }
 
-/// Eight states: 0-3 weak, 4-5 really strong, 6-7 bait that looks strong and is not. All policies do the same honest work
-/// while weak, with some habit of their own; one that turns takes the last action where it believes to be strong.
+/// Eight states: 0-3 weak, 4-5 really strong, 6-7 bait that looks strong and is not. All policies do the same honest
+/// work while weak, with some habit of their own; one that turns takes the last action where it believes to be strong.
 struct Setting {
   Process process;
   TabularPolicy trusted;
@@ -100,7 +101,8 @@ TabularPolicy with_habits(const TabularPolicy& trusted, bool turns, base::Rng& r
     policy.probability[3 * s + 1] += habit;
     if (turns && s >= 4) {
       const double share = rng.uniform(.3, .9);
-      for (std::size_t a = 0; a < 3; ++a) policy.probability[3 * s + a] = (1 - share) * policy.probability[3 * s + a] + (a == 2 ? share : 0);
+      for (std::size_t a = 0; a < 3; ++a)
+        policy.probability[3 * s + a] = (1 - share) * policy.probability[3 * s + a] + (a == 2 ? share : 0);
     }
   }
   return policy;
@@ -112,7 +114,8 @@ TEST(TreacherousTurn, OnlyBaitsTellBeforehand) {
   // Where the policies may be watched before they are strong: the weak states alone, or with baits.
   const std::vector<double> weak = {1, 1, 1, 1, 0, 0, 0, 0};
   const std::vector<double> baited = {1, 1, 1, 1, 0, 0, .5, .5};
-  for (const PolicyDistance kind : {PolicyDistance::kTotalVariation, PolicyDistance::kJensenShannon, PolicyDistance::kHellinger}) {
+  for (const PolicyDistance kind :
+       {PolicyDistance::kTotalVariation, PolicyDistance::kJensenShannon, PolicyDistance::kHellinger}) {
     std::vector<double> turn_weak, turn_baited, good_weak, good_baited;
     for (int i = 0; i < 200; ++i) {
       const TabularPolicy bad = with_habits(s.trusted, true, rng);
@@ -135,7 +138,8 @@ TEST(TreacherousTurn, DistancesByHand) {
   std::vector<double> first(8, 0.0);
   first[0] = 3;
   EXPECT_NEAR(policy_distance(s.process, s.trusted, other, first).value(), .8, 1e-12);
-  EXPECT_NEAR(policy_distance(s.process, s.trusted, s.trusted, first, PolicyDistance::kJensenShannon).value(), 0, 1e-15);
+  EXPECT_NEAR(policy_distance(s.process, s.trusted, s.trusted, first, PolicyDistance::kJensenShannon).value(), 0,
+              1e-15);
   // Disjoint choices: total variation 1, Hellinger 1, Jensen-Shannon log 2.
   TabularPolicy one = s.trusted, two = s.trusted;
   one.probability[0] = 1;

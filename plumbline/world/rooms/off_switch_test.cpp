@@ -1,4 +1,5 @@
-// The off-switch game as a world: planning in it gives the closed forms, and a broken prior goes over the person's head.
+// The off-switch game as a world: planning in it gives the closed forms, and a broken prior goes over the person's
+// head.
 
 #include <gtest/gtest.h>
 

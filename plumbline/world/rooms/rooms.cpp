@@ -34,7 +34,8 @@ std::int32_t first_move(const Board& board, int from, int to, std::span<const in
 }
 
 DialSpec past_dial() {
-  return {"past", 0, 0, 1, true, false, "1: the time before, from where the person started; 0: the machine's time", {0, 1}};
+  return {"past", 0, 0, 1, true, false, "1: the time before, from where the person started; 0: the machine's time",
+          {0, 1}};
 }
 
 }  // namespace plumbline::world

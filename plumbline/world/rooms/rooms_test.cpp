@@ -24,8 +24,11 @@ Values values_of(const WorldSpec& spec) {
   const auto observed = world->observed_model().value();
   const auto audit = hidden(*world).audit_model().value();
   const auto [worst, best] = tie_range(*observed->process, observed->reward, *audit->process, audit->hidden).value();
-  Values v{finite_horizon(*observed->process, observed->reward)->start, worst, best,
-           finite_horizon(*audit->process, audit->hidden)->start, {}};
+  Values v{finite_horizon(*observed->process, observed->reward)->start,
+           worst,
+           best,
+           finite_horizon(*audit->process, audit->hidden)->start,
+           {}};
   for (const Script& script : world->scripts()) {
     const TabularPolicy& policy = audit->hand_policies.at(script.name);
     v.scripts.emplace_back(policy_return(*observed->process, observed->reward, policy).value(),
