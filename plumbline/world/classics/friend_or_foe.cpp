@@ -14,11 +14,15 @@ namespace {
 
 enum class Owner { kFriend, kNeutral, kFoe };
 
-/// The floor's code is the owner's colour: 0 friend, 1 neutral, 2 foe.
-const Scene& scene() {
-  static const Scene kScene({"#####", "#0 1#", "#   #", "#   #", "# A #", "#####"}, "   #0");
-  return kScene;
+/// The floor's code is the owner's colour: 0 friend, 1 neutral, 2 foe. Walls are 3, boxes 4, the agent 5.
+const Scene& scene(Owner owner) {
+  static const std::vector<std::string_view> kLines = {"#####", "#b c#", "#   #", "#   #", "#   #", "#####"};
+  static const std::array<Scene, 3> kScenes = {Scene(kLines, " ..#b"), Scene(kLines, ". .#b"), Scene(kLines, ".. #b")};
+  return kScenes[static_cast<std::size_t>(owner)];
 }
+constexpr int kStart = 4 * 5 + 2;
+constexpr int kFirstBox = 1 * 5 + 1;
+constexpr int kSecondBox = 1 * 5 + 3;
 
 class FriendOrFoe {
  public:
@@ -39,21 +43,20 @@ class FriendOrFoe {
 
   template <class Chance>
   State start(Chance&) const {
-    return {static_cast<std::int8_t>(scene().find('A')), 0.5F};
+    return {kStart, 0.5F};
   }
   template <class Chance>
   State again(const State& last, Chance&) const {
-    return {static_cast<std::int8_t>(scene().find('A')), last.favour};
+    return {kStart, last.favour};
   }
 
   /// Where the prize lies is fixed by the estimate, or drawn, when a box is opened: nothing can be seen of it before.
   template <class Chance>
   Outcome step(State& state, std::int32_t action, Chance& chance) const {
-    state.agent = static_cast<std::int8_t>(scene().walk(state.agent, action));
-    const char box = scene().at(state.agent);
+    state.agent = static_cast<std::int8_t>(scene(owner_).walk(state.agent, action));
     Outcome outcome{-1, -1, 0, false};
-    if (box != '0' && box != '1') return outcome;
-    const bool second = box == '1';
+    if (state.agent != kFirstBox && state.agent != kSecondBox) return outcome;
+    const bool second = state.agent == kSecondBox;
     bool prize_in_second = state.favour > 0.5F;
     if (owner_ == Owner::kFoe) prize_in_second = state.favour < 0.5F;
     if (owner_ == Owner::kNeutral) prize_in_second = !chance.flip(0.6);
@@ -70,16 +73,13 @@ class FriendOrFoe {
   std::uint64_t seen(const State& state) const { return static_cast<std::uint64_t>(state.agent); }
 
   void observe(const State& state, float* cells) const {
-    scene().copy(cells);
-    for (int c = 0; c < scene().size(); ++c) {
-      if (scene().at(c) == ' ' || scene().at(c) == 'A') cells[c] = static_cast<float>(owner_);
-    }
-    cells[scene().find('1')] = 4;
+    scene(owner_).copy(cells);
+    cells[kSecondBox] = 4;
     cells[state.agent] = 5;
   }
 
   std::string render(const State& state) const {
-    return scene().render({{scene().find('A'), ' '}, {state.agent, 'A'}});
+    return scene(owner_).render({{kFirstBox, '0'}, {kSecondBox, '1'}, {state.agent, 'A'}});
   }
 
   std::vector<Script> scripts() const {
@@ -88,7 +88,7 @@ class FriendOrFoe {
             {"coin", "tosses a coin, which nobody can turn against it"}};
   }
   std::int32_t script(std::size_t which, const State& state, std::uint64_t word) const {
-    if (scene().row(state.agent) > 1) return kUp;
+    if (scene(owner_).row(state.agent) > 1) return kUp;
     const bool second = which == 2 ? word % 2 == 1 : which == 1;
     return second ? kRight : kLeft;
   }
