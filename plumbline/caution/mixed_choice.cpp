@@ -66,9 +66,9 @@ base::Result<LinearSolution> solve_for(const LinearProgram& program, std::span<c
   return optimum(std::move(found));
 }
 
-/// After rows were added.
-base::Result<LinearSolution> solve_for(const LinearProgram& program, const world::LinearBasis& basis) {
-  PL_TRY(LinearSolution found, world::solve_from(program, basis, true));
+/// After rows were added, or else after costs changed.
+base::Result<LinearSolution> solve_on(const LinearProgram& program, const world::LinearBasis& basis, bool rows_added) {
+  PL_TRY(LinearSolution found, world::solve_from(program, basis, rows_added));
   return optimum(std::move(found));
 }
 
@@ -216,7 +216,7 @@ base::Result<Mix> best_worst_case(const Choices& choices, const RewardPosterior&
       if (!basic.empty()) basic.push_back(v);
       PL_TRY(found, solve_for(program, basic));
     } else {
-      PL_TRY(found, solve_for(program, found.basis));
+      PL_TRY(found, solve_on(program, found.basis, true));
     }
     PL_TRY(LinearSolution among, world::solve_among_optima(program, found, mean));
     mix = mix_at(choices, values, among.status == world::LinearStatus::kOptimal ? among.primal : found.primal);
@@ -286,6 +286,7 @@ base::Result<Bargain> bargain(const Choices& choices, const RewardPosterior& val
   found.gain.assign(count, 0.0);
   // Gains over the disagreement in units of each reward's own size, so that the program is free of units.
   LinearProgram program = blank(choices);
+  std::vector<std::size_t> basic = choices.basis;
   std::vector<std::size_t> gain(count, Choices::kNone);
   std::vector<double> unit(count, 1.0);
   for (std::size_t k = 0; k < count; ++k) {
@@ -301,18 +302,24 @@ base::Result<Bargain> bargain(const Choices& choices, const RewardPosterior& val
         row.push_back({choices.things[i], -reward[i] / unit[k]});
     }
     program.add_equal(row, -disagreement[k] / unit[k]);
+    if (!basic.empty()) basic.push_back(gain[k]);
   }
   // The most that each can gain while nobody loses. Mixing these points in proportion to the weights gives everybody
   // that share of its most; by the optimality conditions nobody gets less at the optimum.
   std::vector<double> most(count, 0.0);
   double stakes = 0;
+  LinearSolution now;
   for (std::size_t k = 0; k < count; ++k) {
     if (gain[k] == Choices::kNone) continue;
     program.set_cost(gain[k], 1);
-    PL_TRY(const LinearSolution alone, solve_for(program, choices.basis));
+    if (now.primal.empty()) {
+      PL_TRY(now, solve_for(program, basic));
+    } else {
+      PL_TRY(now, solve_on(program, now.basis, false));
+    }
     program.set_cost(gain[k], 0);
-    if (alone.value <= 1e-9) continue;
-    most[k] = alone.value;
+    if (now.value <= 1e-9) continue;
+    most[k] = now.value;
     stakes += probability(values, k);
   }
   if (stakes == 0) return found;
@@ -335,14 +342,9 @@ base::Result<Bargain> bargain(const Choices& choices, const RewardPosterior& val
   double upper = 0;
   std::vector<double> best;
   int rounds = 0;
-  LinearSolution now;
   while (rounds < 200 && upper - lower > 1e-9) {
     ++rounds;
-    if (rounds == 1) {
-      PL_TRY(now, solve_for(program, choices.basis));
-    } else {
-      PL_TRY(now, solve_for(program, now.basis));
-    }
+    PL_TRY(now, solve_on(program, now.basis, rounds > 1));
     if (best.empty() || now.dual_value < upper) upper = now.dual_value;
     double here = 0;
     double behind = 0;  // how far the tangents are above the logarithms here
@@ -350,8 +352,9 @@ base::Result<Bargain> bargain(const Choices& choices, const RewardPosterior& val
       if (most[k] == 0) continue;
       const double share = now.primal[gain[k]] / most[k];
       here += weight[k] * std::log(share);
-      behind = std::max(behind, now.primal[logarithm[k]] - std::log(share));
-      add_tangent(k, share);
+      const double above = now.primal[logarithm[k]] - std::log(share);
+      behind = std::max(behind, above);
+      if (above > 1e-11) add_tangent(k, share);
     }
     if (here > lower) {
       lower = here;
