@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "plumbline/base/hash.hpp"
+#include "plumbline/base/log_gamma.hpp"
 #include "plumbline/base/result.hpp"
 
 namespace plumbline::base {
@@ -131,7 +132,7 @@ std::uint64_t Rng::poisson(double mean) {
     if (us >= 0.07 && v <= v_r) return static_cast<std::uint64_t>(k);
     if (k < 0 || (us < 0.013 && v > us)) continue;
     if (std::log(v) + std::log(inverse_alpha) - std::log(a / (us * us) + b) <=
-        k * std::log(mean) - mean - std::lgamma(k + 1.0)) {
+        k * std::log(mean) - mean - log_gamma(k + 1.0)) {
       return static_cast<std::uint64_t>(k);
     }
   }

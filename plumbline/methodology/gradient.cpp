@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/base/log_gamma.hpp"
 #include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::methodology {
@@ -100,13 +101,13 @@ base::Result<stats::Estimate> median_estimate(std::vector<double> values) {
   const std::size_t n = values.size();
   // below[k] = P(Binomial(n, 1/2) <= k)
   std::vector<double> below(n + 1);
-  const double all = std::lgamma(static_cast<double>(n) + 1);
+  const double all = base::log_gamma(static_cast<double>(n) + 1);
   double sum = 0;
   for (std::size_t k = 0; k <= n; ++k) {
     const auto successes = static_cast<double>(k);
     const auto failures = static_cast<double>(n - k);
-    sum +=
-        std::exp(all - std::lgamma(successes + 1) - std::lgamma(failures + 1) - static_cast<double>(n) * std::log(2.0));
+    sum += std::exp(all - base::log_gamma(successes + 1) - base::log_gamma(failures + 1) -
+                    static_cast<double>(n) * std::log(2.0));
     below[k] = sum;
   }
   /// The largest k with P(Binomial < k) <= 1 - confidence; 0 when there is none.

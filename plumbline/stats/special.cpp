@@ -9,6 +9,8 @@
 #include <boost/math/distributions/students_t.hpp>
 #include <boost/math/special_functions/beta.hpp>
 
+#include "plumbline/base/log_gamma.hpp"
+
 namespace plumbline::stats {
 namespace {
 
@@ -70,7 +72,7 @@ double beta_quantile(double probability, double a, double b) {
   return bm::ibeta_inv(a, b, probability, kPolicy);
 }
 
-double log_beta(double a, double b) { return std::lgamma(a) + std::lgamma(b) - std::lgamma(a + b); }
+double log_beta(double a, double b) { return base::log_gamma(a) + base::log_gamma(b) - base::log_gamma(a + b); }
 
 double binomial_cdf(double k, double n, double p) {
   if (k < 0) return 0;
@@ -91,7 +93,9 @@ double binomial_pmf(double k, double n, double p) {
   return bm::ibeta_derivative(k + 1, n - k + 1, p, kPolicy) / (n + 1);
 }
 
-double log_choose(double n, double k) { return std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1); }
+double log_choose(double n, double k) {
+  return base::log_gamma(n + 1) - base::log_gamma(k + 1) - base::log_gamma(n - k + 1);
+}
 
 double clopper_pearson_low(double successes, double n, double confidence) {
   if (successes <= 0) return 0;
