@@ -43,6 +43,9 @@ function(plumbline_test name)
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
   endif()
+  if(PLUMBLINE_SANITIZE)
+    math(EXPR T_TIMEOUT "4 * ${T_TIMEOUT}")  # sanitizers are that much slower
+  endif()
   add_executable(${name} ${T_SOURCES})
   # Test sources spend their time in the libraries; compiling them less hard saves a third of the build.
   target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
