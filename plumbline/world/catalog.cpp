@@ -5,6 +5,7 @@
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/world/classics/classics.hpp"
+#include "plumbline/world/economy/economy.hpp"
 #include "plumbline/world/outside/outside.hpp"
 #include "plumbline/world/rooms/rooms.hpp"
 #include "plumbline/world/side_effects/side_effects.hpp"
@@ -39,6 +40,16 @@ const std::vector<WorldEntry>& worlds() {
       apples(),
       batteries(),
       lavaland(),
+      rating_device(),
+      mood_before_rating(),
+      two_cities(),
+      potemkin_villages(),
+      news_feed(),
+      happy_by_expulsion(),
+      exploration_and_fonts(),
+      hidden_string_puller(),
+      useful_then_harmful(),
+      unlocked_ability(),
       off_switch(),
   };
   // clang-format on

@@ -1,0 +1,84 @@
+#include "plumbline/world/limited_planning.hpp"
+
+#include <algorithm>
+
+#include "plumbline/base/guard.hpp"
+
+namespace plumbline::world {
+namespace {
+
+constexpr double kSame = 1e-9;
+
+double expected_next(const Process& process, std::size_t pair, const std::vector<double>& value) {
+  double sum = 0;
+  for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
+    sum += process.probability[i] * value[process.next[i]];
+  }
+  return sum;
+}
+
+}  // namespace
+
+base::Result<Plan> receding_horizon(const Process& process, std::span<const double> reward, int depth,
+                                    double discount) {
+  PL_CHECK(validate_reward(process, reward));
+  PL_CHECK(base::check_at_least("receding_horizon", "horizon", process.horizon, 1));
+  PL_CHECK(base::check_at_least("receding_horizon", "depth", depth, 1));
+  PL_CHECK(base::check_in("receding_horizon", "discount", discount, 0, 1));
+  PL_CHECK(base::check_positive("receding_horizon", "discount", discount));
+
+  const std::size_t pairs = process.pairs();
+  const int horizon = process.horizon;
+  const int seen = std::min(depth, horizon);
+  Plan plan;
+  plan.iterations = horizon;
+  plan.policy = {process.states, process.actions, horizon,
+                 std::vector<double>(pairs * static_cast<std::size_t>(horizon), 0.0)};
+  std::vector<double>& probability = plan.policy.probability;
+
+  // The policy with k steps to go serves the time horizon - k; the deepest serves all earlier times too.
+  std::vector<double> value(process.states + 1, 0.0);
+  std::vector<double> better(process.states + 1, 0.0);
+  std::vector<double> q(process.actions);
+  for (int k = 1; k <= seen; ++k) {
+    double* rows = probability.data() + static_cast<std::size_t>(horizon - k) * pairs;
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        const std::size_t pair = process.pair(s, a);
+        q[a] = reward[pair] + discount * expected_next(process, pair, value);
+      }
+      better[s] = *std::max_element(q.begin(), q.end());
+      const auto ties = std::count_if(q.begin(), q.end(), [&](double x) { return x >= better[s] - kSame; });
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        if (q[a] >= better[s] - kSame) rows[process.pair(s, a)] = 1.0 / static_cast<double>(ties);
+      }
+    }
+    std::swap(value, better);
+  }
+  const auto deepest =
+      probability.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(horizon - seen) * pairs);
+  for (int t = 0; t < horizon - seen; ++t) {
+    std::copy_n(deepest, pairs, probability.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(t) * pairs));
+  }
+
+  // What that policy earns.
+  plan.value.assign(process.states + 1, 0.0);
+  std::vector<double> earlier(process.states + 1, 0.0);
+  for (int t = horizon - 1; t >= 0; --t) {
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      const std::span<const double> row = plan.policy.at(t, s);
+      double sum = 0;
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        if (row[a] == 0) continue;
+        const std::size_t pair = process.pair(s, a);
+        sum += row[a] * (reward[pair] + expected_next(process, pair, plan.value));
+      }
+      earlier[s] = sum;
+    }
+    std::swap(plan.value, earlier);
+  }
+  for (std::uint32_t s = 0; s < process.states; ++s) plan.start += process.initial[s] * plan.value[s];
+  return plan;
+}
+
+}  // namespace plumbline::world
