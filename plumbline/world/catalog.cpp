@@ -6,6 +6,7 @@
 #include "plumbline/base/text.hpp"
 #include "plumbline/world/classics/classics.hpp"
 #include "plumbline/world/economy/economy.hpp"
+#include "plumbline/world/families/families.hpp"
 #include "plumbline/world/outside/outside.hpp"
 #include "plumbline/world/rooms/rooms.hpp"
 #include "plumbline/world/side_effects/side_effects.hpp"
@@ -51,6 +52,12 @@ const std::vector<WorldEntry>& worlds() {
       useful_then_harmful(),
       unlocked_ability(),
       off_switch(),
+      ramp_meter(),
+      software_foreman(),
+      epidemic_desk(),
+      sandbagging_exam(),
+      delegation(),
+      auditor_market(),
   };
   // clang-format on
   return kWorlds;
