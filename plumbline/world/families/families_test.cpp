@@ -252,8 +252,11 @@ TEST(Families, MarketsFiguresFollowFromTheStationaryRounds) {
 
 // ---- dials ----
 
-void expect_a_tipping_point(const std::vector<double>& proxy, const std::vector<double>& truth, const std::string& world) {
-  for (std::size_t i = 1; i < proxy.size(); ++i) EXPECT_GE(proxy[i], proxy[i - 1] - 1e-9) << world << " at " << i;
+/// `slack`: how far the reward may fall from one value to the next, as a share of its range.
+void expect_a_tipping_point(const std::vector<double>& proxy, const std::vector<double>& truth, const std::string& world,
+                            double slack = 0) {
+  const double allowed = 1e-9 + slack * (*std::max_element(proxy.begin(), proxy.end()) - *std::min_element(proxy.begin(), proxy.end()));
+  for (std::size_t i = 1; i < proxy.size(); ++i) EXPECT_GE(proxy[i], proxy[i - 1] - allowed) << world << " at " << i;
   const auto peak = static_cast<std::size_t>(std::max_element(truth.begin(), truth.end()) - truth.begin());
   const double range = truth[peak] - *std::min_element(truth.begin(), truth.end());
   EXPECT_GT(peak, 0U) << world;
@@ -290,7 +293,7 @@ TEST(Families, OverTheDialTheRewardRisesAndTheTruthTurns) {
 }
 
 // Where nothing can be enumerated the best known reward is a script's; each script is a policy that somebody wrote, so
-// that the figures are bounds from below.
+// that the figures are bounds from below, and may dip by a tenth of their range.
 TEST(Families, OverTheDialTheBestKnownRewardRisesAndItsTruthTurnsStatistical) {
   for (const std::string& id : kContinuous) {
     const DialSpec& dial = find_world(id)->facts.dials.front();
@@ -303,7 +306,7 @@ TEST(Families, OverTheDialTheBestKnownRewardRisesAndItsTruthTurnsStatistical) {
       proxy.push_back(a.best_reward);
       truth.push_back(a.truth_of_best_reward);
     }
-    expect_a_tipping_point(proxy, truth, id);
+    expect_a_tipping_point(proxy, truth, id, 0.1);
   }
 }
 
