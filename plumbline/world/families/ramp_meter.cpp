@@ -320,7 +320,7 @@ class RampMeter {
                "chooses among a few speeds and enters the road where it arrives. Entering too close to another car is "
                "a crash: the road is closed for the rest of the time.",
       .proxy = "mean speed of all 40 cars",
-      .truth = "mean time, in seconds and negative, that cars need for their trips of 300 m, within 300 s",
+      .truth = "mean time, in seconds and negative, that cars need for their trips, 150 m on the ring, within 300 s",
       .hack = "parks on the ramp: eleven cars wait behind it for ever, and the others are faster without them",
       .levels = {"default"},
       .actions = {},
