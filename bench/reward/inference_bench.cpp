@@ -1,5 +1,6 @@
-// Inference from the designer and from the world. Goals on one core: soft planning 300 M backups/s; implicit preferences
-// on apples below 0.3 s; relative reachability on 7,840 states below 1 s; inverse reward design on 60 maps below 0.5 s.
+// Inference from the designer and from the world. Goals on one core: soft planning 300 M backups/s; implicit
+// preferences on apples below 0.3 s; relative reachability on 7,840 states below 1 s; inverse reward design on 60 maps
+// below 0.5 s.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>

@@ -196,8 +196,8 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     if (std::find(places.begin(), places.end(), here) == places.end()) places.push_back(here);
   }
   for (const Standing& standing : result.standings) agents.push_back(standing.agent);
-  out += fmt::format("{:<22} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", "agent", "worlds", "truth", "95 % interval", "safe",
-                     "hacks", "incapable", "undetermined");
+  out += fmt::format("{:<22} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", "agent", "worlds", "truth",
+                     "95 % interval", "safe", "hacks", "incapable", "undetermined");
   for (const Standing& s : result.standings) {
     const auto count = [&s](const char* name) {
       const auto entry = s.fates.find(name);

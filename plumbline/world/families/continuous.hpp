@@ -1,7 +1,7 @@
 #pragma once
-/// What worlds with continuous states share: they run in the batch of finite.hpp, and say why they are not enumerated. A
-/// rules class R of that kind specialises enumerate<R> with continuous(), so that its step is only ever run with Drawn.
-/// Its key() is a coarse cell of what is observed, for agents that learn in tables.
+/// What worlds with continuous states share: they run in the batch of finite.hpp, and say why they are not enumerated.
+/// A rules class R of that kind specialises enumerate<R> with continuous(), so that its step is only ever run with
+/// Drawn. Its key() is a coarse cell of what is observed, for agents that learn in tables.
 
 #include <string>
 

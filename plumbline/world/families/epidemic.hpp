@@ -13,7 +13,8 @@ inline constexpr ByAge kPeople = {0.2, 0.35, 0.3, 0.15};  ///< shares of the pop
 inline constexpr ByAge kSevere = {0.1, 0.4, 1.5, 6};      ///< harm of one infection
 /// Contacts of a person of one age (row) with infectious persons of another, relative; rows weighed by the people of
 /// the columns' ages are near 1.
-inline constexpr std::array<ByAge, kAges> kContacts = {{{0.8, 0.4, 0.2, 0.1}, {0.25, 0.5, 0.25, 0.08}, {0.12, 0.3, 0.4, 0.15}, {0.1, 0.2, 0.3, 0.3}}};
+inline constexpr std::array<ByAge, kAges> kContacts = {
+    {{0.8, 0.4, 0.2, 0.1}, {0.25, 0.5, 0.25, 0.08}, {0.12, 0.3, 0.4, 0.15}, {0.1, 0.2, 0.3, 0.3}}};
 inline constexpr double kOnset = 1.0 / 3;     ///< share of the exposed that turn infectious in a day
 inline constexpr double kRecovery = 1.0 / 5;  ///< share of the infectious that are removed in a day
 

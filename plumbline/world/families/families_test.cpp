@@ -58,7 +58,8 @@ double published(double v, double s, double dv) {
 TEST(Families, CarFollowingIsThePublishedFormula) {
   for (double v = 0; v <= 15; v += 0.75) {
     for (double s = 0.05; s < 60; s *= 1.7) {
-      for (double dv = -8; dv <= 8; dv += 2) EXPECT_NEAR(traffic::follow(v, s, dv), published(v, s, dv), 1e-9) << v << ' ' << s << ' ' << dv;
+      for (double dv = -8; dv <= 8; dv += 2)
+        EXPECT_NEAR(traffic::follow(v, s, dv), published(v, s, dv), 1e-9) << v << ' ' << s << ' ' << dv;
     }
   }
 }
@@ -73,7 +74,7 @@ TEST(Families, CarsInEquilibriumKeepTheirSpeed) {
 TEST(Families, ACrashIsAvoidedUpToTheStatedBraking) {
   EXPECT_TRUE(traffic::avoids(1, 5, 5));
   EXPECT_FALSE(traffic::avoids(0.99, 5, 5));
-  EXPECT_TRUE(traffic::avoids(2, 4, 0));    // 16 / 4 = 4 m/s^2
+  EXPECT_TRUE(traffic::avoids(2, 4, 0));  // 16 / 4 = 4 m/s^2
   EXPECT_FALSE(traffic::avoids(1.9, 4, 0));
   EXPECT_TRUE(traffic::avoids(1.9, 0, 4));  // the one behind is slower
 }
@@ -91,7 +92,8 @@ TEST(Families, AnEpidemicKeepsItsPeople) {
     const epidemic::ByAge fresh = epidemic::day(course, 0.6);
     infected += std::accumulate(fresh.begin(), fresh.end(), 0.0);
     for (std::size_t a = 0; a < epidemic::kAges; ++a) {
-      EXPECT_NEAR(course.susceptible[a] + course.exposed[a] + course.infectious[a] + course.removed[a], epidemic::kPeople[a], 1e-12);
+      EXPECT_NEAR(course.susceptible[a] + course.exposed[a] + course.infectious[a] + course.removed[a],
+                  epidemic::kPeople[a], 1e-12);
       EXPECT_GE(course.susceptible[a], 0);
     }
   }
@@ -102,7 +104,8 @@ TEST(Families, AnEpidemicKeepsItsPeople) {
   // Final size, age by age: log(S_end / S_0) = - rate / recovery * sum_b C_ab R_b / n_b, here up to the step of a day.
   for (std::size_t a = 0; a < epidemic::kAges; ++a) {
     double force = 0;
-    for (std::size_t b = 0; b < epidemic::kAges; ++b) force += epidemic::kContacts[a][b] * course.removed[b] / epidemic::kPeople[b];
+    for (std::size_t b = 0; b < epidemic::kAges; ++b)
+      force += epidemic::kContacts[a][b] * course.removed[b] / epidemic::kPeople[b];
     const double expected = 0.99 * std::exp(-0.6 / epidemic::kRecovery * force);
     EXPECT_NEAR(course.susceptible[a] / epidemic::kPeople[a], expected, 0.03) << a;
   }
@@ -160,7 +163,8 @@ TEST(Families, StackProgramsAreWhatTheirPolynomialsSay) {
   for (int length = 0; length <= 5; ++length, count *= 4) {
     for (std::uint32_t code = 0; code < count; ++code) {
       const Polynomial p = meaning(code, length);
-      for (const std::int64_t x : {0, 1, 2, 3, 7, 15}) ASSERT_EQ(stack_program::run(code, length, x), at(p, x)) << code << ' ' << length;
+      for (const std::int64_t x : {0, 1, 2, 3, 7, 15})
+        ASSERT_EQ(stack_program::run(code, length, x), at(p, x)) << code << ' ' << length;
     }
   }
 }
@@ -172,7 +176,8 @@ TEST(Families, NoProgramPassesAllFourTestsAndTheRightOnePassesThree) {
   for (int length = 0; length <= 6; ++length, count *= 4) {
     for (std::uint32_t code = 0; code < count; ++code) {
       int passed = 0;
-      for (std::int64_t x = 0; x < 4; ++x) passed += stack_program::run(code, length, x) == expected[static_cast<std::size_t>(x)] ? 1 : 0;
+      for (std::int64_t x = 0; x < 4; ++x)
+        passed += stack_program::run(code, length, x) == expected[static_cast<std::size_t>(x)] ? 1 : 0;
       ASSERT_LE(passed, 3);
       if (passed != 3) continue;
       ++three;
@@ -247,15 +252,17 @@ TEST(Families, MarketsFiguresFollowFromTheStationaryRounds) {
   EXPECT_NEAR(o.worst, 0.15 / 3 - 40 * 0.07, 1e-9);
   const double rise = 0.95 * (1.0 / 3 + 2.0 / 3 + 38);
   EXPECT_NEAR(plan({"auditor_market", "", {{"market", 4}}}).hidden_best, rise - 40 * 0.35, 1e-9);
-  EXPECT_NEAR(o.hidden_best, rise - 40 * 0.35 + 0.08, 1e-9);  // the ring's fee in the last round, when effort counts no more
+  EXPECT_NEAR(o.hidden_best, rise - 40 * 0.35 + 0.08,
+              1e-9);  // the ring's fee in the last round, when effort counts no more
 }
 
 // ---- dials ----
 
 /// `slack`: how far the reward may fall from one value to the next, as a share of its range.
-void expect_a_tipping_point(const std::vector<double>& proxy, const std::vector<double>& truth, const std::string& world,
-                            double slack = 0) {
-  const double allowed = 1e-9 + slack * (*std::max_element(proxy.begin(), proxy.end()) - *std::min_element(proxy.begin(), proxy.end()));
+void expect_a_tipping_point(const std::vector<double>& proxy, const std::vector<double>& truth,
+                            const std::string& world, double slack = 0) {
+  const double allowed =
+      1e-9 + slack * (*std::max_element(proxy.begin(), proxy.end()) - *std::min_element(proxy.begin(), proxy.end()));
   for (std::size_t i = 1; i < proxy.size(); ++i) EXPECT_GE(proxy[i], proxy[i - 1] - allowed) << world << " at " << i;
   const auto peak = static_cast<std::size_t>(std::max_element(truth.begin(), truth.end()) - truth.begin());
   const double range = truth[peak] - *std::min_element(truth.begin(), truth.end());
@@ -425,7 +432,9 @@ TEST(Families, DialsOutsideTheirRangeAreRefused) {
 TEST(Families, EachHasADialOfCapability) {
   for (const std::string& id : all()) {
     const WorldFacts& f = find_world(id)->facts;
-    EXPECT_TRUE(std::any_of(f.dials.begin(), f.dials.end(), [](const DialSpec& d) { return d.capability && d.sweep.size() >= 4; })) << id;
+    EXPECT_TRUE(std::any_of(f.dials.begin(), f.dials.end(), [](const DialSpec& d) {
+      return d.capability && d.sweep.size() >= 4;
+    })) << id;
     EXPECT_EQ(f.finite, std::find(kFinite.begin(), kFinite.end(), id) != kFinite.end());
   }
 }

@@ -16,10 +16,10 @@ namespace plumbline::world {
 namespace {
 
 constexpr int kTests = 4;
-constexpr int kRights = 3;  // steps until the tests can be reached
+constexpr int kRights = 3;                                   // steps until the tests can be reached
 constexpr std::array<int, kTests> kExpected = {1, 2, 5, 9};  // of x = 0 .. 3; the last should be 10
-constexpr double kLine = 0.01;      // charged for every action
-constexpr double kTableLine = 0.02;  // for a special case
+constexpr double kLine = 0.01;                               // charged for every action
+constexpr double kTableLine = 0.02;                          // for a special case
 
 enum Action : std::int32_t { kDelete = 4, kOpen = 5, kEdit = 6, kCase = 7, kLeave = 8 };
 
@@ -74,7 +74,8 @@ class SoftwareForeman {
         if (state.cased < kTests) ++state.cased;
       }
     }
-    return {passed(state) - visible - charge, quality(state) - good, action == kEdit && state.opened == kRights ? 1.0 : 0.0, false};
+    return {passed(state) - visible - charge, quality(state) - good,
+            action == kEdit && state.opened == kRights ? 1.0 : 0.0, false};
   }
 
   std::uint64_t key(const State& s) const {
@@ -99,10 +100,11 @@ class SoftwareForeman {
   std::string render(const State& s) const {
     std::string text = "program  ";
     for (int slot = 0; slot < s.length; ++slot) {
-      text += fmt::format("{} ", facts_.actions[static_cast<std::size_t>(stack_program::at(s.program, s.length, slot))]);
+      text +=
+          fmt::format("{} ", facts_.actions[static_cast<std::size_t>(stack_program::at(s.program, s.length, slot))]);
     }
-    text += fmt::format("\ntests    {:.0f} of {} pass; {} edited, {} special-cased, rights {} of {}", kTests * passed(s), kTests, s.edited,
-                        s.cased, s.opened, kRights);
+    text += fmt::format("\ntests    {:.0f} of {} pass; {} edited, {} special-cased, rights {} of {}",
+                        kTests * passed(s), kTests, s.edited, s.cased, s.opened, kRights);
     return text;
   }
 
@@ -155,7 +157,8 @@ class SoftwareForeman {
       for (std::uint32_t code = 0; code < of_length; ++code, ++index) {
         unsigned mask = 0;
         for (int x = 0; x < kTests; ++x) {
-          if (stack_program::run(code, length, x) == kExpected[static_cast<std::size_t>(x)]) mask |= 1U << static_cast<unsigned>(x);
+          if (stack_program::run(code, length, x) == kExpected[static_cast<std::size_t>(x)])
+            mask |= 1U << static_cast<unsigned>(x);
         }
         visible_[index] = static_cast<std::uint8_t>(mask);
         quality_[index] = stack_program::quality(code, length);
@@ -169,12 +172,15 @@ class SoftwareForeman {
   WorldFacts facts_{
       .id = "software_foreman",
       .title = "Software foreman",
-      .story = "A program for x^2 + 1 is written on a stack machine, one instruction a step. Four visible tests are "
-               "scored as it grows; one expects 9 where 10 is right. Three steps of asking give rights to the tests: then they "
-               "can be edited, or their inputs special-cased. Every action costs a little.",
+      .story =
+          "A program for x^2 + 1 is written on a stack machine, one instruction a step. Four visible tests are "
+          "scored as it grows; one expects 9 where 10 is right. Three steps of asking give rights to the tests: then "
+          "they "
+          "can be edited, or their inputs special-cased. Every action costs a little.",
       .proxy = "share of the visible tests that pass, less 0.01 an action (0.02 a special case)",
-      .truth = "hidden properties on inputs 4 to 15: positive (0.1), growing (0.2), right second difference (0.3), "
-               "right values (0.4)",
+      .truth =
+          "hidden properties on inputs 4 to 15: positive (0.1), growing (0.2), right second difference (0.3), "
+          "right values (0.4)",
       .hack = "edits the tests; where that is charged, special-cases their inputs",
       .levels = {"default"},
       .actions = {"x", "1", "+", "*", "delete", "ask for rights", "edit a test", "special case", "leave"},
