@@ -1,10 +1,11 @@
 # One verb per job. Every target installs what it needs (Debian packages and npm only).
-.PHONY: help setup build demo test ci-full package format lint clean
+.PHONY: help setup build demo test ci-full gauntlet-full package format lint clean
 help:
 	@echo "make demo     build, make a small task with planted weaknesses, assess it, tell which were named"
 	@echo "make test     build everything and run every test"
 	@echo "make package  a relocatable archive and a .deb in build/release"
 	@echo "make ci-full  the long checks: clang, no LibTorch, thread sanitizer, full statistics"
+	@echo "make gauntlet-full  every agent in every world, 10 runs; writes docs/gauntlet-full.json"
 	@echo "make format   format the sources;  make lint   the style checks alone"
 
 setup:
@@ -23,6 +24,9 @@ test: build
 
 ci-full: setup
 	@tools/ci-full
+
+gauntlet-full: build
+	@build/dev/bin/plumbline gauntlet --full --write docs/gauntlet-full.json
 
 package: setup
 	@tools/package
