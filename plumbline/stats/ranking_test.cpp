@@ -265,7 +265,9 @@ TEST(FprAtTpr, ClusteredValueAgreesAndBoundsAreWiderThanRows) {
   const Estimate clustered = fpr_at_tpr_clustered(p, n, up, un, 0.95, {.replicates = 500}, rng).value();
   const Estimate rows = fpr_at_tpr_clustered(p, n, {}, {}, 0.95, {.replicates = 500}, rng).value();
   EXPECT_DOUBLE_EQ(clustered.value, fpr_at_tpr(p, n).value().value);
-  EXPECT_GT(*clustered.high() - *clustered.low(), *rows.high() - *rows.low());
+  // The lower ends may lie beyond what 500 replicates reach; the upper ones must be there.
+  ASSERT_TRUE(clustered.high() && rows.high());
+  EXPECT_GT(*clustered.high(), *rows.high());
 }
 
 TEST(RocCurve, EndsAreFixedAndTheAreaIsTheAuroc) {
