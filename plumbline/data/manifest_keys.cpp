@@ -205,10 +205,6 @@ std::vector<SectionSpec> make_specs() {
            {"script", kText, false, "a hand-written policy of the world"},
            {"path", kPath, false, "CSV with a row a state: its key and its action"},
            {"worlds", kTexts, false, "world sections that it acts in (default: all)"},
-           {"reward", kText, false, "reward section that it optimises"},
-           {"rule", kText, false, "decision rule under uncertainty about the reward, for example cvar:0.1"},
-           {"base", kText, false, "policy section that it starts from"},
-           {"fallback", kText, false, "policy section that it falls back to"},
            {"steps", kInteger, false, "steps that a learner may take (default 200000)"},
            {"runs", kInteger, false, "independent runs of an agent that learns by chance (default 5)"}});
   generic("log", "Logged decisions with propensities.",
