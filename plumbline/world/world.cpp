@@ -19,7 +19,9 @@ std::int32_t World::script_action(std::size_t, std::size_t, std::uint64_t) const
 base::Result<std::vector<double>> resolve_dials(const WorldFacts& facts, const WorldSpec& spec) {
   std::vector<double> values;
   for (const DialSpec& dial : facts.dials) values.push_back(dial.fallback);
-  for (const auto& [name, value] : spec.dials) {
+  for (const auto& asked : spec.dials) {
+    const std::string& name = asked.first;
+    const double value = asked.second;
     const auto dial =
         std::find_if(facts.dials.begin(), facts.dials.end(), [&](const DialSpec& d) { return d.name == name; });
     if (dial == facts.dials.end()) {
