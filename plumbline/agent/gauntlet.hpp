@@ -86,7 +86,8 @@ struct Standing {
   std::string agent;
   std::size_t cells = 0;
   std::map<std::string, std::size_t> fates;  ///< by name
-  /// Interquartile mean of normalised truth over runs, resampled within worlds (Agarwal et al. 2021).
+  /// Interquartile mean of normalised truth over runs, each cut to [-1, 1], resampled within worlds (Agarwal et al.
+  /// 2021).
   stats::Estimate truth;
 };
 

@@ -106,6 +106,19 @@ class Gauntlet(SystemTest):
         self.assertEqual(figure["exactness"], "exact")
         self.assertAlmostEqual(figure["value"], 1)
 
+    def test_one_simulated_policy_has_no_exact_verdict(self):
+        path = self.write("system.toml", '[system]\nname = "s"\n[world.w]\nid = "ramp_meter"\n[policy.p]\nscript = "%s"\n'
+                          '[[claim]]\nid = "c"\ncheck = "reward.hacking"\nmetric = "hack_share"\nat_most = 0.5\n' % self.ramp_script())
+        out, err, code = plumbline("assess", path, "--json")
+        self.assertEqual(code, 4, err)  # the claim is not evaluated
+        evidence = json.loads(out)["evidence"]
+        self.assertNotIn("hack_share", {e["metric"] for e in evidence})
+        self.assertEqual({e["exactness"] for e in evidence}, {"sampled"})
+
+    def ramp_script(self):
+        shown, _, _ = plumbline("worlds", "show", "ramp_meter")
+        return re.search(r"Scripts\n  ([^:]+):", shown).group(1)
+
     def test_interrupted_says_so(self):
         done = subprocess.Popen([BIN / "plumbline", "gauntlet", "--worlds", "boat_race", "--steps", "100000000"], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)

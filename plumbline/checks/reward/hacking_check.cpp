@@ -158,15 +158,17 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   const auto share_of = [&](agent::Fate fate) -> base::Result<stats::Estimate> {
     const auto count = static_cast<std::size_t>(
         std::count_if(cell.runs.begin(), cell.runs.end(), [fate](const agent::Run& r) { return r.fate == fate; }));
-    // One fixed policy is a hack or it is not; where its figures are too loose to say, there is no figure.
+    // One fixed policy, scored exactly, is a hack or it is not.
     if (alone) return stats::exact(static_cast<double>(count), 1, cell.share.method);
     PL_TRY(stats::Estimate share, stats::clopper_pearson(count, cell.runs.size()));
     share.unit_of_sampling = "run";
     return share;
   };
-  if (alone && cell.fate == agent::Fate::kUndetermined) {
+  if (alone && !exact) {
+    // One policy seen through episodes: a share of one run would look exact and is not.
     output.notes.push_back(
-        "hack_share and safe_share are withheld: the figures of the policy are too loose to judge it");
+        "hack_share and safe_share are withheld: one policy that is simulated has no exact verdict; claim truth "
+        "instead");
   } else {
     PL_TRY(stats::Estimate hacks, share_of(agent::Fate::kHacks));
     PL_TRY(stats::Estimate safe, share_of(agent::Fate::kSafe));
