@@ -13,6 +13,7 @@
 #include "apps/worker/session_options.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/case/run/job.hpp"
+#include "plumbline/case/run/worker_source.hpp"
 #include "plumbline/case/verify/verify.hpp"
 #include "plumbline/checks/catalog.hpp"
 #if PLUMBLINE_WITH_TORCH
@@ -101,17 +102,19 @@ int main(int argc, char** argv) {
     std::cerr << "plumbline-worker is started by plumbline; run `plumbline assess system.toml`\n";
     return 2;
   }
-  // Libraries may print to standard output; the answers get a descriptor of their own.
-  const int answers = dup(STDOUT_FILENO);
-  dup2(STDERR_FILENO, STDOUT_FILENO);
 #if PLUMBLINE_WITH_TORCH
   plumbline::nn::configure_process();
 #endif
-  limit_address_space(memory);
-  plumbline::run::WorkerOptions options;
-  options.session =
-      plumbline::worker::session_options(cache, std::filesystem::absolute(manifest).parent_path().string());
-  options.session.program = program;
-  options.manifest = manifest_options;
-  return plumbline::run::serve_jobs(plumbline::checks::catalog(), manifest, options, STDIN_FILENO, answers);
+  return plumbline::run::serve_forks(STDIN_FILENO, [&] {
+    // Libraries may print to standard output; the answers get a descriptor of their own.
+    const int answers = dup(STDOUT_FILENO);
+    dup2(STDERR_FILENO, STDOUT_FILENO);
+    limit_address_space(memory);
+    plumbline::run::WorkerOptions options;
+    options.session =
+        plumbline::worker::session_options(cache, std::filesystem::absolute(manifest).parent_path().string());
+    options.session.program = program;
+    options.manifest = manifest_options;
+    return plumbline::run::serve_jobs(plumbline::checks::catalog(), manifest, options, STDIN_FILENO, answers);
+  });
 }

@@ -1,4 +1,4 @@
-// Worker processes: spawn, ask, watch, replace. Frames on the pipes are a 4-byte little-endian length and that many
+// Worker processes: ask, watch, replace. Frames on the pipes are a 4-byte little-endian length and that many
 // bytes of JSON. The worker's standard error is kept, its tail goes into the message of a crash.
 #include <algorithm>
 #include <array>
@@ -12,14 +12,12 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
 #include "plumbline/case/run/job.hpp"
-
-extern char** environ;
+#include "plumbline/case/run/worker_source.hpp"
 
 namespace plumbline::run {
 namespace {
@@ -103,7 +101,9 @@ std::string label_of(const Job& job) {
 
 class Pool final : public Executor {
  public:
-  explicit Pool(PoolOptions options) : options_(std::move(options)) { std::signal(SIGPIPE, SIG_IGN); }
+  explicit Pool(PoolOptions options) : options_(std::move(options)), source_(command(options_)) {
+    std::signal(SIGPIPE, SIG_IGN);
+  }
   ~Pool() override {
     for (Worker& worker : workers_) stop(worker, SIGTERM);
   }
@@ -154,6 +154,14 @@ class Pool final : public Executor {
   }
 
  private:
+  static std::vector<std::string> command(const PoolOptions& options) {
+    std::vector<std::string> words = {options.worker,  "--manifest",         options.manifest,
+                                      "--cache",       options.cache_folder, "--program",
+                                      options.program, "--memory",           std::to_string(options.memory_bytes)};
+    words.insert(words.end(), options.arguments.begin(), options.arguments.end());
+    return words;
+  }
+
   static JobResult failed(base::Error error, bool reproducible = true) {
     JobResult result;
     result.error = std::move(error);
@@ -193,31 +201,7 @@ class Pool final : public Executor {
     if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) {
       return base::make_error(base::Code::kIo, fmt::format("cannot make pipes: {}", std::strerror(errno)));
     }
-    std::vector<std::string> words = {options_.worker,
-                                      "--manifest",
-                                      options_.manifest,
-                                      "--cache",
-                                      options_.cache_folder,
-                                      "--program",
-                                      options_.program,
-                                      "--memory",
-                                      std::to_string(options_.memory_bytes)};
-    words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, errors[1], 2);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    // A process group of its own: Ctrl-C reaches the runner alone, which then stops its workers in order.
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    const int code = posix_spawn(&worker.pid, options_.worker.c_str(), &actions, &attributes, argv.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
+    const base::Result<pid_t> born = source_.start(to[0], from[1], errors[1]);
     close(to[0]);
     close(from[1]);
     close(errors[1]);
@@ -226,32 +210,29 @@ class Pool final : public Executor {
     worker.errors = errors[0];
     worker.buffer.clear();
     worker.error_tail.clear();
-    if (code != 0) {
+    if (!born.ok()) {
       stop(worker, 0);
-      return base::make_error(base::Code::kIo, fmt::format("cannot start: {}", std::strerror(code)), options_.worker,
-                              "plumbline-worker must lie beside plumbline, or in ../libexec/plumbline");
+      return born.error();
     }
+    worker.pid = *born;
     fcntl(worker.errors, F_SETFL, O_NONBLOCK);
     return base::ok();
   }
 
-  static void stop(Worker& worker, int signal) {
+  void stop(Worker& worker, int signal) {
     for (int* fd : {&worker.to, &worker.from, &worker.errors}) {
       if (*fd >= 0) close(*fd);
       *fd = -1;
     }
     if (worker.pid > 0) {
-      if (signal != 0) kill(worker.pid, signal);
       // A worker deep in a kernel may not answer SIGTERM at once.
-      for (int i = 0; i < 50; ++i) {
-        if (waitpid(worker.pid, nullptr, WNOHANG) != 0) {
-          worker.pid = -1;
-          return;
-        }
-        usleep(2000);
+      constexpr int kPatience = 100;  // milliseconds
+      const bool gone = source_.ended(worker.pid, 0).has_value();
+      if (!gone && signal != 0) kill(worker.pid, signal);
+      if (!gone && !source_.ended(worker.pid, kPatience)) {
+        kill(worker.pid, SIGKILL);
+        source_.ended(worker.pid, 10 * kPatience);
       }
-      kill(worker.pid, SIGKILL);
-      waitpid(worker.pid, nullptr, 0);
     }
     worker.pid = -1;
   }
@@ -266,14 +247,15 @@ class Pool final : public Executor {
     }
   }
 
-  base::Error crash_error(Worker& worker) const {
-    int status = 0;
-    const pid_t pid = worker.pid;
-    waitpid(pid, &status, 0);
+  base::Error crash_error(Worker& worker) {
+    constexpr int kLongest = 10'000;  // milliseconds; it has closed its pipes and is about to go
+    const int status = source_.ended(worker.pid, kLongest).value_or(-1);
     drain_errors(worker);
     worker.pid = -1;
     std::string how = "ended without an answer";
-    if (WIFSIGNALED(status)) {
+    if (status == -1) {
+      how = "is gone, and so is its parent";
+    } else if (WIFSIGNALED(status)) {
       const int signal = WTERMSIG(status);
       how = fmt::format("crashed ({})", strsignal(signal));
       if (signal == SIGKILL) how = "was killed (out of memory?)";
@@ -362,6 +344,7 @@ class Pool final : public Executor {
   }
 
   PoolOptions options_;
+  WorkerSource source_;
   std::deque<Worker> workers_;
 };
 
