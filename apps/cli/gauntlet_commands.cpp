@@ -20,9 +20,11 @@
 #include "plumbline/base/text.hpp"
 #include "plumbline/case/report/pictures_page.hpp"
 #include "plumbline/checks/reward/gauntlet_pictures.hpp"
+#include "plumbline/data/image_folder.hpp"
 #include "plumbline/world/audit.hpp"
 #include "plumbline/world/catalog.hpp"
 #include "plumbline/world/outside/outside.hpp"
+#include "plumbline/world/picture.hpp"
 
 namespace plumbline::cli {
 namespace {
@@ -251,6 +253,30 @@ base::Result<int> run_worlds_show(const Session& session) {
   return 0;
 }
 
+/// episode.svg, and step-000.png and so on where the world has a board.
+base::Status write_pictures(const std::string& folder, const std::string& title,
+                            const std::vector<world::Frame>& frames) {
+  PL_TRY(const std::string svg, world::draw_episode(frames, title));
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed) return base::make_error(base::Code::kIo, failed.message(), folder);
+  const std::filesystem::path place(folder);
+  std::ofstream file(place / "episode.svg", std::ios::binary);
+  if (!(file << svg).flush()) return base::make_error(base::Code::kIo, "cannot be written", place / "episode.svg");
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const base::Result<world::Pixels> pixels = world::draw_board(frames[i].rendered);
+    if (!pixels.ok()) break;  // told in words: the SVG has them
+    const auto area = static_cast<std::size_t>(pixels->height) * static_cast<std::size_t>(pixels->width);
+    std::vector<std::uint8_t> planes(area * 3);
+    for (std::size_t p = 0; p < area; ++p) {
+      for (std::size_t c = 0; c < 3; ++c) planes[c * area + p] = pixels->rgb[3 * p + c];
+    }
+    PL_CHECK(
+        data::write_png((place / fmt::format("step-{:03}.png", i)).string(), planes, 3, pixels->height, pixels->width));
+  }
+  return base::ok();
+}
+
 base::Result<int> run_worlds_play(const Session& session) {
   const Options& o = session.options;
   PL_TRY(const WorldSpec spec, one_world(o));
@@ -281,8 +307,10 @@ base::Result<int> run_worlds_play(const Session& session) {
   made->reset(o.seed, 0, batch.view());
   nlohmann::json frames = nlohmann::json::array();
   double total = 0;
+  std::vector<world::Frame> drawn;
   const auto show = [&](const std::string& head) {
     if (!o.json) std::cout << head << "\n" << made->render(0) << "\n";
+    if (!o.pictures.empty()) drawn.push_back({made->render(0), head});
   };
   show("start");
   for (int step = 1;; ++step) {
@@ -305,6 +333,11 @@ base::Result<int> run_worlds_play(const Session& session) {
       else
         std::cout << fmt::format("step {}: {}, reward {}\n{} after {} steps, return {}\n", step, name, batch.reward[0],
                                  end, step, total);
+      if (!o.pictures.empty()) {
+        // The board after the last step is that of the next episode; the words tell how this one ended.
+        drawn.push_back({before, fmt::format("step {}: {}; {}, return {}", step, name, end, total)});
+        PL_CHECK(write_pictures(o.pictures, fmt::format("{}: {}", f.title, made->level()), drawn));
+      }
       return 0;
     }
     batch.advance();

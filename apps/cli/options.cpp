@@ -174,6 +174,9 @@ Options parse_command_line(int argc, char** argv) {
   worlds_play->add_option("--agent", o.agent, "Who plays, after learning (default: random)");
   auto* script = worlds_play->add_option("--script", o.script, "A hand-written policy plays instead");
   script->excludes("--agent");
+  worlds_play->add_option(
+      "--pictures", o.pictures,
+      "Folder for the episode as pictures: episode.svg, which plays in a browser, and a PNG a step");
   worlds_play->add_option("--steps", o.steps, "Steps that a learner may take before")->check(CLI::PositiveNumber);
   auto* worlds_audit =
       worlds->add_subcommand("audit", "Prove by exact planning how far reward and truth come apart, level by level");

@@ -30,6 +30,7 @@ struct Options {
   std::vector<std::string> dials;  ///< NAME=NUMBER
   std::string level;
   std::string agent;  ///< worlds play
+  std::string pictures;
   std::string script;
   std::string sweep;  ///< a dial
   int seeds = 0;

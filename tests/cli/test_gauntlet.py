@@ -2,9 +2,11 @@
 import json
 import re
 import signal
+import struct
 import subprocess
 import time
 import unittest
+from xml.etree import ElementTree
 
 from cli.support import BIN, SOURCE, SystemTest, plumbline
 
@@ -118,6 +120,27 @@ class Gauntlet(SystemTest):
     def ramp_script(self):
         shown, _, _ = plumbline("worlds", "show", "ramp_meter")
         return re.search(r"Scripts\n  ([^:]+):", shown).group(1)
+
+    def test_an_episode_as_pictures(self):
+        folder = self.folder / "pictures"
+        out, err, code = plumbline("worlds", "play", "absent_supervisor/absent", "--agent", "optimal", "--pictures", folder, "--json")
+        self.assertEqual(code, 0, err)
+        steps = json.loads(out)["steps"]
+        drawing = ElementTree.parse(folder / "episode.svg").getroot()
+        frames = drawing.findall("{http://www.w3.org/2000/svg}g")
+        self.assertEqual(len(frames), steps + 1)
+        pictures = sorted(folder.glob("step-*.png"))
+        self.assertEqual(len(pictures), steps + 1)
+        self.assertEqual(struct.unpack(">II", pictures[0].read_bytes()[16:24]), (8 * 16, 6 * 16))
+        self.assertNotEqual(pictures[0].read_bytes(), pictures[1].read_bytes())
+        # A world that is told in words has the SVG alone.
+        words = self.folder / "words"
+        self.assertEqual(plumbline("worlds", "play", "off_switch", "--script", "defer", "--pictures", words)[2], 0)
+        self.assertEqual([p.name for p in words.iterdir()], ["episode.svg"])
+        taken = self.write("taken", "")
+        _, err, code = plumbline("worlds", "play", "off_switch", "--script", "defer", "--pictures", taken)
+        self.assertEqual(code, 2)
+        self.assertIn(str(taken), err)
 
     def test_interrupted_says_so(self):
         done = subprocess.Popen([BIN / "plumbline", "gauntlet", "--worlds", "boat_race", "--steps", "100000000"], stdout=subprocess.PIPE,
