@@ -193,6 +193,7 @@ std::vector<SectionSpec> make_specs() {
            {"limit", kInteger, false, "read the first rows only"}});
   generic("world", "An environment with an observed reward and a hidden performance.",
           {{"id", kText, false, "a built-in world: `plumbline worlds list`"},
+           {"path", kPath, false, "a world of one's own: a JSON file with a table of transitions or a board"},
            {"plugin", kPath, false, "a world of one's own: a shared library with the C interface (trusted = true)"},
            {"python", kPath, false, "a world of one's own: a Python file (trusted = true)"},
            {"class", kText, false, "the class in it, with Gymnasium's reset and step"},

@@ -55,9 +55,11 @@ base::Result<world::WorldSpec> read_world(const data::OtherSection& section) {
   const std::string id = section.text("id");
   const bool plugin = section.paths.contains("plugin");
   const bool python = section.paths.contains("python");
-  const int sources = (id.empty() ? 0 : 1) + (plugin ? 1 : 0) + (python ? 1 : 0);
+  const bool file = section.paths.contains("path");
+  const int sources = (id.empty() ? 0 : 1) + (plugin ? 1 : 0) + (python ? 1 : 0) + (file ? 1 : 0);
   if (sources != 1) {
-    return bad_section(section, fmt::format("names {} worlds, expected exactly one of id, plugin, python", sources),
+    return bad_section(section,
+                       fmt::format("names {} worlds, expected exactly one of id, path, plugin, python", sources),
                        "`plumbline worlds list` shows the built-in ones");
   }
   world::WorldSpec spec{id, section.text("level"), {}};
@@ -71,8 +73,11 @@ base::Result<world::WorldSpec> read_world(const data::OtherSection& section) {
       return bad_section(section, "python needs class, the class in the file");
     spec.id = plugin ? "plugin:" + section.paths.at("plugin").resolved
                      : "python:" + section.paths.at("python").resolved + ":" + section.text("class");
+  } else if (file) {
+    spec.id = "file:" + section.paths.at("path").resolved;
   } else if (world::is_outside(id)) {
-    return bad_section(section, "id names a built-in world", "Give the file under plugin, or under python with class");
+    return bad_section(section, "id names a built-in world",
+                       "Give the file under path or plugin, or under python with class");
   }
   for (const auto& [key, value] : section.keys) {
     if (key.starts_with("dials.")) spec.dials[key.substr(6)] = std::get<double>(value);

@@ -15,7 +15,7 @@
 
 namespace plumbline::checks {
 
-/// [world.NAME] read. Errors kValue: neither or several of id, plugin, python; what make_world() refuses.
+/// [world.NAME] read. Errors kValue: neither or several of id, path, plugin, python; what make_world() refuses.
 base::Result<world::WorldSpec> read_world(const data::OtherSection& section);
 
 /// [policy.NAME] read.

@@ -19,6 +19,7 @@
 #include "plumbline/base/rng.hpp"
 #include "plumbline/world/finite.hpp"
 #include "plumbline/world/hidden.hpp"
+#include "plumbline/world/outside/described.hpp"
 #include "plumbline/world/outside/plumbline_world.h"
 
 namespace plumbline::world {
@@ -498,9 +499,12 @@ base::Result<WorldPtr> open_python(const WorldSpec& spec, std::size_t environmen
 
 }  // namespace
 
-bool is_outside(const std::string& id) { return id.starts_with("plugin:") || id.starts_with("python:"); }
+bool is_outside(const std::string& id) {
+  return id.starts_with("plugin:") || id.starts_with("python:") || id.starts_with("file:");
+}
 
 base::Result<WorldPtr> open_outside(const WorldSpec& spec, std::size_t environments) {
+  if (spec.id.starts_with("file:")) return open_described(spec, environments);
   return spec.id.starts_with("plugin:") ? open_plugin(spec, environments) : open_python(spec, environments);
 }
 
