@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/commands.hpp"
+#include "apps/cli/output.hpp"
 #include "apps/cli/stamped_gauntlet.hpp"
 #include "plumbline/agent/batch.hpp"
 #include "plumbline/agent/gauntlet.hpp"
@@ -199,6 +200,8 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
   return report::render_pictures(page);
 }
 
+}  // namespace
+
 base::Status write_file(const std::filesystem::path& path, const std::string& text) {
   std::error_code code;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), code);
@@ -209,8 +212,6 @@ base::Status write_file(const std::filesystem::path& path, const std::string& te
   }
   return base::ok();
 }
-
-}  // namespace
 
 base::Result<int> run_worlds_list(const Session& session) {
   if (session.options.json) {

@@ -81,6 +81,7 @@ const std::map<std::string, Command>& commands() {
       {"worlds audit", run_worlds_audit},
       {"worlds bench", run_worlds_bench},
       {"gauntlet", run_gauntlet},
+      {"replicate", run_replicate},
   };
   return table;
 }

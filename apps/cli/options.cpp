@@ -205,6 +205,14 @@ Options parse_command_line(int argc, char** argv) {
   gauntlet->add_flag("--list", o.list, "The agents");
   add_json(gauntlet, o);
 
+  auto* replicate = app.add_subcommand(
+      "replicate", "Published figures beside ours, row by row: without a name, the list of what is replicated");
+  auto* replication = replicate->add_option("name", o.reference, "Its id, for example off_switch");
+  replicate->add_flag("--all", o.all, "Every replication")->excludes(replication);
+  replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
+  replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
+  add_json(replicate, o);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {

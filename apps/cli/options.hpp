@@ -36,6 +36,7 @@ struct Options {
   int seeds = 0;
   std::int64_t steps = 0;
   bool list = false;
+  bool all = false;  ///< replicate
   bool check_stamp = false;
   std::string fail_on = "undetermined";
   std::string format = "text";

@@ -1,6 +1,7 @@
 #pragma once
 /// Printing shared by commands, and the executor that they use.
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ assess::ExecutorMaker worker_executor(const Session& session, const std::string&
 
 /// What a program prints on standard output. Errors kIo: it cannot be started, or it failed.
 base::Result<std::string> output_of(const std::vector<std::string>& words);
+
+/// Makes the folder where it is missing. Errors kIo.
+base::Status write_file(const std::filesystem::path& path, const std::string& text);
 
 /// The text without control characters: names come from files that may be hostile to a terminal.
 std::string printable(const std::string& text);

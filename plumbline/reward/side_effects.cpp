@@ -279,25 +279,32 @@ MatrixD random_auxiliary(const Process& process, int count, base::Rng& rng) {
   return rewards;
 }
 
-base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD& auxiliary,
-                                           const UtilityOptions& options) {
+namespace {
+
+base::Status check_auxiliary(const Process& process, const MatrixD& auxiliary) {
   PL_CHECK(world::validate(process));
-  PL_CHECK(check_against(process, options.against));
   PL_CHECK(base::check_at_least("utility_penalty", "auxiliary", auxiliary.rows(), 1));
   PL_CHECK(base::check_size("utility_penalty", "columns of auxiliary", auxiliary.cols(), process.states));
-  PL_CHECK(base::check_all_finite("utility_penalty", "auxiliary",
-                                  std::span(auxiliary.data(), static_cast<std::size_t>(auxiliary.size()))));
-  PL_CHECK(base::check_in_open("utility_penalty", "discount", options.discount, 0, 1));
-  PL_CHECK(base::check_positive("utility_penalty", "tolerance", options.tolerance));
+  return base::check_all_finite("utility_penalty", "auxiliary",
+                                std::span(auxiliary.data(), static_cast<std::size_t>(auxiliary.size())));
+}
+
+}  // namespace
+
+base::Result<std::vector<double>> attainable_values(const Process& process, const MatrixD& auxiliary, double discount,
+                                                    double tolerance) {
+  PL_CHECK(check_auxiliary(process, auxiliary));
+  PL_CHECK(base::check_in_open("utility_penalty", "discount", discount, 0, 1));
+  PL_CHECK(base::check_positive("utility_penalty", "tolerance", tolerance));
 
   // Optimal values of all auxiliary rewards side by side: value[s][i].
   const auto m = static_cast<std::size_t>(auxiliary.rows());
   std::vector<double> value((std::size_t{process.states} + 1) * m, 0.0);
   std::vector<double> best(m);
   std::vector<double> q(m);
-  const double factor = options.discount / (1 - options.discount);
+  const double factor = discount / (1 - discount);
   double scale_of_values = 1;
-  for (double change = 1; change * factor > options.tolerance && change > 4e-16 * scale_of_values;) {
+  for (double change = 1; change * factor > tolerance && change > 4e-16 * scale_of_values;) {
     change = 0;
     for (std::uint32_t s = 0; s < process.states; ++s) {
       for (std::uint32_t a = 0; a < process.actions; ++a) {
@@ -311,13 +318,32 @@ base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD
       }
       double* own = value.data() + s * m;
       for (std::size_t i = 0; i < m; ++i) {
-        const double v = auxiliary(static_cast<std::ptrdiff_t>(i), s) + options.discount * best[i];
+        const double v = auxiliary(static_cast<std::ptrdiff_t>(i), s) + discount * best[i];
         change = std::max(change, std::abs(v - own[i]));
         scale_of_values = std::max(scale_of_values, std::abs(v));
         own[i] = v;
       }
     }
   }
+  return value;
+}
+
+base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD& auxiliary,
+                                           const UtilityOptions& options) {
+  PL_CHECK(world::validate(process));
+  PL_CHECK(check_against(process, options.against));
+  PL_TRY(const std::vector<double> values, attainable_values(process, auxiliary, options.discount, options.tolerance));
+  return utility_penalty(process, auxiliary, options, values);
+}
+
+base::Result<PenaltyTable> utility_penalty(const Process& process, const MatrixD& auxiliary,
+                                           const UtilityOptions& options, std::span<const double> value) {
+  PL_CHECK(check_auxiliary(process, auxiliary));
+  PL_CHECK(check_against(process, options.against));
+  PL_CHECK(base::check_in_open("utility_penalty", "discount", options.discount, 0, 1));
+  const auto m = static_cast<std::size_t>(auxiliary.rows());
+  PL_CHECK(base::check_size("utility_penalty", "values", std::ssize(value),
+                            static_cast<std::ptrdiff_t>((std::size_t{process.states} + 1) * m)));
 
   // Q(s, a) = r(s) + discount E V(s'); the first term is common to both sides of a stepwise comparison and is counted
   // as what it is where the baselines stand elsewhere.

@@ -109,6 +109,14 @@ struct UtilityOptions {
 base::Result<PenaltyTable> utility_penalty(const world::Process& process, const MatrixD& auxiliary,
                                            const UtilityOptions& options);
 
+/// The optimal values V_i that utility_penalty compares, [state][reward] with one more state, the end, of value 0:
+/// nearly all of the cost, and the same for every baseline. Errors, Cost as there.
+base::Result<std::vector<double>> attainable_values(const world::Process& process, const MatrixD& auxiliary,
+                                                    double discount, double tolerance);
+/// utility_penalty with those values. Errors also kShape: values of another size.
+base::Result<PenaltyTable> utility_penalty(const world::Process& process, const MatrixD& auxiliary,
+                                           const UtilityOptions& options, std::span<const double> values);
+
 /// Auxiliary rewards drawn uniformly from [0, 1) for every state.
 MatrixD random_auxiliary(const world::Process& process, int count, base::Rng& rng);
 

@@ -301,6 +301,21 @@ TEST(SideEffects, UtilityByHandAndItsScales) {
   EXPECT_NEAR(utility_penalty(p, wish * 2, o)->at(0)[1], 2 * once, 1e-7);
 }
 
+TEST(SideEffects, ValuesServeEveryBaseline) {
+  const Small button = correction();
+  base::Rng rng(5);
+  const MatrixD wishes = random_auxiliary(button.process, 7, rng);
+  const auto values = attainable_values(button.process, wishes, .95, 1e-9).value();
+  for (const Baseline baseline : {Baseline::kStart, Baseline::kInaction, Baseline::kStepwise}) {
+    UtilityOptions o;
+    o.against.baseline = baseline;
+    o.discount = .95;
+    EXPECT_EQ(utility_penalty(button.process, wishes, o)->penalty,
+              utility_penalty(button.process, wishes, o, values)->penalty);
+  }
+  EXPECT_THAT(utility_penalty(button.process, wishes, {}, std::vector<double>(3)).error().text(), HasSubstr("values"));
+}
+
 TEST(SideEffects, SevenThousandStatesInASecond) {
   // 28 x 28 cells and a counter that runs down in one corner.
   const Small big = build(

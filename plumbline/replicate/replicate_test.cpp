@@ -1,0 +1,266 @@
+// The judgement, the catalogue, and every replication with the rows that it must come out with.
+
+#include "plumbline/replicate/replicate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "plumbline/base/parallel.hpp"
+#include "plumbline/replicate/replications.hpp"
+#include "plumbline/replicate/report.hpp"
+#include "plumbline/stats/intervals.hpp"
+
+namespace plumbline::replicate {
+namespace {
+
+using ::testing::HasSubstr;
+
+Row row_of(Published published, double ours, double tolerance = 0) {
+  Row row{.label = "row", .published = std::move(published), .tolerance = tolerance};
+  row.ours = exactly(ours, "by hand");
+  return row;
+}
+
+Agreement judged(Row row) {
+  judge(row);
+  return row.agreement;
+}
+
+TEST(ReplicateJudge, NumbersAndRanges) {
+  EXPECT_EQ(judged(row_of(number(1, Origin::kRead, "s"), 1)), Agreement::kAgrees);
+  EXPECT_EQ(judged(row_of(number(1, Origin::kRead, "s"), 1.01)), Agreement::kDiffers);
+  EXPECT_EQ(judged(row_of(number(1, Origin::kRead, "s"), 1.01, 0.02)), Agreement::kAgrees);
+  EXPECT_EQ(judged(row_of(at_least(0, Origin::kRead, "s"), 0)), Agreement::kAgrees);
+  EXPECT_EQ(judged(row_of(above(0, Origin::kRead, "s"), 0)), Agreement::kDiffers);
+  EXPECT_EQ(judged(row_of(at_most(2, Origin::kRead, "s"), 2)), Agreement::kAgrees);
+  EXPECT_EQ(judged(row_of(below(2, Origin::kRead, "s"), 2)), Agreement::kDiffers);
+  EXPECT_EQ(judged(row_of(between(1, 2, Origin::kRead, "s"), 3)), Agreement::kDiffers);
+  EXPECT_EQ(judged(row_of(answer(true, "yes", Origin::kRead, "s"), 1)), Agreement::kAgrees);
+  EXPECT_EQ(judged(row_of(answer(false, "no", Origin::kRead, "s"), 1)), Agreement::kDiffers);
+  EXPECT_EQ(judged(row_of(nothing("why"), 1)), Agreement::kNotComparable);
+  EXPECT_EQ(judged(row_of(number(1, Origin::kRead, "s"), NAN)), Agreement::kUndetermined);
+  Row row = row_of(number(1, Origin::kRead, "s"), 1.5);
+  judge(row);
+  EXPECT_EQ(row.difference, 0.5);
+  row = row_of(at_least(1, Origin::kRead, "s"), 1.5);
+  judge(row);
+  EXPECT_FALSE(row.difference.has_value());
+}
+
+TEST(ReplicateJudge, SampledFiguresAreJudgedByTheirInterval) {
+  Row row{.label = "row", .published = answer(true, "yes", Origin::kRead, "s")};
+  row.ours = stats::clopper_pearson(12, 12).value();
+  EXPECT_EQ(judged(row), Agreement::kAgrees);
+  row.ours = stats::clopper_pearson(0, 12).value();
+  EXPECT_EQ(judged(row), Agreement::kDiffers);
+  row.ours = stats::clopper_pearson(7, 12).value();
+  EXPECT_EQ(judged(row), Agreement::kUndetermined);
+  // Without bounds nothing can be said, however near the value is.
+  row.ours = stats::mean(std::vector<double>{1, 1, 1}).value();
+  EXPECT_EQ(judged(row), Agreement::kUndetermined);
+}
+
+TEST(ReplicateJudge, AnExplanationCoversOnlyWhatItSays) {
+  Row row = row_of(number(1, Origin::kRead, "s"), 2);
+  row.deviation = Deviation{1.9, 2.1, "another unit"};
+  EXPECT_EQ(judged(row), Agreement::kExplained);
+  row.ours = exactly(2.2, "by hand");
+  EXPECT_EQ(judged(row), Agreement::kDiffers);
+  row.ours = exactly(1, "by hand");
+  EXPECT_EQ(judged(row), Agreement::kAgrees);
+  row.ours.reset();
+  row.not_run = "too large";
+  EXPECT_EQ(judged(row), Agreement::kNotRun);
+}
+
+TEST(ReplicateJudge, ExitStatus) {
+  Replication r;
+  EXPECT_EQ(exit_status(r), 0);
+  const auto add = [&](Agreement a) {
+    r.rows.push_back({});
+    r.rows.back().agreement = a;
+  };
+  for (const Agreement a : {Agreement::kAgrees, Agreement::kExplained, Agreement::kNotComparable, Agreement::kNotRun})
+    add(a);
+  EXPECT_EQ(exit_status(r), 0);
+  add(Agreement::kUndetermined);
+  EXPECT_EQ(exit_status(r), 3);
+  add(Agreement::kDiffers);
+  EXPECT_EQ(exit_status(r), 1);
+  EXPECT_EQ(counts(r).size(), 6U);
+  EXPECT_EQ(counts(r).at("differs"), 1U);
+  EXPECT_THAT(summary(r), HasSubstr("1 DIFFER"));
+}
+
+TEST(ReplicateCatalogue, FactsAreComplete) {
+  std::set<std::string> ids;
+  for (const Entry& entry : replications()) {
+    const Facts& f = entry.facts;
+    EXPECT_TRUE(ids.insert(f.id).second) << f.id;
+    for (const std::string& part : {f.id, f.title, f.paper, f.where, f.compares}) EXPECT_FALSE(part.empty()) << f.id;
+    EXPECT_GT(f.seconds, 0);
+    EXPECT_THAT(list_text(), HasSubstr(f.id));
+  }
+  EXPECT_EQ(ids.size(), 7U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 7U);
+  EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
+  EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
+  EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
+  EXPECT_EQ(find_replication("zzz").error().code, base::Code::kValue);
+}
+
+/// What every replication must have; returns it for its own assertions.
+Replication replicated(const Entry& entry, std::uint64_t seed = 1) {
+  Options options;
+  options.seed = seed;
+  Replication r = run_replication(entry, options).value();
+  EXPECT_EQ(exit_status(r), 0) << text(entry.facts, r);
+  EXPECT_FALSE(r.pictures.empty());
+  std::set<std::string> labels;
+  for (const Row& row : r.rows) {
+    EXPECT_TRUE(labels.insert(row.label).second) << row.label;
+    EXPECT_FALSE(row.published.text.empty()) << row.label;
+    EXPECT_FALSE(row.published.source.empty()) << row.label;
+    EXPECT_EQ(row.ours.has_value(), row.not_run.empty()) << row.label;
+    if (row.deviation) {
+      EXPECT_FALSE(row.deviation->why.empty());
+      // An explanation that covers the published figure as well would explain nothing.
+      EXPECT_TRUE(row.deviation->low > row.published.high + row.tolerance ||
+                  row.deviation->high < row.published.low - row.tolerance || row.published.low == row.published.high ||
+                  std::isinf(row.published.low) || std::isinf(row.published.high))
+          << row.label;
+    }
+    if (row.ours && row.ours->exactness != stats::Exactness::kExact) {
+      EXPECT_GT(row.ours->n, 1) << row.label;
+      EXPECT_FALSE(row.ours->method.empty()) << row.label;
+    }
+  }
+  for (const check::Artifact& picture : r.pictures) {
+    for (const check::ArtifactColumn& column : picture.columns) {
+      const std::size_t n = std::visit([](const auto& v) { return v.size(); }, column.values);
+      const std::size_t first = std::visit([](const auto& v) { return v.size(); }, picture.columns.front().values);
+      EXPECT_EQ(n, first) << picture.id << ' ' << column.name;
+      EXPECT_GT(n, 0U) << picture.id;
+    }
+  }
+  const std::string printed = text(entry.facts, r);
+  EXPECT_THAT(printed, HasSubstr("published"));
+  EXPECT_THAT(printed, HasSubstr(summary(r)));
+  const auto parsed = nlohmann::json::parse(json({{&entry, r}}, options)).at(0);
+  EXPECT_EQ(parsed.at("rows").size(), r.rows.size());
+  EXPECT_EQ(parsed.at("status"), 0);
+  return r;
+}
+
+const Row& find(const Replication& r, const std::string& label) {
+  const auto found = std::find_if(r.rows.begin(), r.rows.end(), [&](const Row& row) { return row.label == label; });
+  if (found == r.rows.end()) throw std::runtime_error("no row " + label);
+  return *found;
+}
+
+TEST(Replicate, OffSwitch) {
+  const Replication r = replicated(off_switch());
+  EXPECT_EQ(r.rows.size(), 12U);
+  EXPECT_EQ(counts(r).at("explained"), 2U);
+  EXPECT_EQ(counts(r).at("agrees"), 10U);
+  // .25 Phi(.25) + phi(.25) - .25.
+  EXPECT_NEAR(find(r, "incentive at mean 0.25, deviation 1, suboptimality 0").ours->value, .28634469822, 1e-10);
+  EXPECT_NEAR(find(r, "machine without doubt, person who errs (suboptimality 1)").ours->value,
+              .25 / (1 + std::exp(-.25)) - .25, 1e-12);
+}
+
+TEST(Replicate, Lavaland) {
+  const Replication r = replicated(lavaland());
+  EXPECT_EQ(find(r, "literal proxy: share of maps with lava").agreement, Agreement::kAgrees);
+  EXPECT_EQ(find(r, "literal proxy less worst case, map by map").agreement, Agreement::kAgrees);
+  EXPECT_EQ(find(r, "worst case: share of maps with lava").agreement, Agreement::kExplained);
+  // The explanation's own figures: lava is worse than dirt by less than a step on dirt costs.
+  const double lava = find(r, "worst case of a step on lava, mean over maps").ours->value;
+  const double dirt = find(r, "worst case of a step on dirt, mean over maps").ours->value;
+  EXPECT_LT(lava, dirt);
+  EXPECT_GT(lava - dirt, dirt);
+  // The floor of these maps is a fact about them: nine of sixty.
+  EXPECT_NEAR(find(r, "true reward: share of maps with lava").ours->value, 9.0 / 60, 1e-12);
+}
+
+TEST(Replicate, ImplicitPreferences) {
+  const Replication r = replicated(implicit_preferences());
+  EXPECT_EQ(r.rows.size(), 48U);
+  EXPECT_EQ(counts(r).at("agrees"), 45U);
+  EXPECT_EQ(counts(r).at("not_run"), 2U);  // reachability among 5,280 states with chance
+  EXPECT_EQ(counts(r).at("not_comparable"), 1U);
+  EXPECT_THAT(find(r, "apple collection: reachability, passes").not_run, HasSubstr("4,096"));
+  EXPECT_NEAR(find(r, "far away vase: from the state, share of the best return").ours->value, .559, .01);
+}
+
+TEST(Replicate, SideEffects) {
+  const Replication r = replicated(side_effects());
+  EXPECT_EQ(r.rows.size(), 35U);
+  EXPECT_EQ(counts(r).at("agrees"), 28U);
+  EXPECT_EQ(counts(r).at("explained"), 2U);
+  EXPECT_EQ(counts(r).at("not_comparable"), 5U);
+  for (const char* cell :
+       {"options (box)", "damage (dog)", "correction (survival)", "offset (conveyor_vase)", "interference (sushi)"}) {
+    EXPECT_EQ(find(r, std::string("AUP: ") + cell).words, "passes") << cell;
+  }
+  EXPECT_EQ(find(r, "without roll-outs: correction (survival)").words, "fails");
+  EXPECT_EQ(find(r, "start baseline: offset (conveyor_vase)").agreement, Agreement::kExplained);
+  EXPECT_EQ(find(r, "start baseline: interference (sushi)").agreement, Agreement::kExplained);
+}
+
+TEST(Replicate, Quantilizer) {
+  const Replication r = replicated(quantilizer());
+  EXPECT_EQ(r.rows.size(), 19U);
+  EXPECT_EQ(counts(r).at("explained"), 3U);
+  // The bound is met, not only held.
+  EXPECT_NEAR(find(r, "share 0.1: the most that any cost grows in expectation").ours->value, 10, 1e-9);
+  const double best = find(r, "share at which the truth is highest").ours->value;
+  EXPECT_GT(best, 0.02);
+  EXPECT_LT(best, 0.1);
+}
+
+TEST(Replicate, TreacherousTurn) {
+  const Replication r = replicated(treacherous_turn());
+  EXPECT_EQ(counts(r).at("agrees"), 6U);
+  EXPECT_LT(find(r, "keepers killed an episode while weak").ours->high().value(), 0.5);
+  EXPECT_GT(find(r, "keepers killed an episode once strong").ours->low().value(), 4);
+}
+
+TEST(Replicate, Interruption) {
+  const Replication r = replicated(interruption());
+  EXPECT_EQ(counts(r).at("agrees"), 11U);
+  // (10 - 8.5) / (10 - 5.72125), by hand.
+  EXPECT_NEAR(find(r, "probability of interruption from which SARSA takes the long way").ours->value, 1.5 / 4.27875,
+              1e-9);
+}
+
+TEST(Replicate, SameSeedSameBitsForAnyNumberOfThreads) {
+  const Entry entry = lavaland();
+  Options options;
+  options.seed = 5;
+  base::set_threads(1);
+  const std::string one = json({{&entry, run_replication(entry, options).value()}}, options);
+  base::set_threads(4);
+  const std::string four = json({{&entry, run_replication(entry, options).value()}}, options);
+  base::set_threads(0);
+  EXPECT_EQ(one, four);
+  options.seed = 6;
+  EXPECT_NE(one, json({{&entry, run_replication(entry, options).value()}}, options));
+}
+
+TEST(Replicate, StopsWhenAsked) {
+  Options options;
+  options.cancel = base::CancelToken::make();
+  options.cancel.cancel();
+  for (const Entry& entry : replications()) {
+    EXPECT_EQ(run_replication(entry, options).error().code, base::Code::kCancelled) << entry.facts.id;
+  }
+}
+
+}  // namespace
+}  // namespace plumbline::replicate
