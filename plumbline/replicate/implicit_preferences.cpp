@@ -181,7 +181,7 @@ Entry implicit_preferences() {
                 "2019, arXiv:1902.04198",
        .where = "section 5.2, Table 1",
        .compares = "true return in six tasks by the task alone, two penalties, and preferences read off the state",
-       .seconds = 5},
+       .seconds = 1},
       run};
 }
 

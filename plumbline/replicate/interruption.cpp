@@ -173,7 +173,7 @@ Entry interruption() {
            .paper = "Orseau, Armstrong, Safely interruptible agents, UAI 2016",
            .where = "abstract and section 4",
            .compares = "whether what is learnt under interruptions is still best without them",
-           .seconds = 1},
+           .seconds = 0.2},
           run};
 }
 

@@ -21,7 +21,7 @@ using reward::Baseline;
 
 constexpr std::uint32_t kStay = 4;
 constexpr int kRewards = 30;
-constexpr std::size_t kDraws = 12;
+constexpr std::size_t kDraws = 20;
 constexpr double kTolerance = 1e-6;
 constexpr double kDiscount = 0.996;
 constexpr double kWeight = 3;
@@ -288,7 +288,7 @@ Entry side_effects() {
            "arXiv:1902.09725",
        .where = "Table of ablations",
        .compares = "which of five properties each variant of the penalty keeps",
-       .seconds = 3},
+       .seconds = 9},
       run};
 }
 

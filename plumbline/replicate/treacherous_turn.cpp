@@ -244,7 +244,7 @@ Entry treacherous_turn() {
                 "gridworld); after Armstrong, A toy model of the treacherous turn, 2016",
        .where = "README and main.py",
        .compares = "keepers killed and hearts won while the weapon is weak and once it is strong",
-       .seconds = 15},
+       .seconds = 3},
       run};
 }
 
