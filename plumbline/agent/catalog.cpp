@@ -2,6 +2,7 @@
 
 #include "plumbline/agent/agent.hpp"
 #include "plumbline/agent/conservative.hpp"
+#include "plumbline/agent/doubting.hpp"
 #include "plumbline/agent/learners.hpp"
 #include "plumbline/agent/planners.hpp"
 #include "plumbline/base/text.hpp"
@@ -17,6 +18,8 @@ const std::vector<AgentEntry>& agents() {
       monte_carlo(),        actor_critic(),
       cross_entropy(),      hill_climbing(),
       reachability_agent(), attainable_utility_agent(),
+      literal_planner(),    design_planner(),
+      slips_planner(),
   };
   return kAgents;
 }
@@ -29,7 +32,7 @@ base::Result<AgentPtr> make_agent(std::string_view id) {
   for (const AgentEntry& entry : agents()) {
     if (entry.facts.id == name) {
       if (entry.parameter.empty() && colon != std::string_view::npos) {
-        return base::make_error(base::Code::kValue, "takes no number", "agent " + std::string(name));
+        return base::make_error(base::Code::kValue, "takes nothing after a colon", "agent " + std::string(name));
       }
       return entry.make(argument);
     }

@@ -12,6 +12,16 @@ base::Result<world::TabularPolicy> Policy::table(const world::ObservedModel&) co
   return base::make_error(base::Code::kUnsupported, "this policy reads observations and has no table");
 }
 
+base::Result<Outlook> Agent::outlook(Assignment&) const {
+  return base::make_error(base::Code::kUnsupported, "it learns by trying and plans nothing",
+                          "agent " + facts().id);
+}
+
+base::Result<PolicyPtr> Agent::plan(const Outlook&, Assignment& given) const {
+  PL_TRY(const Outlook none, outlook(given));
+  throw base::InternalError("Agent::plan: " + facts().id + " has an outlook and no plan");
+}
+
 std::int32_t draw(std::span<const double> probability, std::uint64_t word) {
   double u = static_cast<double>(word >> 11U) * 0x1.0p-53;
   for (std::size_t a = 0; a + 1 < probability.size(); ++a) {
@@ -62,9 +72,10 @@ base::Result<world::TabularPolicy> KeyPolicy::table(const world::ObservedModel& 
   return table;
 }
 
-ModelPolicy::ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table)
+ModelPolicy::ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table, Account account)
     : model_(std::move(model)),
       table_(std::move(table)),
+      account_(std::move(account)),
       uniform_(model_->process->actions, 1.0 / model_->process->actions) {
   for (std::uint32_t s = 0; s < model_->keys.size(); ++s) index_.emplace(model_->keys[s], s);
 }

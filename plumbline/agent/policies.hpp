@@ -42,13 +42,15 @@ class KeyPolicy final : public Policy {
 /// A planner's table over the states of a model.
 class ModelPolicy final : public Policy {
  public:
-  ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table);
+  ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table, Account account = {});
   std::int32_t act(const Sight& sight, std::uint64_t word) const override;
   base::Result<world::TabularPolicy> table(const world::ObservedModel& model) const override;
+  Account account() const override { return account_; }
 
  private:
   std::shared_ptr<const world::ObservedModel> model_;
   world::TabularPolicy table_;
+  Account account_;
   std::unordered_map<std::uint64_t, std::uint32_t> index_;
   std::vector<double> uniform_;
 };
