@@ -15,6 +15,7 @@
 #include "apps/cli/stamped_gauntlet.hpp"
 #include "plumbline/agent/batch.hpp"
 #include "plumbline/agent/gauntlet.hpp"
+#include "plumbline/agent/overseer.hpp"
 #include "plumbline/agent/report.hpp"
 #include "plumbline/agent/score_episode.hpp"
 #include "plumbline/base/text.hpp"
@@ -85,9 +86,12 @@ base::Result<std::vector<std::string>> chosen_agents(const std::vector<std::stri
   for (const std::string& pattern : patterns) {
     bool met = false;
     for (const agent::AgentEntry& entry : agent::agents()) {
-      if (matches(pattern, entry.facts.id) || entry.facts.kind == pattern) {
+      for (const std::string& id : entry.ids()) {
+        // "slips*" and "conservative" mean what a gauntlet of all agents runs; "slips" alone is its own default.
+        const bool wild = pattern.find('*') != std::string::npos;
+        if (!(wild ? matches(pattern, id) : pattern == id) && entry.facts.kind != pattern) continue;
         met = true;
-        add(entry.facts.id);
+        add(id);
       }
     }
     if (!met) {
@@ -188,8 +192,8 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
     PL_TRY(const agent::AgentPtr player, agent::make_agent(cell.agent));
     PL_TRY(const world::WorldPtr lessons, world::make_world(cell.world, options.budget.environments));
     PL_TRY(const agent::PolicyPtr policy,
-           player->learn(
-               {*lessons, options.budget, base::Rng(cell.runs.front().seed, {"page"}), nullptr, options.cancel}));
+           agent::learn_overseen(*player, *lessons, options.budget, base::Rng(cell.runs.front().seed, {"page"}),
+                                 options.cancel));
     PL_TRY(const world::WorldPtr stage, world::make_world(cell.world));
     PL_TRY(const auto frames, agent::watch(*stage, *policy, cell.runs.front().seed));
     watched.artifacts.push_back(checks::episode_picture(
@@ -300,7 +304,8 @@ base::Result<int> run_worlds_play(const Session& session) {
   } else {
     PL_TRY(const agent::AgentPtr player, agent::make_agent(o.agent.empty() ? "random" : o.agent));
     PL_TRY(const world::WorldPtr lessons, world::make_world(spec, budget.environments));
-    PL_TRY(policy, player->learn({*lessons, budget, base::Rng(o.seed, {"play", f.id}), nullptr, session.cancel}));
+    PL_TRY(policy,
+           agent::learn_overseen(*player, *lessons, budget, base::Rng(o.seed, {"play", f.id}), session.cancel));
   }
   agent::Batch batch(*made);
   base::Rng words(o.seed, {"play", "words"});
@@ -408,10 +413,12 @@ base::Result<int> run_gauntlet(const Session& session) {
                        {"rule", f.rule},
                        {"help", f.help},
                        {"parameter", entry.parameter},
+                       {"usual", entry.ids()},
                        {"sources", f.sources}});
       } else {
-        std::cout << fmt::format("{:<20} {:<13} {}{}\n", f.id, f.kind, f.help,
-                                 entry.parameter.empty() ? "" : fmt::format(" ({}:N sets {})", f.id, entry.parameter));
+        std::cout << fmt::format("{:<24} {:<13} {}{}\n", f.id, f.kind, f.help,
+                                 entry.parameter.empty() ? "" : fmt::format(" ({}:… {})", f.id, entry.parameter));
+        if (!entry.usual.empty()) std::cout << fmt::format("{:<38} {}\n", "", fmt::join(entry.usual, ", "));
       }
     }
     if (o.json) std::cout << all.dump(2) << "\n";

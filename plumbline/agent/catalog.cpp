@@ -5,6 +5,7 @@
 #include "plumbline/agent/doubting.hpp"
 #include "plumbline/agent/learners.hpp"
 #include "plumbline/agent/planners.hpp"
+#include "plumbline/agent/proximal.hpp"
 #include "plumbline/base/text.hpp"
 
 namespace plumbline::agent {
@@ -15,8 +16,9 @@ const std::vector<AgentEntry>& agents() {
       discounted_planner(), lookahead_planner(),
       soft_planner(),       tree_search(),
       q_learning(),         sarsa(),
+      interruptible_q_learning(), interruptible_sarsa(),
       monte_carlo(),        actor_critic(),
-      cross_entropy(),      hill_climbing(),
+      cross_entropy(),      hill_climbing(), proximal_policy(),
       reachability_agent(), attainable_utility_agent(),
       literal_planner(),    design_planner(),
       slips_planner(),

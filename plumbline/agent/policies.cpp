@@ -72,6 +72,28 @@ base::Result<world::TabularPolicy> KeyPolicy::table(const world::ObservedModel& 
   return table;
 }
 
+base::Result<world::TabularPolicy> table_of_observations(
+    const world::ObservedModel& model, std::size_t cells,
+    const std::function<std::vector<double>(std::span<const float>)>& distribution) {
+  if (!model.observe) {
+    return base::make_error(base::Code::kUnsupported, "the world does not say what is seen of its states");
+  }
+  const world::Process& process = *model.process;
+  world::TabularPolicy table{process.states, process.actions, 1, {}};
+  table.probability.reserve(process.pairs());
+  std::vector<float> observation(cells);
+  for (std::uint32_t s = 0; s < process.states; ++s) {
+    model.observe(s, observation.data());
+    const std::vector<double> row = distribution(observation);
+    if (row.size() != process.actions) {
+      return base::make_error(base::Code::kShape,
+                              fmt::format("a policy of {} actions for a world of {}", row.size(), process.actions));
+    }
+    table.probability.insert(table.probability.end(), row.begin(), row.end());
+  }
+  return table;
+}
+
 ModelPolicy::ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table, Account account)
     : model_(std::move(model)),
       table_(std::move(table)),
@@ -110,10 +132,7 @@ std::size_t LinearPolicy::size(const world::ObservationSpec& spec, std::size_t a
   return actions * features_of(spec);
 }
 
-std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
-  constexpr std::size_t kMostActions = 64;
-  base::ensure(actions_ <= kMostActions, "LinearPolicy: too many actions");
-  std::array<double, kMostActions> score{};
+void LinearPolicy::distribution(std::span<const float> observation, std::span<double> score) const {
   const std::size_t features = features_of(spec_);
   double top = 0;
   for (std::size_t a = 0; a < actions_; ++a) {
@@ -121,12 +140,11 @@ std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
     double sum = w[features - 1];
     if (spec_.categories > 0) {
       const auto categories = static_cast<std::size_t>(spec_.categories);
-      for (std::size_t i = 0; i < sight.observation.size(); ++i) {
-        sum += w[i * categories + static_cast<std::size_t>(sight.observation[i])];
+      for (std::size_t i = 0; i < observation.size(); ++i) {
+        sum += w[i * categories + static_cast<std::size_t>(observation[i])];
       }
     } else {
-      for (std::size_t i = 0; i < sight.observation.size(); ++i)
-        sum += w[i] * static_cast<double>(sight.observation[i]);
+      for (std::size_t i = 0; i < observation.size(); ++i) sum += w[i] * static_cast<double>(observation[i]);
     }
     score[a] = sum;
     top = a == 0 ? sum : std::max(top, sum);
@@ -134,7 +152,22 @@ std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
   double total = 0;
   for (std::size_t a = 0; a < actions_; ++a) total += score[a] = std::exp(score[a] - top);
   for (std::size_t a = 0; a < actions_; ++a) score[a] /= total;
+}
+
+std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
+  constexpr std::size_t kMostActions = 64;
+  base::ensure(actions_ <= kMostActions, "LinearPolicy: too many actions");
+  std::array<double, kMostActions> score{};
+  distribution(sight.observation, std::span<double>(score).first(actions_));
   return draw(std::span<const double>(score.data(), actions_), word);
+}
+
+base::Result<world::TabularPolicy> LinearPolicy::table(const world::ObservedModel& model) const {
+  return table_of_observations(model, spec_.size(), [this](std::span<const float> observation) {
+    std::vector<double> score(actions_);
+    distribution(observation, score);
+    return score;
+  });
 }
 
 }  // namespace plumbline::agent

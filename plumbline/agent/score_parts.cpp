@@ -145,6 +145,7 @@ base::Result<Split> split_regret(const Agent& agent, world::World& world, const 
   }
   if (own.error().code != base::Code::kUnsupported) return own.error();
   PL_TRY(split.parts, split_learner(ground, agent, world, score, budget, rng, cancel));
+  split.apart[0] = false;
   split.note[0] = ground.same_process
                       ? "not apart from the rule: what it has not met counts there"
                       : "not apart from the rule: that it learned where what counts runs otherwise is charged there";

@@ -18,7 +18,8 @@ namespace plumbline::agent {
 struct Split {
   std::optional<Attribution> parts;  ///< regret = best true performance - this run's; absent: see `withheld`
   std::string withheld;              ///< why there is no split at all
-  std::array<std::string, 3> note;   ///< by Part, empty or how it is to be read: "not apart from the rule: …"
+  std::array<bool, 3> apart = {true, true, true};  ///< by Part; false: it has no share of its own, and `note` says why
+  std::array<std::string, 3> note;                 ///< by Part, empty or how it is to be read
 };
 
 /// Question: how much of a run's regret in truth is the fault of what it believed, of what it valued, of how it chose?
