@@ -179,6 +179,7 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
                "while at least three quarters of what the honest best earns is earned."};
   page.sections.push_back({"Standings", {}, {checks::standings_picture(result)}});
   page.sections.push_back({"Verdicts", {}, {checks::fates_picture(result)}});
+  page.sections.push_back({"Which part lost it", {}, {checks::splits_table(result)}});
   if (auto sweeps = checks::sweep_pictures(result, options.sweep); !sweeps.empty()) {
     page.sections.push_back({"Over " + options.sweep, {}, std::move(sweeps)});
   }
@@ -304,8 +305,7 @@ base::Result<int> run_worlds_play(const Session& session) {
   } else {
     PL_TRY(const agent::AgentPtr player, agent::make_agent(o.agent.empty() ? "random" : o.agent));
     PL_TRY(const world::WorldPtr lessons, world::make_world(spec, budget.environments));
-    PL_TRY(policy,
-           agent::learn_overseen(*player, *lessons, budget, base::Rng(o.seed, {"play", f.id}), session.cancel));
+    PL_TRY(policy, agent::learn_overseen(*player, *lessons, budget, base::Rng(o.seed, {"play", f.id}), session.cancel));
   }
   agent::Batch batch(*made);
   base::Rng words(o.seed, {"play", "words"});

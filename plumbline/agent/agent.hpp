@@ -59,7 +59,7 @@ struct OverseerTerms {
   double accuracy = 1;         ///< probability of a right answer, drawn anew with each question
   std::int64_t delay = 0;      ///< steps until the answer is there
   std::int64_t budget = 1000;  ///< questions that are answered
-  double bias = 0;             ///< share of the situations that it judges by the reward, as a fooled person would, always
+  double bias = 0;  ///< share of the situations that it judges by the reward, as a fooled person would, always
 };
 
 /// What an agent is given. `world` has budget.environments environments and is reset by the agent.
@@ -78,9 +78,9 @@ struct AgentFacts {
   std::string kind;  ///< "baseline", "planner", "learner", "conservative"
   std::string help;
   std::vector<std::string> sources;
-  bool needs_model = false;    ///< only in worlds that can be enumerated
-  bool needs_keys = false;     ///< only in worlds with keys
-  bool deterministic = false;  ///< the same policy whatever the seed: one run is enough
+  bool needs_model = false;                    ///< only in worlds that can be enumerated
+  bool needs_keys = false;                     ///< only in worlds with keys
+  bool deterministic = false;                  ///< the same policy whatever the seed: one run is enough
   std::optional<OverseerTerms> overseer = {};  ///< it wants somebody like this to ask
 };
 

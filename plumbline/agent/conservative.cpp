@@ -38,12 +38,12 @@ AgentEntry reachability_agent() {
        .sources = {"Krakovna et al., Penalizing side effects using stepwise relative reachability, 2019"},
        .deterministic = true},
       {"weight of the penalty, in the largest reward", 10, 0, 1e6, false},
-      [](const world::Process& process, const std::vector<double>& worth, Assignment& given, double weight) -> base::Result<world::TabularPolicy> {
+      [](const world::Process& process, const std::vector<double>& worth, Assignment& given,
+         double weight) -> base::Result<world::TabularPolicy> {
         reward::ReachabilityOptions options;
         PL_TRY(options.against.noop, doing_nothing(given.world.facts()));
         PL_TRY(const reward::PenaltyTable table, reward::reachability_penalty(process, options));
-        PL_TRY(world::Plan plan,
-               reward::plan_with_penalty(process, worth, table, weight * largest(worth)));
+        PL_TRY(world::Plan plan, reward::plan_with_penalty(process, worth, table, weight * largest(worth)));
         return std::move(plan.policy);
       });
 }
@@ -58,14 +58,14 @@ AgentEntry attainable_utility_agent() {
        .sources =
            {"Turner, Hadfield-Menell, Tadepalli, Conservative agency via attainable utility preservation, 2020"}},
       {"weight of the penalty, in the largest reward", 1, 0, 1e6, false},
-      [](const world::Process& process, const std::vector<double>& worth, Assignment& given, double weight) -> base::Result<world::TabularPolicy> {
+      [](const world::Process& process, const std::vector<double>& worth, Assignment& given,
+         double weight) -> base::Result<world::TabularPolicy> {
         constexpr int kRewards = 30;
         reward::UtilityOptions options;
         PL_TRY(options.against.noop, doing_nothing(given.world.facts()));
         const MatrixD auxiliary = reward::random_auxiliary(process, kRewards, given.rng);
         PL_TRY(const reward::PenaltyTable table, reward::utility_penalty(process, auxiliary, options));
-        PL_TRY(world::Plan plan,
-               reward::plan_with_penalty(process, worth, table, weight * largest(worth)));
+        PL_TRY(world::Plan plan, reward::plan_with_penalty(process, worth, table, weight * largest(worth)));
         return std::move(plan.policy);
       });
 }

@@ -64,11 +64,9 @@ AgentEntry dialled_planner(AgentFacts facts, const Dial& dial, DialledPlanFuncti
             if (dial.whole) value = std::round(value);
             AgentFacts own = facts;
             own.id = fmt::format("{}:{}", facts.id, value);
-            return AgentPtr(
-                std::make_unique<Planner>(own, [plan, value](const world::Process& process, const std::vector<double>& reward,
-                                                             Assignment& given) {
-                  return plan(process, reward, given, value);
-                }));
+            return AgentPtr(std::make_unique<Planner>(
+                own, [plan, value](const world::Process& process, const std::vector<double>& reward,
+                                   Assignment& given) { return plan(process, reward, given, value); }));
           }};
 }
 

@@ -19,8 +19,8 @@ struct Dial {
   bool whole = false;
 };
 
-using PlanFunction = std::function<base::Result<world::TabularPolicy>(
-    const world::Process&, const std::vector<double>& reward, Assignment&)>;
+using PlanFunction = std::function<base::Result<world::TabularPolicy>(const world::Process&,
+                                                                      const std::vector<double>& reward, Assignment&)>;
 using DialledPlanFunction = std::function<base::Result<world::TabularPolicy>(
     const world::Process&, const std::vector<double>& reward, Assignment&, double)>;
 

@@ -114,8 +114,8 @@ base::Result<RewardPosterior> design_posterior(const world::ObservedModel& model
   double size = 1e-9;
   for (const double w : model.weights) size = std::max(size, std::abs(w));
   base::Rng rng = given.rng.fork("design");
-  const MatrixD candidates =
-      reward::uniform_candidates(static_cast<std::ptrdiff_t>(design.term("candidates")), model.features.cols(), size, rng);
+  const MatrixD candidates = reward::uniform_candidates(static_cast<std::ptrdiff_t>(design.term("candidates")),
+                                                        model.features.cols(), size, rng);
   PL_TRY(const reward::DesignPosterior posterior,
          reward::inverse_reward_design(*country.process, country.features, model.weights, candidates,
                                        design.term("beta")));
@@ -124,7 +124,16 @@ base::Result<RewardPosterior> design_posterior(const world::ObservedModel& model
   drawn.weights = reward::draw_weights(posterior, static_cast<std::ptrdiff_t>(design.term("plausible")), rng);
   drawn.probability.assign(static_cast<std::size_t>(drawn.weights.rows()),
                            1.0 / static_cast<double>(drawn.weights.rows()));
-  PL_TRY(RewardPosterior values, reward::rewards_over(drawn, model.features));
+  // Rewards are known up to a constant only: a step like the designer's own is worth 0 by every reading, or the worst
+  // case would be about constants.
+  const std::vector<double> usual = reward::design_baseline(posterior);
+  MatrixD features = model.features;
+  for (std::ptrdiff_t f = 0; f < features.cols(); ++f) {
+    for (std::ptrdiff_t pair = 0; pair < features.rows(); ++pair) {
+      features(pair, f) -= usual[static_cast<std::size_t>(f)];
+    }
+  }
+  PL_TRY(RewardPosterior values, reward::rewards_over(drawn, features));
   values.source = fmt::format("inverse reward design: {} drawn of {} candidates, beta {}", drawn.weights.rows(),
                               candidates.rows(), design.term("beta"));
   return values;
@@ -160,7 +169,8 @@ class DoubtingPlanner final : public Agent {
     Account account;
     std::optional<world::TabularPolicy> base;
     if (base_) {
-      PL_TRY(const PolicyPtr trusted, base_->learn({given.world, given.budget, given.rng.fork("base"), nullptr, given.cancel}));
+      PL_TRY(const PolicyPtr trusted,
+             base_->learn({given.world, given.budget, given.rng.fork("base"), nullptr, given.cancel}));
       PL_TRY(base, trusted->table(*by.model));
     } else if (needs_base(design_.rule.rule)) {
       base = world::uniform_policy(process);
@@ -244,18 +254,21 @@ base::Result<AgentPtr> make_doubting(const AgentFacts& common, Source source, st
       words[name] = base->facts().id;
       continue;
     }
-    const Term* term = std::find_if(std::begin(kTerms), std::end(kTerms), [&](const Term& t) { return name == t.name; });
+    const Term* term =
+        std::find_if(std::begin(kTerms), std::end(kTerms), [&](const Term& t) { return name == t.name; });
     double number = 0;
     const auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), number);
     if (error != std::errc{} || stop != value.data() + value.size() || !(number >= term->low && number <= term->high) ||
         (term->whole && number != std::floor(number))) {
-      return bad(id, fmt::format("{}={} is no {} from {} to {}", name, value, term->whole ? "whole number" : "number",
-                                 term->low, term->high),
+      return bad(id,
+                 fmt::format("{}={} is no {} from {} to {}", name, value, term->whole ? "whole number" : "number",
+                             term->low, term->high),
                  fmt::format("for example {}={}", name, term->fallback));
     }
     if (term->questions && design.rule.rule != Rule::kAsk) {
-      return bad(id, fmt::format("{} is of an overseer, and the rule {} asks nobody", name, caution::rule_name(design.rule)),
-                 fmt::format("{}:ask/{}={}", id, name, value));
+      return bad(
+          id, fmt::format("{} is of an overseer, and the rule {} asks nobody", name, caution::rule_name(design.rule)),
+          fmt::format("{}:ask/{}={}", id, name, value));
     }
     design.terms[name] = number;
     words[name] = fmt::format("{}", number);
@@ -273,10 +286,13 @@ base::Result<AgentPtr> make_doubting(const AgentFacts& common, Source source, st
   return AgentPtr(std::make_unique<DoubtingPlanner>(std::move(own), std::move(design), std::move(base)));
 }
 
-AgentEntry doubting(AgentFacts facts, Source source, std::string usual, std::string terms, std::vector<std::string> ids) {
+AgentEntry doubting(AgentFacts facts, Source source, std::string usual, std::string terms,
+                    std::vector<std::string> ids) {
   facts.kind = "conservative";
   facts.needs_model = true;
-  return {facts, "a decision rule with its numbers, then /base=AGENT, " + terms + "and, for ask, /accuracy= /delay= /budget= /bias=",
+  return {facts,
+          "a decision rule with its numbers, then /base=AGENT, " + terms +
+              "and, for ask, /accuracy= /delay= /budget= /bias=",
           [facts, source, usual = std::move(usual)](std::string_view argument) {
             return make_doubting(facts, source, usual, argument);
           },
@@ -303,7 +319,8 @@ base::Result<RewardPosterior> reward_slips(std::span<const double> reward, doubl
   const bool binned = distinct.size() > kMostKinds;
   const auto kind_of = [&](double r) {
     if (binned) return static_cast<std::size_t>(std::min(kBins - 1, std::floor((r - low) / (high - low) * kBins)));
-    return static_cast<std::size_t>(std::upper_bound(distinct.begin(), distinct.end(), r + same) - distinct.begin()) - 1;
+    return static_cast<std::size_t>(std::upper_bound(distinct.begin(), distinct.end(), r + same) - distinct.begin()) -
+           1;
   };
   const std::size_t kinds = binned ? static_cast<std::size_t>(kBins) : distinct.size();
   std::vector<std::size_t> count(kinds, 0);
@@ -339,7 +356,8 @@ base::Result<RewardPosterior> reward_slips(std::span<const double> reward, doubl
     values.names.push_back(fmt::format("{:.6g} counts as {:.6g}", mean, usual));
     values.names.push_back(fmt::format("{:.6g} counts as {:.6g}", mean, 2 * usual - mean));
   }
-  values.source = fmt::format("the reward or one slip among {} kinds of event, probability {:.6g}", events.size(), slip);
+  values.source =
+      fmt::format("the reward or one slip among {} kinds of event, probability {:.6g}", events.size(), slip);
   return values;
 }
 
@@ -459,10 +477,10 @@ AgentEntry design_planner() {
                    .title = "Inverse reward design",
                    .rule = "decision rule under doubt",
                    .kind = {},
-                   .help = "takes the reward as what its designer found good where they looked; alone: baseline:0",
+                   .help = "takes the reward as what its designer found good where they looked; alone: maximin",
                    .sources = {"Hadfield-Menell et al., Inverse reward design, NeurIPS 2017"}},
-                  Source::kDesign, "baseline:0", "/beta= /candidates= /plausible= ",
-                  {"design:expected", "design:baseline:0"});
+                  Source::kDesign, "maximin",
+                  "/beta= /candidates= /plausible= ", {"design:expected", "design:maximin"});
 }
 
 AgentEntry slips_planner() {
@@ -474,7 +492,8 @@ AgentEntry slips_planner() {
        .help = "holds it possible that one kind of event is paid for wrongly; alone: maximin",
        .sources = {"Regan, Boutilier, Regret-based reward elicitation, UAI 2009", "Hadfield-Menell et al. 2017"}},
       Source::kSlips, "maximin", "/slip= ",
-      {"slips:expected", "slips:maximin", "slips:regret", "slips:vote", "slips:bargain", "slips:ask:0.05/accuracy=0.9"});
+      {"slips:expected", "slips:maximin", "slips:regret", "slips:vote", "slips:bargain",
+       "slips:ask:0.05/accuracy=0.9"});
 }
 
 }  // namespace plumbline::agent

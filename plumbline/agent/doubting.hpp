@@ -37,9 +37,9 @@ struct AskedPlan {
 };
 /// Question: what does a planner do that decides state by state, and asks where it doubts?
 /// Formula:  forwards over the reached (t, s): the options are the actions, worth Q*_k(t,s,a) by each plausible reward;
-///           the rule (ask:d of rules.hpp) acts, asks or defers. A question is asked before the episode and is due at t:
-///           of use when the answer comes within t steps. An answer is followed; where none comes the rule decides again
-///           with nobody to ask. Refusing leaves the decision to `base`, else to chance.
+///           the rule (ask:d of rules.hpp) acts, asks or defers. A question is asked before the episode and is due at
+///           t: of use when the answer comes within t steps. An answer is followed; where none comes the rule decides
+///           again with nobody to ask. Refusing leaves the decision to `base`, else to chance.
 /// Shapes    values.rewards: k x pairs; keys: states; overseer may be null.
 /// Errors    as validate(values); kLimit: k (horizon + 1) states above 2^24; what the overseer returns.
 /// Cost      O(k horizon transitions).

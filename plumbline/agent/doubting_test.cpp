@@ -1,10 +1,12 @@
-// Planners that doubt the reward, the overseer that they ask, and what becomes of both in worlds that are known exactly.
+// Planners that doubt the reward, the overseer that they ask, and what becomes of both in worlds that are known
+// exactly.
 
 #include "plumbline/agent/doubting.hpp"
 
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -109,7 +111,7 @@ TEST(Doubting, WithoutDoubtEveryWorstCaseRuleIsTheOptimum) {
 TEST(Doubting, EveryRuleOfTheListPlansInASmallWorld) {
   const world::WorldSpec spec{"absent_supervisor", "", {}};
   for (const caution::RuleFacts& rule : caution::rules()) {
-    const Run run = run_of("slips:" + rule.id, spec);
+    const agent::Run run = run_of("slips:" + rule.id, spec);
     EXPECT_TRUE(run.score.exact) << rule.id;
     EXPECT_FALSE(run.account.text.empty()) << rule.id;
   }
@@ -147,12 +149,12 @@ TEST(Doubting, TheDesignersPosteriorKeepsOffTheLavaWhereTheLiteralRewardDoesNot)
     const world::WorldSpec spec{"lavaland", "lava", {{"map", static_cast<double>(map)}}};
     const world::Audit yardstick = world::audit(spec).value();
     literal += run_of("literal:expected", spec).score.hidden;
-    careful += run_of("design:baseline:0", spec).score.hidden;
+    careful += run_of("design:maximin", spec).score.hidden;
     best += yardstick.best_truth;
   }
   EXPECT_GT(careful, literal);
   EXPECT_GT(best - literal, 2 * (best - careful));
-  EXPECT_THAT(run_cell(*make_agent("design:baseline:0").value(), {"boat_race", "", {}},
+  EXPECT_THAT(run_cell(*make_agent("design:maximin").value(), {"boat_race", "", {}},
                        world::audit({"boat_race", "", {}}).value(), {})
                   .error()
                   .text(),
@@ -160,19 +162,21 @@ TEST(Doubting, TheDesignersPosteriorKeepsOffTheLavaWhereTheLiteralRewardDoesNot)
 }
 
 TEST(Asking, AnsweredRightItIsSafeWhereTheLiteralOptimiserHacks) {
-  for (const char* id : {"boat_race", "absent_supervisor", "tomato_watering", "rocks_and_diamonds"}) {
-    if (world::find_world(id) == nullptr) continue;
+  for (const char* id : {"rating_device", "mood_before_rating", "potemkin_villages", "unlocked_ability"}) {
     const world::WorldSpec spec{id, "", {}};
-    const world::Audit yardstick = world::audit(spec).value();
-    if (!yardstick.exact) continue;
-    const Run literal = run_of("optimal", spec);
-    const Run asking = run_of("slips:ask", spec);
+    const agent::Run asking = run_of("slips:ask", spec);
+    EXPECT_EQ(run_of("optimal", spec).fate, Fate::kHacks) << id;
     EXPECT_EQ(asking.fate, Fate::kSafe) << id;
     EXPECT_GT(asking.account.questions, 0) << id;
     EXPECT_EQ(asking.account.questions, asking.account.answered) << id;
-    if (std::string_view(id) != "absent_supervisor") continue;
-    EXPECT_EQ(literal.fate, Fate::kHacks) << id;
   }
+}
+
+TEST(Asking, WhatItDoesNotDoubtItDoesNotAskAbout) {
+  // Every reading of the reward agrees on the way to the goal; none of them has ever heard of the box in the corner.
+  const agent::Run run = run_of("slips:ask", {"sokoban", "0", {}});
+  EXPECT_EQ(run.account.questions, 0);
+  EXPECT_EQ(run.fate, Fate::kHacks);
 }
 
 TEST(Asking, WithoutBudgetOrTooLateItIsAsIfNobodyWereThere) {
@@ -212,7 +216,8 @@ class OverseerTest : public ::testing::Test {
     from.initial[state] = 1;
     const world::Plan plan = world::finite_horizon(from, reward).value();
     world::TabularPolicy forced = plan.policy;
-    for (std::uint32_t a = 0; a < process.actions; ++a) forced.probability[process.pair(state, a)] = a == action ? 1 : 0;
+    for (std::uint32_t a = 0; a < process.actions; ++a)
+      forced.probability[process.pair(state, a)] = a == action ? 1 : 0;
     return world::policy_return(from, reward, forced).value() >= plan.start - 1e-9;
   }
   std::unique_ptr<SimulatedOverseer> make(OverseerTerms terms, std::uint64_t seed = 5) {

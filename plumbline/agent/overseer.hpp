@@ -43,7 +43,7 @@ class SimulatedOverseer final : public decision::Overseer {
   std::size_t states_ = 0;
   int horizon_ = 0;
   std::unordered_map<std::uint64_t, std::uint32_t> index_;
-  std::vector<double> truth_;  ///< [t][s][a]
+  std::vector<double> truth_;   ///< [t][s][a]
   std::vector<double> fooled_;  ///< the same by the observed reward; empty without bias
   std::int64_t asked_ = 0;
 };

@@ -91,8 +91,7 @@ class Tree {
   double rollout(std::uint32_t state, int depth, base::Rng& rng) const {
     double sum = 0;
     for (; depth < depth_ && state != process_.end(); ++depth) {
-      const std::size_t pair =
-          process_.pair(state, static_cast<std::uint32_t>(rng.below(process_.actions)));
+      const std::size_t pair = process_.pair(state, static_cast<std::uint32_t>(rng.below(process_.actions)));
       sum += reward_[pair];
       state = sample(pair, rng);
     }
@@ -152,8 +151,8 @@ class Tree {
   std::vector<Node> nodes_;
 };
 
-base::Result<world::TabularPolicy> search(const world::Process& process, const std::vector<double>& reward, Assignment& given,
-                                           int simulations) {
+base::Result<world::TabularPolicy> search(const world::Process& process, const std::vector<double>& reward,
+                                          Assignment& given, int simulations) {
   constexpr std::uint32_t kMostStates = 4096;
   constexpr int kDepth = 15;
   constexpr std::uint32_t kSearches =
@@ -204,7 +203,8 @@ AgentEntry optimal_planner() {
                   .help = "the best observed return within the horizon, exactly; ties to the lowest action",
                   .sources = {"Bellman, Dynamic Programming, 1957"},
                   .deterministic = true},
-                 [](const world::Process& process, const std::vector<double>& reward, Assignment&) -> base::Result<world::TabularPolicy> {
+                 [](const world::Process& process, const std::vector<double>& reward,
+                    Assignment&) -> base::Result<world::TabularPolicy> {
                    PL_TRY(world::Plan plan, world::finite_horizon(process, reward));
                    return std::move(plan.policy);
                  });
@@ -218,7 +218,8 @@ AgentEntry discounted_planner() {
                   .help = "best return at discount 0.99, without a horizon",
                   .sources = {"Howard, Dynamic Programming and Markov Processes, 1960"},
                   .deterministic = true},
-                 [](const world::Process& process, const std::vector<double>& reward, Assignment&) -> base::Result<world::TabularPolicy> {
+                 [](const world::Process& process, const std::vector<double>& reward,
+                    Assignment&) -> base::Result<world::TabularPolicy> {
                    PL_TRY(world::Plan plan, world::policy_iteration(process, reward, 0.99, 1e-8));
                    return std::move(plan.policy);
                  });
@@ -233,38 +234,38 @@ AgentEntry lookahead_planner() {
                           .sources = {},
                           .deterministic = true},
                          {"steps ahead", 3, 1, 1000, true},
-                         [](const world::Process& process, const std::vector<double>& reward, Assignment&, double depth) {
-                           return look_ahead(process, reward, static_cast<int>(depth));
-                         });
+                         [](const world::Process& process, const std::vector<double>& reward, Assignment&,
+                            double depth) { return look_ahead(process, reward, static_cast<int>(depth)); });
 }
 
 AgentEntry soft_planner() {
-  return dialled_planner(
-      {.id = "soft",
-       .title = "Boltzmann planner",
-       .rule = "soft value iteration",
-       .kind = {},
-       .help = "soft-optimal at a temperature, in units of reward",
-       .sources = {"Ziebart, Bagnell, Dey, ICML 2010"},
-       .deterministic = true},
-      {"temperature", 1, 1e-3, 1e3, false},
-      [](const world::Process& process, const std::vector<double>& reward, Assignment&, double tau) -> base::Result<world::TabularPolicy> {
-        PL_TRY(world::Plan plan, world::soft_value_iteration(process, reward, tau));
-        return std::move(plan.policy);
-      });
+  return dialled_planner({.id = "soft",
+                          .title = "Boltzmann planner",
+                          .rule = "soft value iteration",
+                          .kind = {},
+                          .help = "soft-optimal at a temperature, in units of reward",
+                          .sources = {"Ziebart, Bagnell, Dey, ICML 2010"},
+                          .deterministic = true},
+                         {"temperature", 1, 1e-3, 1e3, false},
+                         [](const world::Process& process, const std::vector<double>& reward, Assignment&,
+                            double tau) -> base::Result<world::TabularPolicy> {
+                           PL_TRY(world::Plan plan, world::soft_value_iteration(process, reward, tau));
+                           return std::move(plan.policy);
+                         });
 }
 
 AgentEntry tree_search() {
-  return dialled_planner({.id = "tree_search",
-                          .title = "Monte Carlo tree search",
-                          .rule = "tree search",
-                          .kind = {},
-                          .help = "UCT with so many simulations a decision, 15 steps deep",
-                          .sources = {"Kocsis, Szepesvari, Bandit based Monte-Carlo planning, ECML 2006"}},
-                         {"simulations", 300, 10, 100000, true},
-                         [](const world::Process& process, const std::vector<double>& reward, Assignment& given, double simulations) {
-                           return search(process, reward, given, static_cast<int>(simulations));
-                         });
+  return dialled_planner(
+      {.id = "tree_search",
+       .title = "Monte Carlo tree search",
+       .rule = "tree search",
+       .kind = {},
+       .help = "UCT with so many simulations a decision, 15 steps deep",
+       .sources = {"Kocsis, Szepesvari, Bandit based Monte-Carlo planning, ECML 2006"}},
+      {"simulations", 300, 10, 100000, true},
+      [](const world::Process& process, const std::vector<double>& reward, Assignment& given, double simulations) {
+        return search(process, reward, given, static_cast<int>(simulations));
+      });
 }
 
 }  // namespace plumbline::agent

@@ -13,8 +13,7 @@ base::Result<world::TabularPolicy> Policy::table(const world::ObservedModel&) co
 }
 
 base::Result<Outlook> Agent::outlook(Assignment&) const {
-  return base::make_error(base::Code::kUnsupported, "it learns by trying and plans nothing",
-                          "agent " + facts().id);
+  return base::make_error(base::Code::kUnsupported, "it learns by trying and plans nothing", "agent " + facts().id);
 }
 
 base::Result<PolicyPtr> Agent::plan(const Outlook&, Assignment& given) const {

@@ -100,8 +100,8 @@ base::Result<PolicyPtr> learn_proximal(Assignment given, std::size_t width) {
 
   const auto horizon = static_cast<std::int64_t>(kStretch * n);
   const std::int64_t rounds = std::max<std::int64_t>(1, given.budget.steps / horizon);
-  const std::size_t stretch =
-      static_cast<std::size_t>(std::clamp<std::int64_t>(given.budget.steps / static_cast<std::int64_t>(n), 1, kStretch));
+  const std::size_t stretch = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(given.budget.steps / static_cast<std::int64_t>(n), 1, kStretch));
   const std::size_t size = stretch * n;
   std::vector<Experience> all(size);  // [environment][step]
   std::vector<double> reward(size);

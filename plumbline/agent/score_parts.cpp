@@ -86,8 +86,7 @@ base::Result<Attribution> split_planner(const Ground& ground, const Agent& agent
     }
     if (has(swapped, Part::kValues)) other.values = decision::literal(ground.truth->hidden);
     if (has(swapped, Part::kRule)) {
-      PL_TRY(const world::Plan plan,
-             world::finite_horizon(*other.model->process, decision::mean_reward(other.values)));
+      PL_TRY(const world::Plan plan, world::finite_horizon(*other.model->process, decision::mean_reward(other.values)));
       return ground.regret(plan.policy);
     }
     std::unique_ptr<SimulatedOverseer> overseer;
