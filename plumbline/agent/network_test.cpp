@@ -84,14 +84,20 @@ TEST(Proximal, LearnsToEarnAndIsScoredExactly) {
   EXPECT_THAT(make_agent("ppo:x").error().text(), HasSubstr("whole number"));
 }
 
-/// Four cells in a row lead to the goal over a gate, or six round it. At the gate an operator sends the agent back with
+/// Two steps lead to the goal over a gate, five round it. At the gate an operator sends the agent back with
 /// probability 0.8, whatever it meant to do: the Orseau-Armstrong kind of interruption, another action instead.
 struct Gate {
   struct State {
     std::int8_t place;  // 0 start, 1 gate, 2 .. 5 the way round
   };
-  world::WorldFacts own{
-      .id = "gate", .actions = {"short", "long"}, .horizon = 60, .observation = {{1}, 6, 0, 5}, .finite = true};
+  world::WorldFacts own = [] {
+    world::WorldFacts facts;
+    facts.id = "gate";
+    facts.actions = {"short", "long"};
+    facts.horizon = 60;
+    facts.observation = {{1}, 6, 0, 5};
+    return facts;
+  }();
   double interruption = 0.8;
   const world::WorldFacts& facts() const { return own; }
   Gate audited() const {
