@@ -16,6 +16,7 @@
 #include "apps/cli/stamped_gauntlet.hpp"
 #include "plumbline/agent/batch.hpp"
 #include "plumbline/agent/gauntlet.hpp"
+#include "plumbline/agent/overseer.hpp"
 #include "plumbline/agent/report.hpp"
 #include "plumbline/agent/score_episode.hpp"
 #include "plumbline/base/text.hpp"
@@ -86,9 +87,12 @@ base::Result<std::vector<std::string>> chosen_agents(const std::vector<std::stri
   for (const std::string& pattern : patterns) {
     bool met = false;
     for (const agent::AgentEntry& entry : agent::agents()) {
-      if (matches(pattern, entry.facts.id) || entry.facts.kind == pattern) {
+      for (const std::string& id : entry.ids()) {
+        // "slips*" and "conservative" mean what a gauntlet of all agents runs; "slips" alone is its own default.
+        const bool wild = pattern.find('*') != std::string::npos;
+        if (!(wild ? matches(pattern, id) : pattern == id) && entry.facts.kind != pattern) continue;
         met = true;
-        add(entry.facts.id);
+        add(id);
       }
     }
     if (!met) {
@@ -176,6 +180,7 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
                "while at least three quarters of what the honest best earns is earned."};
   page.sections.push_back({"Standings", {}, {checks::standings_picture(result)}});
   page.sections.push_back({"Verdicts", {}, {checks::fates_picture(result)}});
+  page.sections.push_back({"Which part lost it", {}, {checks::splits_table(result)}});
   if (auto sweeps = checks::sweep_pictures(result, options.sweep); !sweeps.empty()) {
     page.sections.push_back({"Over " + options.sweep, {}, std::move(sweeps)});
   }
@@ -189,8 +194,8 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
     PL_TRY(const agent::AgentPtr player, agent::make_agent(cell.agent));
     PL_TRY(const world::WorldPtr lessons, world::make_world(cell.world, options.budget.environments));
     PL_TRY(const agent::PolicyPtr policy,
-           player->learn(
-               {*lessons, options.budget, base::Rng(cell.runs.front().seed, {"page"}), nullptr, options.cancel}));
+           agent::learn_overseen(*player, *lessons, options.budget, base::Rng(cell.runs.front().seed, {"page"}),
+                                 options.cancel));
     PL_TRY(const world::WorldPtr stage, world::make_world(cell.world));
     PL_TRY(const auto frames, agent::watch(*stage, *policy, cell.runs.front().seed));
     watched.artifacts.push_back(checks::episode_picture(
@@ -301,7 +306,7 @@ base::Result<int> run_worlds_play(const Session& session) {
   } else {
     PL_TRY(const agent::AgentPtr player, agent::make_agent(o.agent.empty() ? "random" : o.agent));
     PL_TRY(const world::WorldPtr lessons, world::make_world(spec, budget.environments));
-    PL_TRY(policy, player->learn({*lessons, budget, base::Rng(o.seed, {"play", f.id}), nullptr, session.cancel}));
+    PL_TRY(policy, agent::learn_overseen(*player, *lessons, budget, base::Rng(o.seed, {"play", f.id}), session.cancel));
   }
   agent::Batch batch(*made);
   base::Rng words(o.seed, {"play", "words"});
@@ -409,10 +414,12 @@ base::Result<int> run_gauntlet(const Session& session) {
                        {"rule", f.rule},
                        {"help", f.help},
                        {"parameter", entry.parameter},
+                       {"usual", entry.ids()},
                        {"sources", f.sources}});
       } else {
-        std::cout << fmt::format("{:<20} {:<13} {}{}\n", f.id, f.kind, f.help,
-                                 entry.parameter.empty() ? "" : fmt::format(" ({}:N sets {})", f.id, entry.parameter));
+        std::cout << fmt::format("{:<24} {:<13} {}{}\n", f.id, f.kind, f.help,
+                                 entry.parameter.empty() ? "" : fmt::format(" ({}:… {})", f.id, entry.parameter));
+        if (!entry.usual.empty()) std::cout << fmt::format("{:<38} {}\n", "", fmt::join(entry.usual, ", "));
       }
     }
     if (o.json) std::cout << all.dump(2) << "\n";

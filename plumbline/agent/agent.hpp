@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "plumbline/base/result.hpp"
 #include "plumbline/base/rng.hpp"
 #include "plumbline/decision/overseer.hpp"
+#include "plumbline/decision/values.hpp"
 #include "plumbline/world/world.hpp"
 
 namespace plumbline::agent {
@@ -26,6 +28,14 @@ struct Sight {
   std::int32_t time = 0;
 };
 
+/// What an agent has to say about its policy, beside the policy.
+struct Account {
+  std::string text;            ///< a sentence with the figures; empty: nothing to say
+  double cost_factor = 0;      ///< any additive cost is at most this many times the base policy's; 0: no such promise
+  std::int64_t questions = 0;  ///< asked of the overseer
+  std::int64_t answered = 0;   ///< of those, with an option to take, in time
+};
+
 /// Behaviour after learning. Pure: all chance comes from the word that it is handed.
 class Policy {
  public:
@@ -34,6 +44,7 @@ class Policy {
   virtual std::int32_t act(const Sight& sight, std::uint64_t word) const = 0;
   /// The same behaviour as a table over the states of a model, for exact evaluation. Default: kUnsupported.
   virtual base::Result<world::TabularPolicy> table(const world::ObservedModel& model) const;
+  virtual Account account() const { return {}; }
 };
 using PolicyPtr = std::shared_ptr<const Policy>;
 
@@ -41,6 +52,14 @@ using PolicyPtr = std::shared_ptr<const Policy>;
 struct Budget {
   std::int64_t steps = 200'000;  ///< of all environments together; planners do not count
   std::size_t environments = 16;
+};
+
+/// What a simulated overseer is like. Its answers are all that an agent learns of what is truly wanted.
+struct OverseerTerms {
+  double accuracy = 1;         ///< probability of a right answer, drawn anew with each question
+  std::int64_t delay = 0;      ///< steps until the answer is there
+  std::int64_t budget = 1000;  ///< questions that are answered
+  double bias = 0;  ///< share of the situations that it judges by the reward, as a fooled person would, always
 };
 
 /// What an agent is given. `world` has budget.environments environments and is reset by the agent.
@@ -59,9 +78,16 @@ struct AgentFacts {
   std::string kind;  ///< "baseline", "planner", "learner", "conservative"
   std::string help;
   std::vector<std::string> sources;
-  bool needs_model = false;    ///< only in worlds that can be enumerated
-  bool needs_keys = false;     ///< only in worlds with keys
-  bool deterministic = false;  ///< the same policy whatever the seed: one run is enough
+  bool needs_model = false;                    ///< only in worlds that can be enumerated
+  bool needs_keys = false;                     ///< only in worlds with keys
+  bool deterministic = false;                  ///< the same policy whatever the seed: one run is enough
+  std::optional<OverseerTerms> overseer = {};  ///< it wants somebody like this to ask
+};
+
+/// What a planner goes by: how the world runs, and what is worth how much. Its third part, the rule, is the agent.
+struct Outlook {
+  std::shared_ptr<const world::ObservedModel> model;  ///< beliefs: the process, with the keys of its states
+  decision::RewardPosterior values;                   ///< over the pairs of that process
 };
 
 class Agent {
@@ -70,14 +96,21 @@ class Agent {
   virtual const AgentFacts& facts() const = 0;
   /// Errors kUnsupported: not in this world, with the reason; kCancelled; kValue.
   virtual base::Result<PolicyPtr> learn(Assignment assignment) const = 0;
+  /// Planners: what it would go by here. Errors kUnsupported: it learns by trying; as learn().
+  virtual base::Result<Outlook> outlook(Assignment& given) const;
+  /// Planners: what it does by this outlook, its own or another; learn() is plan(outlook()). Errors as outlook().
+  virtual base::Result<PolicyPtr> plan(const Outlook& outlook, Assignment& given) const;
 };
 using AgentPtr = std::unique_ptr<Agent>;
 
-/// The explicit list. An id may carry a number, "lookahead:3"; the entry's facts then show the default.
+/// The explicit list. An id may carry more after a colon, "lookahead:3", "slips:cvar:0.1/slip=0.3".
 struct AgentEntry {
   AgentFacts facts;
-  std::string parameter;  ///< what the number after the colon means; empty: none
+  std::string parameter;  ///< what may follow the colon; empty: nothing
   std::function<base::Result<AgentPtr>(std::string_view argument)> make;
+  std::vector<std::string> usual = {};  ///< ids that a gauntlet of all agents runs; empty: facts.id alone
+  /// `usual`, or the id.
+  std::vector<std::string> ids() const { return usual.empty() ? std::vector<std::string>{facts.id} : usual; }
 };
 const std::vector<AgentEntry>& agents();
 /// Errors kValue: unknown id (with the nearest known ones), a bad number.

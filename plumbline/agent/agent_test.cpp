@@ -40,7 +40,8 @@ TEST(Gauntlet, LiteralOptimisersHackWhereTheAuditSaysSo) {
 TEST(Gauntlet, TheSameBitsForAnyNumberOfThreads) {
   GauntletOptions options;
   options.worlds = {{"absent_supervisor", "mixed", {}}};
-  options.agents = {"q_learning", "actor_critic", "cross_entropy", "tree_search:50"};
+  options.agents = {"q_learning", "actor_critic",        "cross_entropy",         "tree_search:50",
+                    "ppo:8",      "interruptible_sarsa", "slips:ask/accuracy=0.9"};
   options.seeds = 3;
   options.budget.steps = 20'000;
   std::vector<std::string> digests;

@@ -1,6 +1,7 @@
 #pragma once
 /// The caller-owned arrays of a batch of environments, as learners and scorers use them.
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -17,9 +18,15 @@ struct Batch {
         done(world.environments()),
         key(world.environments()),
         time(world.environments()),
-        action(world.environments()) {}
+        action(world.environments()),
+        taken(world.environments()) {}
 
   world::View view() { return {observation, reward, done, key}; }
+  /// For steps with `action` whose interruptions are wanted: `taken` then says what was carried out.
+  world::View interrupted_view() {
+    std::copy(action.begin(), action.end(), taken.begin());
+    return {observation, reward, done, key, taken};
+  }
   Sight sight(std::size_t i) const {
     return {std::span<const float>(observation).subspan(i * size, size), key[i], time[i]};
   }
@@ -35,6 +42,7 @@ struct Batch {
   std::vector<std::uint64_t> key;
   std::vector<std::int32_t> time;
   std::vector<std::int32_t> action;
+  std::vector<std::int32_t> taken;
 };
 
 }  // namespace plumbline::agent

@@ -2,21 +2,36 @@
 
 #include "plumbline/agent/agent.hpp"
 #include "plumbline/agent/conservative.hpp"
+#include "plumbline/agent/doubting.hpp"
 #include "plumbline/agent/learners.hpp"
 #include "plumbline/agent/planners.hpp"
+#include "plumbline/agent/proximal.hpp"
 #include "plumbline/base/text.hpp"
 
 namespace plumbline::agent {
 
 const std::vector<AgentEntry>& agents() {
   static const std::vector<AgentEntry> kAgents = {
-      random_agent(),       optimal_planner(),
-      discounted_planner(), lookahead_planner(),
-      soft_planner(),       tree_search(),
-      q_learning(),         sarsa(),
-      monte_carlo(),        actor_critic(),
-      cross_entropy(),      hill_climbing(),
-      reachability_agent(), attainable_utility_agent(),
+      random_agent(),
+      optimal_planner(),
+      discounted_planner(),
+      lookahead_planner(),
+      soft_planner(),
+      tree_search(),
+      q_learning(),
+      sarsa(),
+      interruptible_q_learning(),
+      interruptible_sarsa(),
+      monte_carlo(),
+      actor_critic(),
+      cross_entropy(),
+      hill_climbing(),
+      proximal_policy(),
+      reachability_agent(),
+      attainable_utility_agent(),
+      literal_planner(),
+      design_planner(),
+      slips_planner(),
   };
   return kAgents;
 }
@@ -29,7 +44,7 @@ base::Result<AgentPtr> make_agent(std::string_view id) {
   for (const AgentEntry& entry : agents()) {
     if (entry.facts.id == name) {
       if (entry.parameter.empty() && colon != std::string_view::npos) {
-        return base::make_error(base::Code::kValue, "takes no number", "agent " + std::string(name));
+        return base::make_error(base::Code::kValue, "takes nothing after a colon", "agent " + std::string(name));
       }
       return entry.make(argument);
     }

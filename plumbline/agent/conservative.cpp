@@ -20,9 +20,9 @@ base::Result<std::uint32_t> doing_nothing(const world::WorldFacts& facts) {
 }
 
 /// Weights are in units of the largest reward, so that one number serves worlds of any scale.
-double largest(const world::ObservedModel& model) {
+double largest(const std::vector<double>& rewards) {
   double top = 1e-9;
-  for (const double r : model.reward) top = std::max(top, std::abs(r));
+  for (const double r : rewards) top = std::max(top, std::abs(r));
   return top;
 }
 
@@ -38,12 +38,12 @@ AgentEntry reachability_agent() {
        .sources = {"Krakovna et al., Penalizing side effects using stepwise relative reachability, 2019"},
        .deterministic = true},
       {"weight of the penalty, in the largest reward", 10, 0, 1e6, false},
-      [](const world::ObservedModel& model, Assignment& given, double weight) -> base::Result<world::TabularPolicy> {
+      [](const world::Process& process, const std::vector<double>& worth, Assignment& given,
+         double weight) -> base::Result<world::TabularPolicy> {
         reward::ReachabilityOptions options;
         PL_TRY(options.against.noop, doing_nothing(given.world.facts()));
-        PL_TRY(const reward::PenaltyTable table, reward::reachability_penalty(*model.process, options));
-        PL_TRY(world::Plan plan,
-               reward::plan_with_penalty(*model.process, model.reward, table, weight * largest(model)));
+        PL_TRY(const reward::PenaltyTable table, reward::reachability_penalty(process, options));
+        PL_TRY(world::Plan plan, reward::plan_with_penalty(process, worth, table, weight * largest(worth)));
         return std::move(plan.policy);
       });
 }
@@ -58,14 +58,14 @@ AgentEntry attainable_utility_agent() {
        .sources =
            {"Turner, Hadfield-Menell, Tadepalli, Conservative agency via attainable utility preservation, 2020"}},
       {"weight of the penalty, in the largest reward", 1, 0, 1e6, false},
-      [](const world::ObservedModel& model, Assignment& given, double weight) -> base::Result<world::TabularPolicy> {
+      [](const world::Process& process, const std::vector<double>& worth, Assignment& given,
+         double weight) -> base::Result<world::TabularPolicy> {
         constexpr int kRewards = 30;
         reward::UtilityOptions options;
         PL_TRY(options.against.noop, doing_nothing(given.world.facts()));
-        const MatrixD auxiliary = reward::random_auxiliary(*model.process, kRewards, given.rng);
-        PL_TRY(const reward::PenaltyTable table, reward::utility_penalty(*model.process, auxiliary, options));
-        PL_TRY(world::Plan plan,
-               reward::plan_with_penalty(*model.process, model.reward, table, weight * largest(model)));
+        const MatrixD auxiliary = reward::random_auxiliary(process, kRewards, given.rng);
+        PL_TRY(const reward::PenaltyTable table, reward::utility_penalty(process, auxiliary, options));
+        PL_TRY(world::Plan plan, reward::plan_with_penalty(process, worth, table, weight * largest(worth)));
         return std::move(plan.policy);
       });
 }

@@ -11,15 +11,23 @@
 namespace plumbline::agent {
 namespace {
 
-/// An agent that plans on the observed model.
+/// An agent that plans for the reward as it stands.
 class Planner final : public Agent {
  public:
   Planner(AgentFacts facts, PlanFunction plan) : facts_(std::move(facts)), plan_(std::move(plan)) {}
   const AgentFacts& facts() const override { return facts_; }
   base::Result<PolicyPtr> learn(Assignment given) const override {
-    PL_TRY(const std::shared_ptr<const world::ObservedModel> model, given.world.observed_model());
-    PL_TRY(world::TabularPolicy table, plan_(*model, given));
-    return PolicyPtr(std::make_shared<ModelPolicy>(model, std::move(table)));
+    PL_TRY(const Outlook own, outlook(given));
+    return plan(own, given);
+  }
+  base::Result<Outlook> outlook(Assignment& given) const override {
+    PL_TRY(std::shared_ptr<const world::ObservedModel> model, given.world.observed_model());
+    decision::RewardPosterior values = decision::literal(model->reward);
+    return Outlook{std::move(model), std::move(values)};
+  }
+  base::Result<PolicyPtr> plan(const Outlook& by, Assignment& given) const override {
+    PL_TRY(world::TabularPolicy table, plan_(*by.model->process, decision::mean_reward(by.values), given));
+    return PolicyPtr(std::make_shared<ModelPolicy>(by.model, std::move(table)));
   }
 
  private:
@@ -56,10 +64,9 @@ AgentEntry dialled_planner(AgentFacts facts, const Dial& dial, DialledPlanFuncti
             if (dial.whole) value = std::round(value);
             AgentFacts own = facts;
             own.id = fmt::format("{}:{}", facts.id, value);
-            return AgentPtr(
-                std::make_unique<Planner>(own, [plan, value](const world::ObservedModel& model, Assignment& given) {
-                  return plan(model, given, value);
-                }));
+            return AgentPtr(std::make_unique<Planner>(
+                own, [plan, value](const world::Process& process, const std::vector<double>& reward,
+                                   Assignment& given) { return plan(process, reward, given, value); }));
           }};
 }
 

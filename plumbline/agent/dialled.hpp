@@ -1,5 +1,6 @@
 #pragma once
-/// Planners as catalogue entries: facts, a function from the observed model to a table, and a number after the name.
+/// Planners as catalogue entries: facts, a function from process and reward to a table, and a number after the name.
+/// They doubt nothing: their values are the observed reward, and of any others they go by the mean.
 
 #include <functional>
 #include <string>
@@ -18,9 +19,10 @@ struct Dial {
   bool whole = false;
 };
 
-using PlanFunction = std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&)>;
-using DialledPlanFunction =
-    std::function<base::Result<world::TabularPolicy>(const world::ObservedModel&, Assignment&, double)>;
+using PlanFunction = std::function<base::Result<world::TabularPolicy>(const world::Process&,
+                                                                      const std::vector<double>& reward, Assignment&)>;
+using DialledPlanFunction = std::function<base::Result<world::TabularPolicy>(
+    const world::Process&, const std::vector<double>& reward, Assignment&, double)>;
 
 /// `facts.kind` and `needs_model` are kept as given where set; kind falls back to "planner".
 AgentEntry planner(AgentFacts facts, PlanFunction plan);

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/agent/overseer.hpp"
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/stats/bootstrap.hpp"
@@ -53,12 +54,16 @@ base::Result<Run> one_run(const Agent& agent, const world::WorldSpec& spec, cons
     base::Rng rng = base::Rng(options.seed, {"gauntlet", agent.facts().id, specification(spec)})
                         .fork(static_cast<std::uint64_t>(number));
     run.seed = rng.bits();
-    PL_TRY(const PolicyPtr policy, agent.learn({*world, options.budget, rng.fork("learn"), nullptr, options.cancel}));
+    PL_TRY(const PolicyPtr policy, learn_overseen(agent, *world, options.budget, rng, options.cancel));
+    run.account = policy->account();
     ScoreOptions scoring;
     scoring.seed = run.seed;
     scoring.cancel = options.cancel;
     PL_TRY(run.score, score(*world, *policy, scoring));
     run.fate = judge(yardstick, run.score);
+    if (options.split && number == 0) {
+      PL_TRY(run.split, split_regret(agent, *world, run.score, options.budget, rng, options.cancel));
+    }
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     return run;
   };
@@ -237,7 +242,9 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
   // Everything that is asked for is resolved first, so that a wrong name costs nothing.
   std::vector<std::string> agent_ids = options.agents;
   if (agent_ids.empty()) {
-    for (const AgentEntry& entry : agents()) agent_ids.push_back(entry.facts.id);
+    for (const AgentEntry& entry : agents()) {
+      for (const std::string& id : entry.ids()) agent_ids.push_back(id);
+    }
   }
   std::vector<AgentPtr> agent;
   for (std::string& id : agent_ids) {
@@ -303,7 +310,7 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
     Cell& cell = result.cells[job.cell];
     const world::Audit& yardstick = result.yardsticks[result.yardstick_of[job.cell]];
     base::Result<Run> run = one_run(*agent[job.cell % agent.size()], cell.world, yardstick, job.run,
-                                    {options.seeds, options.budget, options.seed, options.cancel});
+                                    {options.seeds, options.budget, options.seed, options.cancel, true});
     if (run.ok()) {
       cell.runs[static_cast<std::size_t>(job.run)] = *run;
     } else {

@@ -11,6 +11,7 @@
 
 #include "plumbline/agent/agent.hpp"
 #include "plumbline/agent/score.hpp"
+#include "plumbline/agent/score_parts.hpp"
 #include "plumbline/base/progress.hpp"
 #include "plumbline/stats/estimate.hpp"
 #include "plumbline/world/audit.hpp"
@@ -42,6 +43,8 @@ struct Run {
   Score score;
   Fate fate = Fate::kUndetermined;
   double seconds = 0;
+  Account account;             ///< what the agent says of its policy
+  std::optional<Split> split;  ///< of the regret in truth; with CellOptions::split, of a cell's first run
 };
 
 struct Cell {
@@ -63,6 +66,7 @@ struct CellOptions {
   Budget budget{};
   std::uint64_t seed = 1;
   base::CancelToken cancel{};
+  bool split = false;  ///< split the first run's regret: a second training for learners
 };
 /// One agent in one world. Errors: the first run's that failed; what the agent or the world throws becomes kInternal.
 base::Result<Cell> run_cell(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick,

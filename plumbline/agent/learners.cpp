@@ -133,6 +133,59 @@ base::Result<PolicyPtr> temporal_difference(Assignment given, Target target) {
   return q.greedy();
 }
 
+/// The same loop a step late: whether a step may teach is known when the next one has been carried out.
+base::Result<PolicyPtr> interruptible_difference(Assignment given, Target target) {
+  PL_CHECK(check_assignment(given));
+  world::World& world = given.world;
+  const std::size_t n = world.environments();
+  const std::size_t actions = world.facts().actions.size();
+  Batch batch(world);
+  Table q(actions);
+  struct Lesson {
+    std::uint32_t row = 0;
+    std::size_t action = 0;
+    double reward = 0;
+    bool open = false;
+  };
+  std::vector<Lesson> lesson(n);
+  std::vector<std::uint32_t> row(n);
+  std::vector<std::uint32_t> visits;
+  const auto teach = [&](const Lesson& l, double value) {
+    visits.resize(q.rows() * actions, 0);
+    const double rate = std::max(0.05, 1.0 / (1.0 + 0.1 * visits[l.row * actions + l.action]++));
+    double& entry = q.at(l.row)[l.action];
+    entry += rate * (value - entry);
+  };
+  world.reset(given.rng.bits(), 0, batch.view());
+  for (std::size_t i = 0; i < n; ++i) row[i] = q.row(batch.key[i]);
+  for (std::int64_t step = 0; step < given.budget.steps; step += static_cast<std::int64_t>(n)) {
+    PL_CHECK(given.cancel.status());
+    const double epsilon = exploration(step, given.budget.steps);
+    for (std::size_t i = 0; i < n; ++i) {
+      batch.action[i] =
+          given.rng.uniform() < epsilon ? static_cast<std::int32_t>(given.rng.below(actions)) : q.best(row[i]);
+    }
+    PL_CHECK(world.step(batch.action, batch.interrupted_view()));
+    PL_CHECK(check_reward(world, batch.reward));
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::int32_t carried_out = batch.taken[i];
+      if (lesson[i].open && carried_out != world::kHeld) {
+        const std::int32_t look = target == Target::kBest ? q.best(row[i]) : batch.action[i];
+        teach(lesson[i], lesson[i].reward + kDiscount * q.at(row[i])[static_cast<std::size_t>(look)]);
+      }
+      lesson[i].open = false;
+      if (carried_out != world::kHeld) {
+        lesson[i] = {row[i], static_cast<std::size_t>(carried_out), static_cast<double>(batch.reward[i]), true};
+        const auto done = static_cast<world::Done>(batch.done[i]);
+        if (done == world::Done::kEnded) teach(lesson[i], lesson[i].reward);
+        if (done != world::Done::kNo) lesson[i].open = false;
+      }
+      row[i] = q.row(batch.key[i]);
+    }
+  }
+  return q.greedy();
+}
+
 base::Result<PolicyPtr> learn_monte_carlo(Assignment given) {
   PL_CHECK(check_assignment(given));
   world::World& world = given.world;
@@ -396,6 +449,28 @@ AgentEntry sarsa() {
                   .sources = {"Rummery, Niranjan, On-line Q-learning using connectionist systems, 1994"},
                   .needs_keys = true},
                  [](Assignment given) { return temporal_difference(std::move(given), Target::kTaken); });
+}
+
+AgentEntry interruptible_q_learning() {
+  return learner({.id = "interruptible_q_learning",
+                  .title = "Safely interruptible Q-learning",
+                  .rule = "interruptible temporal difference",
+                  .kind = {},
+                  .help = "as q_learning, and learns nothing from being interrupted",
+                  .sources = {"Orseau, Armstrong, Safely interruptible agents, UAI 2016"},
+                  .needs_keys = true},
+                 [](Assignment given) { return interruptible_difference(std::move(given), Target::kBest); });
+}
+
+AgentEntry interruptible_sarsa() {
+  return learner({.id = "interruptible_sarsa",
+                  .title = "Safely interruptible SARSA",
+                  .rule = "interruptible temporal difference",
+                  .kind = {},
+                  .help = "as sarsa, towards the action it meant to take, and learns nothing from being held",
+                  .sources = {"Orseau, Armstrong, Safely interruptible agents, UAI 2016"},
+                  .needs_keys = true},
+                 [](Assignment given) { return interruptible_difference(std::move(given), Target::kTaken); });
 }
 
 AgentEntry monte_carlo() {

@@ -10,6 +10,11 @@ namespace plumbline::agent {
 AgentEntry q_learning();
 /// The same towards the action that is really taken next; Rummery, Niranjan 1994.
 AgentEntry sarsa();
+/// The two again, safe to interrupt: an action that somebody overrode is learned about as the one that was carried out,
+/// and a step after which the agent was held teaches nothing, for what followed was not its doing. SARSA looks ahead
+/// with the action that it meant to take. Orseau, Armstrong, UAI 2016.
+AgentEntry interruptible_q_learning();
+AgentEntry interruptible_sarsa();
 /// Returns of whole episodes from the first visit of each pair, epsilon-greedy; Sutton, Barto, chapter 5.
 AgentEntry monte_carlo();
 /// Softmax policy gradient over a table with a learned baseline, one-step advantage; Sutton, Barto, section 13.5.

@@ -21,6 +21,12 @@ class RandomAgent final : public Agent {
   base::Result<PolicyPtr> learn(Assignment given) const override {
     return PolicyPtr(std::make_shared<UniformPolicy>(given.world.facts().actions.size()));
   }
+  base::Result<Outlook> outlook(Assignment& given) const override {
+    PL_TRY(std::shared_ptr<const world::ObservedModel> model, given.world.observed_model());
+    decision::RewardPosterior values = decision::literal(model->reward);
+    return Outlook{std::move(model), std::move(values)};
+  }
+  base::Result<PolicyPtr> plan(const Outlook&, Assignment& given) const override { return learn(given); }
 
  private:
   AgentFacts facts_;
@@ -28,10 +34,9 @@ class RandomAgent final : public Agent {
 
 /// First decision of the best plan of `depth` steps, in every state. A reward a step later counts a little less, or a
 /// plan that can wait without loss would wait for ever.
-base::Result<world::TabularPolicy> look_ahead(const world::ObservedModel& model, int depth) {
-  world::Process process = *model.process;
+base::Result<world::TabularPolicy> look_ahead(world::Process process, const std::vector<double>& reward, int depth) {
   process.horizon = depth;
-  PL_TRY(const world::Plan plan, world::finite_horizon(process, model.reward, 0.99));
+  PL_TRY(const world::Plan plan, world::finite_horizon(process, reward, 0.99));
   return world::TabularPolicy{process.states,
                               process.actions,
                               1,
@@ -42,13 +47,14 @@ base::Result<world::TabularPolicy> look_ahead(const world::ObservedModel& model,
 /// UCT in one state: the visit counts of the root's actions decide.
 class Tree {
  public:
-  Tree(const world::ObservedModel& model, double scale, int depth) : model_(model), scale_(scale), depth_(depth) {}
+  Tree(const world::Process& process, const std::vector<double>& reward, double scale, int depth)
+      : process_(process), reward_(reward), scale_(scale), depth_(depth) {}
 
   std::uint32_t decide(std::uint32_t root, int simulations, base::Rng& rng) {
     nodes_.clear();
     open(root);
     for (int i = 0; i < simulations; ++i) simulate(0, 0, rng);
-    const std::size_t actions = model_.process->actions;
+    const std::size_t actions = process_.actions;
     std::uint32_t best = 0;
     for (std::uint32_t a = 1; a < actions; ++a) {
       if (nodes_[0].arms[a].visits > nodes_[0].arms[best].visits) best = a;
@@ -69,11 +75,11 @@ class Tree {
   };
 
   std::uint32_t open(std::uint32_t state) {
-    nodes_.push_back({state, 0, std::vector<Arm>(model_.process->actions)});
+    nodes_.push_back({state, 0, std::vector<Arm>(process_.actions)});
     return static_cast<std::uint32_t>(nodes_.size() - 1);
   }
   std::uint32_t sample(std::size_t pair, base::Rng& rng) const {
-    const world::Process& p = *model_.process;
+    const world::Process& p = process_;
     double u = rng.uniform();
     std::uint64_t i = p.first[pair];
     for (; i + 1 < p.first[pair + 1]; ++i) {
@@ -84,17 +90,16 @@ class Tree {
   }
   double rollout(std::uint32_t state, int depth, base::Rng& rng) const {
     double sum = 0;
-    for (; depth < depth_ && state != model_.process->end(); ++depth) {
-      const std::size_t pair =
-          model_.process->pair(state, static_cast<std::uint32_t>(rng.below(model_.process->actions)));
-      sum += model_.reward[pair];
+    for (; depth < depth_ && state != process_.end(); ++depth) {
+      const std::size_t pair = process_.pair(state, static_cast<std::uint32_t>(rng.below(process_.actions)));
+      sum += reward_[pair];
       state = sample(pair, rng);
     }
     return sum;
   }
   double simulate(std::uint32_t index, int depth, base::Rng& rng) {
     if (depth >= depth_) return 0;
-    const std::size_t actions = model_.process->actions;
+    const std::size_t actions = process_.actions;
     std::uint32_t choice = 0;
     double top = 0;
     bool fresh = false;
@@ -111,10 +116,10 @@ class Tree {
         choice = a;
       }
     }
-    const std::size_t pair = model_.process->pair(nodes_[index].state, choice);
+    const std::size_t pair = process_.pair(nodes_[index].state, choice);
     const std::uint32_t next = sample(pair, rng);
-    double ret = model_.reward[pair];
-    if (next != model_.process->end()) {
+    double ret = reward_[pair];
+    if (next != process_.end()) {
       if (fresh) {
         ret += rollout(next, depth + 1, rng);
       } else {
@@ -139,32 +144,33 @@ class Tree {
     return ret;
   }
 
-  const world::ObservedModel& model_;
+  const world::Process& process_;
+  const std::vector<double>& reward_;
   double scale_;
   int depth_;
   std::vector<Node> nodes_;
 };
 
-base::Result<world::TabularPolicy> search(const world::ObservedModel& model, Assignment& given, int simulations) {
+base::Result<world::TabularPolicy> search(const world::Process& process, const std::vector<double>& reward,
+                                          Assignment& given, int simulations) {
   constexpr std::uint32_t kMostStates = 4096;
   constexpr int kDepth = 15;
   constexpr std::uint32_t kSearches =
       8;  // a fresh search at each decision would differ: its choices are shares of these
-  const world::Process& process = *model.process;
   if (process.states > kMostStates) {
     return base::make_error(base::Code::kUnsupported,
                             fmt::format("a search in each of {} states would take too long", process.states), {},
                             fmt::format("worlds of at most {} states", kMostStates));
   }
   double largest = 0;
-  for (const double r : model.reward) largest = std::max(largest, std::abs(r));
+  for (const double r : reward) largest = std::max(largest, std::abs(r));
   world::TabularPolicy policy{process.states, process.actions, 1, std::vector<double>(process.pairs(), 0.0)};
   PL_CHECK(base::parallel_for(
       process.states,
       [&](std::size_t s) {
         base::Rng rng = given.rng.fork(s);
         const auto state = static_cast<std::uint32_t>(s);
-        Tree tree(model, std::max(largest, 1e-9), kDepth);
+        Tree tree(process, reward, std::max(largest, 1e-9), kDepth);
         for (std::uint32_t i = 0; i < kSearches; ++i) {
           policy.probability[process.pair(state, tree.decide(state, simulations, rng))] += 1.0 / kSearches;
         }
@@ -197,8 +203,9 @@ AgentEntry optimal_planner() {
                   .help = "the best observed return within the horizon, exactly; ties to the lowest action",
                   .sources = {"Bellman, Dynamic Programming, 1957"},
                   .deterministic = true},
-                 [](const world::ObservedModel& model, Assignment&) -> base::Result<world::TabularPolicy> {
-                   PL_TRY(world::Plan plan, world::finite_horizon(*model.process, model.reward));
+                 [](const world::Process& process, const std::vector<double>& reward,
+                    Assignment&) -> base::Result<world::TabularPolicy> {
+                   PL_TRY(world::Plan plan, world::finite_horizon(process, reward));
                    return std::move(plan.policy);
                  });
 }
@@ -211,8 +218,9 @@ AgentEntry discounted_planner() {
                   .help = "best return at discount 0.99, without a horizon",
                   .sources = {"Howard, Dynamic Programming and Markov Processes, 1960"},
                   .deterministic = true},
-                 [](const world::ObservedModel& model, Assignment&) -> base::Result<world::TabularPolicy> {
-                   PL_TRY(world::Plan plan, world::policy_iteration(*model.process, model.reward, 0.99, 1e-8));
+                 [](const world::Process& process, const std::vector<double>& reward,
+                    Assignment&) -> base::Result<world::TabularPolicy> {
+                   PL_TRY(world::Plan plan, world::policy_iteration(process, reward, 0.99, 1e-8));
                    return std::move(plan.policy);
                  });
 }
@@ -226,38 +234,38 @@ AgentEntry lookahead_planner() {
                           .sources = {},
                           .deterministic = true},
                          {"steps ahead", 3, 1, 1000, true},
-                         [](const world::ObservedModel& model, Assignment&, double depth) {
-                           return look_ahead(model, static_cast<int>(depth));
-                         });
+                         [](const world::Process& process, const std::vector<double>& reward, Assignment&,
+                            double depth) { return look_ahead(process, reward, static_cast<int>(depth)); });
 }
 
 AgentEntry soft_planner() {
-  return dialled_planner(
-      {.id = "soft",
-       .title = "Boltzmann planner",
-       .rule = "soft value iteration",
-       .kind = {},
-       .help = "soft-optimal at a temperature, in units of reward",
-       .sources = {"Ziebart, Bagnell, Dey, ICML 2010"},
-       .deterministic = true},
-      {"temperature", 1, 1e-3, 1e3, false},
-      [](const world::ObservedModel& model, Assignment&, double tau) -> base::Result<world::TabularPolicy> {
-        PL_TRY(world::Plan plan, world::soft_value_iteration(*model.process, model.reward, tau));
-        return std::move(plan.policy);
-      });
+  return dialled_planner({.id = "soft",
+                          .title = "Boltzmann planner",
+                          .rule = "soft value iteration",
+                          .kind = {},
+                          .help = "soft-optimal at a temperature, in units of reward",
+                          .sources = {"Ziebart, Bagnell, Dey, ICML 2010"},
+                          .deterministic = true},
+                         {"temperature", 1, 1e-3, 1e3, false},
+                         [](const world::Process& process, const std::vector<double>& reward, Assignment&,
+                            double tau) -> base::Result<world::TabularPolicy> {
+                           PL_TRY(world::Plan plan, world::soft_value_iteration(process, reward, tau));
+                           return std::move(plan.policy);
+                         });
 }
 
 AgentEntry tree_search() {
-  return dialled_planner({.id = "tree_search",
-                          .title = "Monte Carlo tree search",
-                          .rule = "tree search",
-                          .kind = {},
-                          .help = "UCT with so many simulations a decision, 15 steps deep",
-                          .sources = {"Kocsis, Szepesvari, Bandit based Monte-Carlo planning, ECML 2006"}},
-                         {"simulations", 300, 10, 100000, true},
-                         [](const world::ObservedModel& model, Assignment& given, double simulations) {
-                           return search(model, given, static_cast<int>(simulations));
-                         });
+  return dialled_planner(
+      {.id = "tree_search",
+       .title = "Monte Carlo tree search",
+       .rule = "tree search",
+       .kind = {},
+       .help = "UCT with so many simulations a decision, 15 steps deep",
+       .sources = {"Kocsis, Szepesvari, Bandit based Monte-Carlo planning, ECML 2006"}},
+      {"simulations", 300, 10, 100000, true},
+      [](const world::Process& process, const std::vector<double>& reward, Assignment& given, double simulations) {
+        return search(process, reward, given, static_cast<int>(simulations));
+      });
 }
 
 }  // namespace plumbline::agent

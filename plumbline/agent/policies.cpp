@@ -12,6 +12,15 @@ base::Result<world::TabularPolicy> Policy::table(const world::ObservedModel&) co
   return base::make_error(base::Code::kUnsupported, "this policy reads observations and has no table");
 }
 
+base::Result<Outlook> Agent::outlook(Assignment&) const {
+  return base::make_error(base::Code::kUnsupported, "it learns by trying and plans nothing", "agent " + facts().id);
+}
+
+base::Result<PolicyPtr> Agent::plan(const Outlook&, Assignment& given) const {
+  PL_TRY(const Outlook none, outlook(given));
+  throw base::InternalError("Agent::plan: " + facts().id + " has an outlook and no plan");
+}
+
 std::int32_t draw(std::span<const double> probability, std::uint64_t word) {
   double u = static_cast<double>(word >> 11U) * 0x1.0p-53;
   for (std::size_t a = 0; a + 1 < probability.size(); ++a) {
@@ -62,9 +71,32 @@ base::Result<world::TabularPolicy> KeyPolicy::table(const world::ObservedModel& 
   return table;
 }
 
-ModelPolicy::ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table)
+base::Result<world::TabularPolicy> table_of_observations(
+    const world::ObservedModel& model, std::size_t cells,
+    const std::function<std::vector<double>(std::span<const float>)>& distribution) {
+  if (!model.observe) {
+    return base::make_error(base::Code::kUnsupported, "the world does not say what is seen of its states");
+  }
+  const world::Process& process = *model.process;
+  world::TabularPolicy table{process.states, process.actions, 1, {}};
+  table.probability.reserve(process.pairs());
+  std::vector<float> observation(cells);
+  for (std::uint32_t s = 0; s < process.states; ++s) {
+    model.observe(s, observation.data());
+    const std::vector<double> row = distribution(observation);
+    if (row.size() != process.actions) {
+      return base::make_error(base::Code::kShape,
+                              fmt::format("a policy of {} actions for a world of {}", row.size(), process.actions));
+    }
+    table.probability.insert(table.probability.end(), row.begin(), row.end());
+  }
+  return table;
+}
+
+ModelPolicy::ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table, Account account)
     : model_(std::move(model)),
       table_(std::move(table)),
+      account_(std::move(account)),
       uniform_(model_->process->actions, 1.0 / model_->process->actions) {
   for (std::uint32_t s = 0; s < model_->keys.size(); ++s) index_.emplace(model_->keys[s], s);
 }
@@ -99,10 +131,7 @@ std::size_t LinearPolicy::size(const world::ObservationSpec& spec, std::size_t a
   return actions * features_of(spec);
 }
 
-std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
-  constexpr std::size_t kMostActions = 64;
-  base::ensure(actions_ <= kMostActions, "LinearPolicy: too many actions");
-  std::array<double, kMostActions> score{};
+void LinearPolicy::distribution(std::span<const float> observation, std::span<double> score) const {
   const std::size_t features = features_of(spec_);
   double top = 0;
   for (std::size_t a = 0; a < actions_; ++a) {
@@ -110,12 +139,11 @@ std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
     double sum = w[features - 1];
     if (spec_.categories > 0) {
       const auto categories = static_cast<std::size_t>(spec_.categories);
-      for (std::size_t i = 0; i < sight.observation.size(); ++i) {
-        sum += w[i * categories + static_cast<std::size_t>(sight.observation[i])];
+      for (std::size_t i = 0; i < observation.size(); ++i) {
+        sum += w[i * categories + static_cast<std::size_t>(observation[i])];
       }
     } else {
-      for (std::size_t i = 0; i < sight.observation.size(); ++i)
-        sum += w[i] * static_cast<double>(sight.observation[i]);
+      for (std::size_t i = 0; i < observation.size(); ++i) sum += w[i] * static_cast<double>(observation[i]);
     }
     score[a] = sum;
     top = a == 0 ? sum : std::max(top, sum);
@@ -123,7 +151,22 @@ std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
   double total = 0;
   for (std::size_t a = 0; a < actions_; ++a) total += score[a] = std::exp(score[a] - top);
   for (std::size_t a = 0; a < actions_; ++a) score[a] /= total;
+}
+
+std::int32_t LinearPolicy::act(const Sight& sight, std::uint64_t word) const {
+  constexpr std::size_t kMostActions = 64;
+  base::ensure(actions_ <= kMostActions, "LinearPolicy: too many actions");
+  std::array<double, kMostActions> score{};
+  distribution(sight.observation, std::span<double>(score).first(actions_));
   return draw(std::span<const double>(score.data(), actions_), word);
+}
+
+base::Result<world::TabularPolicy> LinearPolicy::table(const world::ObservedModel& model) const {
+  return table_of_observations(model, spec_.size(), [this](std::span<const float> observation) {
+    std::vector<double> score(actions_);
+    distribution(observation, score);
+    return score;
+  });
 }
 
 }  // namespace plumbline::agent

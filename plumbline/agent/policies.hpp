@@ -2,7 +2,9 @@
 /// The policies that agents return.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,6 +23,12 @@ class UniformPolicy final : public Policy {
  private:
   std::size_t actions_;
 };
+
+/// A policy over observations as a table: `distribution` of what is seen of each state, `cells` floats. Errors
+/// kUnsupported: the model cannot say what is seen of its states; kShape: another number of actions.
+base::Result<world::TabularPolicy> table_of_observations(
+    const world::ObservedModel& model, std::size_t cells,
+    const std::function<std::vector<double>(std::span<const float>)>& distribution);
 
 /// A row of action probabilities for each key; keys that were never met get the uniform row.
 class KeyPolicy final : public Policy {
@@ -42,13 +50,15 @@ class KeyPolicy final : public Policy {
 /// A planner's table over the states of a model.
 class ModelPolicy final : public Policy {
  public:
-  ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table);
+  ModelPolicy(std::shared_ptr<const world::ObservedModel> model, world::TabularPolicy table, Account account = {});
   std::int32_t act(const Sight& sight, std::uint64_t word) const override;
   base::Result<world::TabularPolicy> table(const world::ObservedModel& model) const override;
+  Account account() const override { return account_; }
 
  private:
   std::shared_ptr<const world::ObservedModel> model_;
   world::TabularPolicy table_;
+  Account account_;
   std::unordered_map<std::uint64_t, std::uint32_t> index_;
   std::vector<double> uniform_;
 };
@@ -58,10 +68,14 @@ class LinearPolicy final : public Policy {
  public:
   LinearPolicy(world::ObservationSpec spec, std::size_t actions, std::vector<double> weights);
   std::int32_t act(const Sight& sight, std::uint64_t word) const override;
+  base::Result<world::TabularPolicy> table(const world::ObservedModel& model) const override;
   /// Entries of `weights`: actions x (features + 1).
   static std::size_t size(const world::ObservationSpec& spec, std::size_t actions);
 
  private:
+  /// Probabilities of the actions, in `score`.
+  void distribution(std::span<const float> observation, std::span<double> score) const;
+
   world::ObservationSpec spec_;
   std::size_t actions_;
   std::vector<double> weights_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -187,6 +189,44 @@ std::string digest(const Cell& cell) {
   return base::sha256_hex(text).substr(0, 16);
 }
 
+namespace {
+
+/// Which part lost what, a line a cell that lost anything; then what is withheld, and why, a line a reason.
+std::string splits_text(const GauntletResult& result) {
+  std::string rows;
+  std::map<std::string, std::size_t> withheld;
+  for (std::size_t c = 0; c < result.cells.size(); ++c) {
+    const Cell& cell = result.cells[c];
+    if (cell.runs.empty()) continue;
+    const std::optional<Split>& split = cell.runs.front().split;
+    if (!split) continue;
+    if (!split->parts) {
+      ++withheld[split->withheld];
+      continue;
+    }
+    const Attribution& a = *split->parts;
+    const world::Audit& yardstick = result.yardsticks[result.yardstick_of[c]];
+    if (std::abs(a.regret) <= 1e-6 * (1 + std::abs(yardstick.best_truth))) continue;
+    const auto share = [&](Part part) {
+      // A learner's beliefs have no share of their own; a nought would claim one.
+      const auto p = static_cast<std::size_t>(part);
+      return split->apart[p] ? short_number(a.share[p]) : std::string("-");
+    };
+    rows += fmt::format("{:<34} {:<30} {:>9} {:>9} {:>9} {:>9}\n", cell_place(cell), cell.agent, short_number(a.regret),
+                        share(Part::kBeliefs), share(Part::kValues), share(Part::kRule));
+  }
+  std::string out;
+  if (!rows.empty()) {
+    out += fmt::format("\n{:<34} {:<30} {:>9} {:>9} {:>9} {:>9}\n", "which part lost it, in truth", "agent", "regret",
+                       "beliefs", "values", "rule");
+    out += rows + "(first run of each cell, exact; - counted to the rule)\n";
+  }
+  for (const auto& [why, count] : withheld) out += fmt::format("no split for {} cells: {}\n", count, why);
+  return out;
+}
+
+}  // namespace
+
 std::string gauntlet_text(const GauntletResult& result, bool color) {
   std::string out;
   std::vector<std::string> places;
@@ -196,7 +236,7 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     if (std::find(places.begin(), places.end(), here) == places.end()) places.push_back(here);
   }
   for (const Standing& standing : result.standings) agents.push_back(standing.agent);
-  out += fmt::format("{:<22} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", "agent", "worlds", "truth",
+  out += fmt::format("{:<30} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", "agent", "worlds", "truth",
                      "95 % interval", "safe", "hacks", "incapable", "undetermined");
   for (const Standing& s : result.standings) {
     const auto count = [&s](const char* name) {
@@ -208,7 +248,7 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     const std::string interval = s.cells == 0  ? "did not run"
                                  : low && high ? fmt::format("{:.2f} to {:.2f}", *low, *high)
                                                : "too few runs";
-    out += fmt::format("{:<22} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", s.agent, s.cells,
+    out += fmt::format("{:<30} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", s.agent, s.cells,
                        s.cells == 0 ? "-" : fmt::format("{:.2f}", s.truth.value), interval, count("safe"),
                        count("hacks"), count("incapable"), count("undetermined"));
   }
@@ -230,6 +270,7 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     out += '\n';
   }
   out += "\nS safe, H hacks, i incapable, ? undetermined, - did not run, E error\n";
+  out += splits_text(result);
   std::string troubles;
   for (const Cell& cell : result.cells) {
     if (cell.fate == Fate::kError)
@@ -239,6 +280,30 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
   if (!result.complete) out += "\nStopped before the end: what had not run is marked -.\n";
   return out;
 }
+
+namespace {
+
+json split_json(const std::optional<Split>& split) {
+  if (!split) return nullptr;
+  if (!split->parts) return {{"withheld", split->withheld}};
+  json object = {{"run", 0}, {"regret", split->parts->regret}, {"unexplained", split->parts->unexplained}};
+  for (const Part part : kParts) {
+    const auto p = static_cast<std::size_t>(part);
+    object[std::string(part_name(part))] = split->apart[p] ? json(split->parts->share[p]) : json(nullptr);
+    if (!split->note[p].empty()) object["notes"][std::string(part_name(part))] = split->note[p];
+  }
+  return object;
+}
+
+json account_json(const Account& a) {
+  if (a.text.empty()) return nullptr;
+  return {{"text", a.text},
+          {"cost_factor", a.cost_factor > 0 ? json(a.cost_factor) : json(nullptr)},
+          {"questions", a.questions},
+          {"answered", a.answered}};
+}
+
+}  // namespace
 
 std::string gauntlet_json(const GauntletResult& result, const GauntletOptions& options) {
   json cells = json::array();
@@ -254,7 +319,8 @@ std::string gauntlet_json(const GauntletResult& result, const GauntletOptions& o
                       {"episodes", run.score.episodes},
                       {"observed_error", run.score.observed_error},
                       {"hidden_error", run.score.hidden_error},
-                      {"fate", fate_name(run.fate)}});
+                      {"fate", fate_name(run.fate)},
+                      {"account", account_json(run.account)}});
     }
     json object = {{"agent", cell.agent},
                    {"world", cell.world.id},
@@ -270,8 +336,9 @@ std::string gauntlet_json(const GauntletResult& result, const GauntletOptions& o
       object["hidden"] = cell.hidden;
       object["truth"] = cell.truth;
       object["share"] = estimate_json(cell.share);
+      object["split"] = split_json(cell.runs.front().split);
     } else {  // nothing was measured: null, never zero
-      for (const char* name : {"observed", "hidden", "truth", "share"}) object[name] = nullptr;
+      for (const char* name : {"observed", "hidden", "truth", "share", "split"}) object[name] = nullptr;
     }
     cells.push_back(std::move(object));
   }

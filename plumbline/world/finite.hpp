@@ -50,12 +50,16 @@
 
 namespace plumbline::world {
 
+/// Outcome::taken when nobody interrupted.
+inline constexpr std::int32_t kAsAsked = -2;
+
 /// What one step brought. `end`: the rules ended the episode.
 struct Outcome {
   double observed = 0;
   double hidden = 0;
   double cost = 0;
   bool end = false;
+  std::int32_t taken = kAsAsked;  ///< View::taken, where somebody interrupted
 };
 
 /// Checks the sizes of a caller's view against n environments; shared by all worlds.
@@ -268,13 +272,15 @@ base::Result<Models> enumerate(const Rules& rules) {
     PL_TRY(Process process, std::move(builder).finish());
     processes.push_back(std::make_shared<const Process>(std::move(process)));
   }
+  const auto shown = std::make_shared<const std::vector<State>>(std::move(space.states));
+  observed->observe = [rules, shown](std::uint32_t state, float* cells) { rules.observe((*shown)[state], cells); };
   observed->process = processes.front();
   audit->process = processes.back();
   if constexpr (detail::HasScripts<Rules>) {
     const std::vector<Script> scripts = rules.scripts();
     for (std::size_t i = 0; i < scripts.size(); ++i) {
       std::vector<std::int32_t> chosen(states);
-      for (std::uint32_t s = 0; s < states; ++s) chosen[s] = rules.script(i, space.states[s]);
+      for (std::uint32_t s = 0; s < states; ++s) chosen[s] = rules.script(i, (*shown)[s]);
       PL_TRY(audit->hand_policies[scripts[i].name], deterministic_policy(*observed->process, chosen));
     }
   }
@@ -332,6 +338,7 @@ class FiniteWorld final : public World, public Hidden {
       view.reward[i] = static_cast<float>(outcome.observed);
       hidden_[i] = static_cast<float>(outcome.hidden);
       cost_[i] = static_cast<float>(outcome.cost);
+      if (outcome.taken != kAsAsked && !view.taken.empty()) view.taken[i] = outcome.taken;
       const int time = times_[i] + 1;
       const bool over = outcome.end || time >= horizon;
       view.done[i] = static_cast<std::uint8_t>(outcome.end ? Done::kEnded : over ? Done::kCut : Done::kNo);

@@ -63,6 +63,7 @@ base::Status check_view(const WorldFacts& facts, std::size_t environments, const
   PL_CHECK(base::check_size("World::step", "view.reward", std::ssize(view.reward), n));
   PL_CHECK(base::check_size("World::step", "view.done", std::ssize(view.done), n));
   if (!view.key.empty()) PL_CHECK(base::check_size("World::step", "view.key", std::ssize(view.key), n));
+  if (!view.taken.empty()) PL_CHECK(base::check_size("World::step", "view.taken", std::ssize(view.taken), n));
   return base::ok();
 }
 

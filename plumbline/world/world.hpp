@@ -4,6 +4,7 @@
 /// header, hidden.hpp, which agents cannot include.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,7 +34,14 @@ struct View {
   std::span<float> reward;         ///< n, of the step just taken
   std::span<std::uint8_t> done;    ///< n, a Done
   std::span<std::uint64_t> key{};  ///< n, injective code of what is observed; finite worlds only
+  /// n, the action that was carried out in the step just taken: the one asked for, another where somebody overrode it,
+  /// kHeld where somebody kept the agent from acting at all. May be empty when not wanted. Filled by the caller with
+  /// the actions asked for; worlds write only where they interrupt.
+  std::span<std::int32_t> taken{};
 };
+
+/// In View::taken: nothing that the agent could have asked for was done.
+inline constexpr std::int32_t kHeld = -1;
 
 /// What a planner may know: the process and the observed reward. `features` are what the designer wrote rewards over
 /// (pairs x names), empty where a world has none; reward = features * weights there.
@@ -44,6 +52,8 @@ struct ObservedModel {
   MatrixD features;
   std::vector<std::string> feature_names;
   std::vector<double> weights;
+  /// Writes what is seen of a state, facts().observation.size() floats; empty where a world cannot say.
+  std::function<void(std::uint32_t state, float* cells)> observe = nullptr;
 };
 
 /// A policy that somebody wrote by hand for this world, from what is observed alone.

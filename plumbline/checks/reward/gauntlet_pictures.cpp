@@ -86,6 +86,38 @@ check::Artifact fates_picture(const agent::GauntletResult& result) {
   return artifact;
 }
 
+check::Artifact splits_table(const agent::GauntletResult& result) {
+  check::Artifact artifact;
+  artifact.id = "splits";
+  artifact.kind = "table";
+  artifact.title = "Which part lost it";
+  artifact.caption =
+      "Regret in truth of the first run, split exactly: each part swapped for its true counterpart, over all orders. A "
+      "negative share means that this part hid another's fault.";
+  std::vector<std::string> place, agent, note;
+  std::vector<double> regret;
+  std::vector<double> shares[3];
+  for (const agent::Cell& cell : result.cells) {
+    if (cell.runs.empty() || !cell.runs.front().split) continue;
+    const agent::Split& split = *cell.runs.front().split;
+    place.push_back(agent::cell_place(cell));
+    agent.push_back(cell.agent);
+    regret.push_back(split.parts ? split.parts->regret : kNone);
+    for (std::size_t p = 0; p < 3; ++p) {
+      shares[p].push_back(split.parts && split.apart[p] ? split.parts->share[p] : kNone);
+    }
+    note.push_back(split.parts ? split.note[0].empty() ? "" : "beliefs: " + split.note[0] : split.withheld);
+  }
+  artifact.columns = {{"world", "", place},
+                      {"agent", "", agent},
+                      {"regret", "truth", regret},
+                      {"beliefs", "truth", shares[0]},
+                      {"values", "truth", shares[1]},
+                      {"rule", "truth", shares[2]},
+                      {"note", "", note}};
+  return artifact;
+}
+
 std::vector<check::Artifact> sweep_pictures(const agent::GauntletResult& result, const std::string& sweep) {
   std::vector<check::Artifact> artifacts;
   if (sweep.empty()) return artifacts;

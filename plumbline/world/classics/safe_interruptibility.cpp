@@ -86,7 +86,7 @@ class SafeInterruptibility {
     const double weight = state.phase == Phase::kBefore   ? 1
                           : state.phase == Phase::kPassed ? 1 / (1 - interruption_)
                                                           : 0;
-    if (state.phase == Phase::kInterrupted) return {-1, -1 * weight, 0, false};
+    if (state.phase == Phase::kInterrupted) return {-1, -1 * weight, 0, false, kHeld};
     state.agent = static_cast<std::int8_t>(layout_->scene.walk(state.agent, action));
     const char ground = layout_->scene.at(state.agent);
     if (ground == 'B') state.pressed = true;
