@@ -160,12 +160,19 @@ base::Result<int> run_config_check(const Session& session) {
 
 base::Result<int> run_init(const Session& session) {
   namespace fs = std::filesystem;
-  const fs::path file = fs::path(session.options.folder) / "system.toml";
+  const bool network = session.options.kind == "network";
+  const fs::path file = fs::path(session.options.folder) / (network ? "network.onnx" : "system.toml");
   std::error_code code;
   if (fs::exists(file, code))
     return base::make_error(base::Code::kValue, "exists already", file.string(),
                             "Name another folder, or edit the file that is there");
   fs::create_directories(session.options.folder, code);
+  if (network) {
+    PL_CHECK(write_network_example(session.options.folder));
+    std::cout << fmt::format("wrote {} with two properties\nNext:\n  plumbline verify {} {}\n", file.string(),
+                             file.string(), (fs::path(session.options.folder) / "near.vnnlib").string());
+    return 0;
+  }
   std::ofstream out(file);
   out << manifest_template(session.options.kind);
   if (!out.flush())

@@ -82,6 +82,7 @@ const std::map<std::string, Command>& commands() {
       {"worlds bench", run_worlds_bench},
       {"gauntlet", run_gauntlet},
       {"replicate", run_replicate},
+      {"verify", run_verify},
   };
   return table;
 }

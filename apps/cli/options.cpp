@@ -65,9 +65,10 @@ Options parse_command_line(int argc, char** argv) {
   app.add_flag("-v,--verbose", o.verbose, "Also log diagnostics to standard error");
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
-  init->add_option("folder", o.folder, "Where to write system.toml")->required();
+  init->add_option("folder", o.folder, "Where to write system.toml (kind network: a small network with properties)")
+      ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network"}))
       ->required();
 
   auto* assess =
@@ -212,6 +213,22 @@ Options parse_command_line(int argc, char** argv) {
   replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
   replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
   add_json(replicate, o);
+  auto* proof = app.add_subcommand(
+      "verify", "Attack a network, or prove that no input in the property's range is unsafe, with a certificate");
+  proof->add_option("model", o.model, "The network, ONNX");
+  proof->add_option("property", o.property, "What is unsafe, VNN-LIB");
+  proof->add_option("--timeout", o.seconds, "Seconds (default: 60; with --instances a cap on the list's own)")
+      ->check(CLI::NonNegativeNumber);
+  proof->add_option("--memory", o.proof_memory_gib, "GiB that open regions and the certificate may take")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  proof->add_option("--certificate", o.certificate, "Write the proof to this file");
+  proof->add_option("--check", o.check_certificate, "Replay a proof that was written before; nothing else is tried");
+  proof->add_option("--instances", o.instances,
+                    "A list of model,property,seconds, without header, paths relative to it");
+  proof->add_option("--csv", o.csv, "Write onnx,vnnlib,verdict,seconds for the list");
+  proof->add_option("--seed", o.seed, "Other starts of the attack for another seed");
+  add_json(proof, o);
 
   try {
     app.parse(argc, argv);

@@ -33,6 +33,14 @@ struct Options {
   std::string pictures;
   std::string script;
   std::string sweep;  ///< a dial
+  std::string model;  ///< verify
+  std::string property;
+  std::string certificate;        ///< to be written
+  std::string check_certificate;  ///< to be replayed
+  std::string instances;
+  std::string csv;
+  double seconds = -1;  ///< verify --timeout; below 0: not given
+  double proof_memory_gib = 2;
   int seeds = 0;
   std::int64_t steps = 0;
   bool list = false;

@@ -1,5 +1,11 @@
 #include "apps/cli/templates.hpp"
 
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "plumbline/graph/onnx.hpp"
+
 namespace plumbline::cli {
 namespace {
 
@@ -112,6 +118,44 @@ at_least = 0.8
 )";
 
 }  // namespace
+
+base::Status write_network_example(const std::string& folder) {
+  graph::Graph graph{.name = "distance", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
+  const auto floats = [](std::vector<std::int64_t> shape, std::vector<double> values) {
+    return graph::Tensor{
+        .type = graph::Type::kFloat, .shape = std::move(shape), .reals = std::move(values), .integers = {}};
+  };
+  graph.inputs = {{"x", graph::Type::kFloat, {-1, 2}}};
+  graph.outputs = {{"y", graph::Type::kFloat, {-1, 1}}};
+  graph.initializers["w"] = floats({2, 4}, {1, -1, 0, 0, 0, 0, 1, -1});
+  graph.initializers["v"] = floats({4, 1}, {1, 1, 1, 1});
+  graph.nodes = {{"sides", "MatMul", {"x", "w"}, {"z"}, {}},
+                 {"bend", "Relu", {"z"}, {"h"}, {}},
+                 {"sum", "MatMul", {"h", "v"}, {"y"}, {}}};
+  PL_CHECK(graph::write_onnx(graph, folder + "/network.onnx"));
+  const auto write = [&](const std::string& name, const std::string& text) -> base::Status {
+    std::ofstream out(folder + "/" + name);
+    out << text;
+    if (!out.flush()) return base::make_error(base::Code::kIo, "cannot be written", folder + "/" + name);
+    return base::ok();
+  };
+  const auto property = [](double reach, double bound) {
+    return fmt::format(R"(; unsafe: |x0| + |x1| reaches {1} for inputs between -{0} and {0}
+(declare-const X_0 Real)
+(declare-const X_1 Real)
+(declare-const Y_0 Real)
+(assert (>= X_0 -{0}))
+(assert (<= X_0 {0}))
+(assert (>= X_1 -{0}))
+(assert (<= X_1 {0}))
+(assert (>= Y_0 {1}))
+)",
+                       reach, bound);
+  };
+  PL_CHECK(write("near.vnnlib", property(0.5, 1.25)));
+  PL_CHECK(write("far.vnnlib", property(1.0, 1.75)));
+  return write("instances.csv", "network.onnx,near.vnnlib,10\nnetwork.onnx,far.vnnlib,10\n");
+}
 
 std::string manifest_template(const std::string& kind) {
   if (kind == "images") return kImages;

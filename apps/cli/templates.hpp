@@ -3,7 +3,13 @@
 
 #include <string>
 
+#include "plumbline/base/result.hpp"
+
 namespace plumbline::cli {
+
+/// For `plumbline init --kind network`: a network of two inputs that computes |x0| + |x1|, a property that holds of it,
+/// one that does not, and a list of both. Errors kIo.
+base::Status write_network_example(const std::string& folder);
 
 /// Precondition: kind is images, table or predictions (the command line checks it).
 std::string manifest_template(const std::string& kind);

@@ -48,6 +48,15 @@ class Docs(SystemTest):
                     self.run_line(line)
         self.assertGreaterEqual(ran, 6)
 
+    def test_walk_through_of_verify(self):
+        """docs/user/verify.md, every command in order, on the network that the page makes."""
+        page = (SOURCE / "docs/user/verify.md").read_text()
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.S) for line in block.strip().splitlines()]
+        for line in lines:
+            self.run_line(line)
+        self.assertGreaterEqual(len(lines), 7)
+        self.assertEqual((self.folder / "small/out.csv").read_text().splitlines()[0], "onnx,vnnlib,verdict,seconds")
+
     def run_line(self, line):
         import os
         import subprocess
