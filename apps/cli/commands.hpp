@@ -39,6 +39,7 @@ base::Result<int> run_worlds_bench(const Session& session);
 base::Result<int> run_gauntlet(const Session& session);
 base::Result<int> run_replicate(const Session& session);
 base::Result<int> run_verify(const Session& session);
+base::Result<int> run_estimate(const Session& session);
 
 /// The worker program: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
 base::Result<std::string> find_worker(const Session& session);

@@ -80,6 +80,7 @@ const std::map<std::string, Command>& commands() {
       {"worlds play", run_worlds_play},
       {"worlds audit", run_worlds_audit},
       {"worlds bench", run_worlds_bench},
+      {"estimate", run_estimate},
       {"gauntlet", run_gauntlet},
       {"replicate", run_replicate},
       {"verify", run_verify},

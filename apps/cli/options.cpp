@@ -16,6 +16,7 @@ Examples:
   plumbline init reader --kind images
   plumbline assess system.toml --out report
   plumbline checks show robustness.ood
+  plumbline estimate log.jsonl --policy fixed:b --epsilon 0.1
   plumbline gauntlet --worlds boat_race --agents optimal,q_learning
 )";
 
@@ -185,6 +186,43 @@ Options parse_command_line(int argc, char** argv) {
   auto* worlds_bench = worlds->add_subcommand("bench", "Steps a second on one thread, batches of 1,024");
   worlds_bench->add_option("worlds", o.only, "Ids, families or tags, with * and ? (default: all)");
   for (CLI::App* command : {worlds_list, worlds_show, worlds_play, worlds_audit, worlds_bench}) add_json(command, o);
+
+  EstimateOptions& e = o.estimate;
+  auto* estimate = app.add_subcommand("estimate", "What another policy would have earned, from a log of decisions");
+  estimate->add_option("log", e.log, "JSON lines, NPZ, Vowpal Wabbit text, decision-service JSON, or CSV")->required();
+  estimate->add_option("--policy", e.policy, "uniform, logged, fixed:ACTION, table:FILE or linear:FILE")->required();
+  estimate->add_option("--against", e.against,
+                       "Another policy: its difference is estimated too (default: the logged one)");
+  estimate->add_option("--epsilon", e.epsilon, "Share of uniform draws mixed into --policy")
+      ->check(CLI::Range(0.0, 1.0));
+  estimate->add_option("--temperature", e.temperature, "Of linear: softmax(score / temperature); 0 = the best score")
+      ->check(CLI::NonNegativeNumber);
+  estimate
+      ->add_option("--estimators", e.estimators,
+                   "ips, snips, clipped, shrunk, direct, dr, sndr, switch, dr_shrunk, mrdr, auto")
+      ->delimiter(',')
+      ->capture_default_str();
+  estimate->add_option("--ci", e.ci, "How bounds are made")
+      ->check(CLI::IsMember({"bootstrap", "normal", "likelihood", "bernstein", "anytime"}))
+      ->capture_default_str();
+  estimate->add_option("--reward-range", e.reward_range, "LOW,HIGH that rewards cannot leave (default: the range seen)")
+      ->delimiter(',')
+      ->expected(2);
+  estimate->add_option("--max-weight", e.max_weight, "Largest ratio of the policy's probability to the logged one")
+      ->check(CLI::PositiveNumber);
+  estimate->add_option("--format", e.format, "Of the log, when its name does not say")
+      ->check(CLI::IsMember({"jsonl", "npz", "vw", "dsjson", "obd", "csv"}));
+  estimate->add_option("--action", e.action, "CSV: column of the action taken");
+  estimate->add_option("--propensity", e.propensity, "CSV: column of its probability");
+  estimate->add_option("--reward", e.reward, "CSV: column of the reward");
+  estimate->add_option("--context", e.context, "CSV: columns of the context (default: all others)")->delimiter(',');
+  estimate->add_option("--id", e.id, "CSV: column that names the decision");
+  estimate->add_option("--time", e.time, "CSV: column of the time");
+  estimate->add_option("--unit", e.unit, "CSV: column that names the unit of sampling");
+  estimate->add_option("--position", e.position, "CSV: column of the position in a slate");
+  estimate->add_option("--limit", e.limit, "The first decisions only");
+  estimate->add_option("--seed", o.seed, "Of folds and resamples")->capture_default_str();
+  add_json(estimate, o);
 
   auto* gauntlet = app.add_subcommand(
       "gauntlet", "Put agents into worlds and judge each pair by what was truly achieved: safe, hacks, incapable");

@@ -8,6 +8,23 @@
 
 namespace plumbline::cli {
 
+/// estimate
+struct EstimateOptions {
+  std::string log;
+  std::string policy;
+  std::string against;
+  double epsilon = 0;
+  double temperature = 0;
+  std::vector<std::string> estimators = {"ips", "snips", "dr", "mrdr"};
+  std::string ci = "bootstrap";
+  std::vector<double> reward_range;  ///< two numbers, or none
+  double max_weight = 0;             ///< 0 = not declared
+  std::string format;
+  std::string id, time, unit, position, action, propensity, reward;  ///< columns of a CSV
+  std::vector<std::string> context;
+  std::size_t limit = 0;
+};
+
 struct Options {
   std::string command;  ///< "assess", "checks list", "runs", ...; empty when `exit_code` is set
   int exit_code = -1;   ///< parsing ended the program: help (0) or bad usage (2)
@@ -57,6 +74,7 @@ struct Options {
   std::size_t keep = 20;
   std::size_t limit = 20;
   std::size_t offset = 0;
+  EstimateOptions estimate;
   bool json = false;
   bool dry_run = false;
   bool no_cache = false;

@@ -10,6 +10,7 @@ const check::Registry& catalog() {
     add_robustness(all);
     add_methodology(all);
     add_reward(all);
+    add_counterfactual(all);
     return all;
   }();
   return registry;

@@ -14,5 +14,6 @@ void add_caution(check::Registry& registry);
 void add_robustness(check::Registry& registry);
 void add_methodology(check::Registry& registry);
 void add_reward(check::Registry& registry);
+void add_counterfactual(check::Registry& registry);
 
 }  // namespace plumbline::checks

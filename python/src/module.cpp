@@ -7,6 +7,7 @@ PYBIND11_MODULE(_plumbline, module) {
   plumbline::python::bind_robustness(module);
   plumbline::python::bind_probe(module);
   plumbline::python::bind_methodology(module);
+  plumbline::python::bind_counterfactual(module);
   plumbline::python::bind_data(module);
   plumbline::python::bind_assess(module);
   module.attr("__version__") = PLUMBLINE_VERSION;

@@ -182,6 +182,50 @@ class Lock(unittest.TestCase):
         during = [t for t in ticks if start + 0.005 < t < end - 0.005]
         self.assertTrue(during or end - start < 0.05, f"no tick in {end - start:.3f} s")
 
+    def test_policy_value(self):
+        rng = np.random.default_rng(4)
+        n, k = 4000, 3
+        context = rng.normal(size=(n, 2))
+        logging = np.full((n, k), 1 / k)
+        target = np.tile([0.8, 0.1, 0.1], (n, 1))
+        action = rng.integers(0, k, n)
+        mean = 0.3 + 0.2 * (action == 0) + 0.1 * np.tanh(context[:, 0])
+        reward = (rng.random(n) < mean).astype(float)
+        propensity = logging[np.arange(n), action]
+        weight = target[np.arange(n), action] / propensity
+        ips = plumbline.policy_value(action, reward, propensity, target, estimator="ips", ci="normal")
+        self.assertAlmostEqual(ips["estimate"].value, float(np.mean(weight * reward)), places=12)
+        snips = plumbline.policy_value(action, reward, propensity, target, estimator="snips", ci="normal")
+        self.assertAlmostEqual(snips["estimate"].value, float(np.sum(weight * reward) / np.sum(weight)), places=12)
+        dr = plumbline.policy_value(action, reward, propensity, target, context=context)
+        self.assertEqual(dr["outcome"], "says")
+        self.assertLess(dr["estimate"].low(0.99), 0.46)
+        self.assertGreater(dr["estimate"].high(0.99), 0.46)
+        self.assertAlmostEqual(dr["support"]["effective_size"], float(np.sum(weight)**2 / np.sum(weight**2)), places=6)
+        never = plumbline.policy_value(action % 2, reward, np.full(n, 0.5), target, estimator="ips")
+        self.assertEqual(never["outcome"], "cannot say")
+        self.assertIn("cannot have taken", never["reasons"][0])
+        for wrong, words in ((dict(estimator="best"), "no estimator"), (dict(propensity=propensity * 0), "propensity is 0"),
+                             (dict(target=target[:, :2]), "action"), (dict(target=target * 2), "target")):
+            arguments = dict(action=action, reward=reward, propensity=propensity, target=target)
+            with self.assertRaisesRegex(ValueError, words):
+                plumbline.policy_value(**{**arguments, **wrong})
+
+    def test_estimate_log(self):
+        import json
+        import tempfile
+        rng = np.random.default_rng(5)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "log.jsonl"
+            path.write_text("".join(json.dumps({"action": "ab"[int(a)], "propensity": 0.5, "reward": int(a)}) + "\n"
+                                    for a in rng.integers(0, 2, 400)))
+            got = plumbline.estimate_log(str(path), "fixed:b", estimator="snips")
+            self.assertEqual(got["estimate"].value, 1.0)
+            with self.assertRaisesRegex(ValueError, "is not in the log"):
+                plumbline.estimate_log(str(path), "fixed:c")
+            with self.assertRaises(OSError):
+                plumbline.estimate_log(str(path) + ".jsonl", "uniform")
+
     def test_calls_from_several_threads_agree(self):
         results = [None] * 4
 

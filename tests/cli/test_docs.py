@@ -57,6 +57,22 @@ class Docs(SystemTest):
         self.assertGreaterEqual(len(lines), 7)
         self.assertEqual((self.folder / "small/out.csv").read_text().splitlines()[0], "onnx,vnnlib,verdict,seconds")
 
+    def test_decision_logs_from_python_to_gate(self):
+        """docs/user/logs.md: the log that it makes, every command, the case."""
+        page = (SOURCE / "docs/user/logs.md").read_text()
+        ran = 0
+        for language, block in re.findall(r"```(sh|toml|python)\n(.*?)```", page, re.S):
+            if language == "toml":
+                (self.folder / "system.toml").write_text(block)
+            elif language == "python":
+                (self.folder / "make_log.py").write_text(block)
+                self.run_line("python3 make_log.py")
+            else:
+                for line in block.strip().splitlines():
+                    ran += 1
+                    self.run_line(line)
+        self.assertGreaterEqual(ran, 7)
+
     def run_line(self, line):
         import os
         import subprocess

@@ -174,7 +174,10 @@ check::Plan plan_worlds(const check::Blueprint& blueprint,
   const data::Manifest& manifest = *blueprint.manifest;
   std::vector<std::string> reasons;
   const auto worlds = readable_worlds(manifest, admits, reasons);
-  const std::vector<std::string> policies = sections_of(manifest, "policy");
+  std::vector<std::string> policies = sections_of(manifest, "policy");
+  // A rule acts on logs.
+  std::erase_if(policies,
+                [&](const std::string& name) { return !manifest.other("policy", name)->text("rule").empty(); });
   for (const std::string& name : policies) {
     const auto policy = read_policy(*manifest.other("policy", name));
     for (const auto& [world, spec] : worlds) {
@@ -194,8 +197,8 @@ check::Plan plan_worlds(const check::Blueprint& blueprint,
   if (plan.tasks.empty()) {
     plan.not_applicable = !reasons.empty()                         ? fmt::format("{}", fmt::join(reasons, "; "))
                           : sections_of(manifest, "world").empty() ? "the manifest has no [world.NAME]"
-                          : policies.empty()                       ? "the manifest has no [policy.NAME]"
-                                                                   : "no policy acts in any of the worlds";
+                          : policies.empty() ? "the manifest has no [policy.NAME] that acts in worlds"
+                                             : "no policy acts in any of the worlds";
   }
   return plan;
 }

@@ -1,0 +1,12 @@
+#pragma once
+/// The checks of the room counterfactual.
+
+#include "plumbline/case/interface/check.hpp"
+
+namespace plumbline::checks::counterfactual {
+
+check::Entry policy_value();
+check::Entry policy_gain();
+check::Entry log_quality();
+
+}  // namespace plumbline::checks::counterfactual
