@@ -131,7 +131,7 @@ std::vector<check::ParamSpec> value_params(std::vector<std::string> estimators) 
           {"replicates", std::int64_t{1000}, 100, 100000, {}, "of the bootstrap"},
           {"folds", std::int64_t{3}, 2, 20, {}, "of the reward model"},
           {"clip", 0.0, 0, 1e9, {}, "where clipped and switch cut weights; 0 = root of the number of decisions"},
-          {"lambda", 0.0, 0, 1e18, {}, "of shrunk and dr_shrunk; 0 = the number of decisions"}};
+          {"lambda", 0.0, 0, 1e12, {}, "of shrunk and dr_shrunk; 0 = the number of decisions"}};
 }
 
 base::Result<ope::ValueOptions> value_options(const check::Context& context, const check::Params& params,
