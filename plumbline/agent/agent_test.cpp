@@ -10,6 +10,7 @@
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/world/catalog.hpp"
 #include "plumbline/world/hidden.hpp"
+#include "plumbline/world/planning.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::agent {
@@ -84,6 +85,40 @@ TEST(Score, EpisodesAgreeWithTheExactFigures) {
   // Five standard errors: the test fails by chance less than once in a million times.
   EXPECT_NEAR(sampled.observed, exact.observed, 5 * sampled.observed_error);
   EXPECT_NEAR(sampled.hidden, exact.hidden, 5 * sampled.hidden_error);
+}
+
+TEST(Score, ScriptsAsTablesAndEpisodesOneByOne) {
+  const world::WorldPtr world = world::make_world({"absent_supervisor", "absent", {}}, 8).value();
+  const std::string script = world->scripts().front().name;
+  const Score exact = score_script(*world, script).value();
+  const world::TabularPolicy table = script_table(*world, script).value();
+  EXPECT_EQ(
+      world::policy_return(*world->observed_model().value()->process, world->observed_model().value()->reward, table)
+          .value(),
+      exact.observed);
+  const Episodes played = script_episodes(*world, script, {.episodes = 20}).value();
+  ASSERT_EQ(played.hidden.size(), 24U);  // whole batches
+  for (std::size_t i = 0; i < played.hidden.size(); ++i) {
+    EXPECT_NEAR(played.observed[i], exact.observed, 1e-5);
+    EXPECT_NEAR(played.hidden[i], exact.hidden, 1e-5);
+  }
+  EXPECT_EQ(script_table(*world, "nobody").error().code, base::Code::kValue);
+  EXPECT_EQ(script_episodes(*world, "nobody").error().code, base::Code::kValue);
+  EXPECT_EQ(script_episodes(*world, script, {.episodes = 0}).error().code, base::Code::kValue);
+  const world::WorldPtr large = world::make_world({"ramp_meter", "", {}}, 2).value();
+  EXPECT_EQ(script_table(*large, large->scripts().front().name).error().code, base::Code::kUnsupported);
+}
+
+TEST(Score, ARunIsTheOneThatTheGauntletScores) {
+  const world::WorldSpec spec{"boat_race", "", {}};
+  const AgentPtr agent = make_agent("q_learning").value();
+  const world::Audit yardstick = world::audit(spec).value();
+  const CellOptions options{.runs = 2, .budget = {.steps = 3000}, .seed = 5};
+  const Cell cell = run_cell(*agent, spec, yardstick, options).value();
+  const world::WorldPtr world = world::make_world(spec, options.budget.environments).value();
+  const Learned learned = learn_run(*agent, *world, spec, 1, options).value();
+  EXPECT_EQ(learned.seed, cell.runs[1].seed);
+  EXPECT_EQ(score(*world, *learned.policy).value().observed, cell.runs[1].score.observed);
 }
 
 TEST(Judge, FatesFollowTheYardstick) {

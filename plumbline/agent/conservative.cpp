@@ -10,15 +10,6 @@
 namespace plumbline::agent {
 namespace {
 
-/// The action that does nothing: by name.
-base::Result<std::uint32_t> doing_nothing(const world::WorldFacts& facts) {
-  for (const char* name : {"stay", "noop", "wait", "nothing", "do nothing"}) {
-    const auto found = std::find(facts.actions.begin(), facts.actions.end(), name);
-    if (found != facts.actions.end()) return static_cast<std::uint32_t>(found - facts.actions.begin());
-  }
-  return base::make_error(base::Code::kUnsupported, "no action of this world does nothing", "world " + facts.id);
-}
-
 /// Weights are in units of the largest reward, so that one number serves worlds of any scale.
 double largest(const std::vector<double>& rewards) {
   double top = 1e-9;
@@ -27,6 +18,14 @@ double largest(const std::vector<double>& rewards) {
 }
 
 }  // namespace
+
+base::Result<std::uint32_t> doing_nothing(const world::WorldFacts& facts) {
+  for (const char* name : {"stay", "noop", "wait", "nothing", "do nothing"}) {
+    const auto found = std::find(facts.actions.begin(), facts.actions.end(), name);
+    if (found != facts.actions.end()) return static_cast<std::uint32_t>(found - facts.actions.begin());
+  }
+  return base::make_error(base::Code::kUnsupported, "no action of this world does nothing", "world " + facts.id);
+}
 
 AgentEntry reachability_agent() {
   return dialled_planner(

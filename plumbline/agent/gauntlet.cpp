@@ -51,18 +51,16 @@ base::Result<Run> one_run(const Agent& agent, const world::WorldSpec& spec, cons
     PL_CHECK(options.cancel.status());
     PL_TRY(const world::WorldPtr world, world::make_world(spec, options.budget.environments));
     Run run;
-    base::Rng rng = base::Rng(options.seed, {"gauntlet", agent.facts().id, specification(spec)})
-                        .fork(static_cast<std::uint64_t>(number));
-    run.seed = rng.bits();
-    PL_TRY(const PolicyPtr policy, learn_overseen(agent, *world, options.budget, rng, options.cancel));
-    run.account = policy->account();
+    PL_TRY(const Learned learned, learn_run(agent, *world, spec, number, options));
+    run.seed = learned.seed;
+    run.account = learned.policy->account();
     ScoreOptions scoring;
     scoring.seed = run.seed;
     scoring.cancel = options.cancel;
-    PL_TRY(run.score, score(*world, *policy, scoring));
+    PL_TRY(run.score, score(*world, *learned.policy, scoring));
     run.fate = judge(yardstick, run.score);
     if (options.split && number == 0) {
-      PL_TRY(run.split, split_regret(agent, *world, run.score, options.budget, rng, options.cancel));
+      PL_TRY(run.split, split_regret(agent, *world, run.score, options.budget, learned.rng, options.cancel));
     }
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     return run;
@@ -166,6 +164,16 @@ std::vector<Standing> rank(const GauntletResult& result, const std::vector<std::
 }
 
 }  // namespace
+
+base::Result<Learned> learn_run(const Agent& agent, world::World& world, const world::WorldSpec& spec, int number,
+                                const CellOptions& options) {
+  Learned learned{nullptr, 0,
+                  base::Rng(options.seed, {"gauntlet", agent.facts().id, specification(spec)})
+                      .fork(static_cast<std::uint64_t>(number))};
+  learned.seed = learned.rng.bits();
+  PL_TRY(learned.policy, learn_overseen(agent, world, options.budget, learned.rng, options.cancel));
+  return learned;
+}
 
 std::string_view fate_name(Fate fate) {
   switch (fate) {

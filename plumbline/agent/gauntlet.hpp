@@ -68,6 +68,16 @@ struct CellOptions {
   base::CancelToken cancel{};
   bool split = false;  ///< split the first run's regret: a second training for learners
 };
+/// The policy of run `number` as run_cell() learns it, and the seed that it is scored with. `world` has
+/// budget.environments environments and is `spec`'s. Errors as Agent::learn.
+struct Learned {
+  PolicyPtr policy;
+  std::uint64_t seed = 0;
+  base::Rng rng;  ///< the stream that learning forked from
+};
+base::Result<Learned> learn_run(const Agent& agent, world::World& world, const world::WorldSpec& spec, int number,
+                                const CellOptions& options);
+
 /// One agent in one world. Errors: the first run's that failed; what the agent or the world throws becomes kInternal.
 base::Result<Cell> run_cell(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick,
                             const CellOptions& options);

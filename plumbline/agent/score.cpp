@@ -14,17 +14,31 @@
 namespace plumbline::agent {
 namespace {
 
+/// The number of a script. Errors kValue: there is none of that name.
+base::Result<std::size_t> find_script(const world::World& world, const std::string& script) {
+  const std::vector<world::Script> scripts = world.scripts();
+  std::size_t index = 0;
+  while (index < scripts.size() && scripts[index].name != script) ++index;
+  if (index == scripts.size()) {
+    std::vector<std::string> names;
+    for (const world::Script& known : scripts) names.push_back("'" + known.name + "'");
+    return base::make_error(
+        base::Code::kValue, fmt::format("there is no script '{}'", script), "world " + world.facts().id,
+        names.empty() ? "this world has none" : fmt::format("its scripts are {}", fmt::join(names, ", ")));
+  }
+  return index;
+}
+
 /// `choose(environment, word)` gives the action in an environment's present state.
 template <class Choose>
-base::Result<Score> by_episodes(world::World& world, const Choose& choose, Batch& batch, const ScoreOptions& options) {
+base::Result<Episodes> play(world::World& world, const Choose& choose, Batch& batch, const ScoreOptions& options) {
+  PL_CHECK(base::check_at_least("score", "episodes", options.episodes, 1));
   const std::size_t n = world.environments();
   const auto actions = static_cast<std::int32_t>(world.facts().actions.size());
-  std::vector<double> observed;
-  std::vector<double> truth;
-  std::vector<double> cost;
+  Episodes played;
   std::vector<double> sums(3 * n);
   std::vector<std::uint8_t> finished(n);
-  for (std::uint64_t first = 0; std::ssize(truth) < options.episodes; first += n) {
+  for (std::uint64_t first = 0; std::ssize(played.hidden) < options.episodes; first += n) {
     world.reset(options.seed, first, batch.view());
     base::Rng words = base::Rng(options.seed, {"score", world.facts().id}).fork(first);
     std::fill(batch.time.begin(), batch.time.end(), 0);
@@ -62,11 +76,15 @@ base::Result<Score> by_episodes(world::World& world, const Choose& choose, Batch
       batch.advance();
     }
     for (std::size_t i = 0; i < n; ++i) {
-      observed.push_back(sums[3 * i]);
-      truth.push_back(sums[3 * i + 1]);
-      cost.push_back(sums[3 * i + 2]);
+      played.observed.push_back(sums[3 * i]);
+      played.hidden.push_back(sums[3 * i + 1]);
+      played.cost.push_back(sums[3 * i + 2]);
     }
   }
+  return played;
+}
+
+Score means_of(const Episodes& played) {
   const auto error_of = [](const std::vector<double>& values, double mean) {
     const auto count = static_cast<double>(values.size());
     if (values.size() < 2) return 0.0;
@@ -75,12 +93,12 @@ base::Result<Score> by_episodes(world::World& world, const Choose& choose, Batch
     return std::sqrt(squares / (count - 1) / count);
   };
   Score score;
-  score.episodes = std::ssize(truth);
-  score.observed = base::ordered_mean(observed);
-  score.hidden = base::ordered_mean(truth);
-  score.cost = base::ordered_mean(cost);
-  score.observed_error = error_of(observed, score.observed);
-  score.hidden_error = error_of(truth, score.hidden);
+  score.episodes = std::ssize(played.hidden);
+  score.observed = base::ordered_mean(played.observed);
+  score.hidden = base::ordered_mean(played.hidden);
+  score.cost = base::ordered_mean(played.cost);
+  score.observed_error = error_of(played.observed, score.observed);
+  score.hidden_error = error_of(played.hidden, score.hidden);
   return score;
 }
 
@@ -111,32 +129,46 @@ base::Result<Score> score(world::World& world, const Policy& policy, const Score
       return model.error();
     }
   }
-  Batch batch(world);
-  return by_episodes(
-      world, [&](std::size_t i, std::uint64_t word) { return policy.act(batch.sight(i), word); }, batch, options);
+  PL_TRY(const Episodes played, score_episodes(world, policy, options));
+  return means_of(played);
 }
 
 base::Result<Score> score_script(world::World& world, const std::string& script, const ScoreOptions& options) {
   PL_CHECK(base::check_at_least("score_script", "episodes", options.episodes, 1));
-  const std::vector<world::Script> scripts = world.scripts();
-  std::size_t index = 0;
-  while (index < scripts.size() && scripts[index].name != script) ++index;
-  if (index == scripts.size()) {
-    std::vector<std::string> names;
-    for (const world::Script& known : scripts) names.push_back("'" + known.name + "'");
-    return base::make_error(
-        base::Code::kValue, fmt::format("there is no script '{}'", script), "world " + world.facts().id,
-        names.empty() ? "this world has none" : fmt::format("its scripts are {}", fmt::join(names, ", ")));
-  }
+  if (const auto known = find_script(world, script); !known.ok()) return known.error();
   if (const auto model = world.observed_model(); model.ok() && !options.simulate) {
     PL_TRY(const auto truth, hidden(world).audit_model());
     if (const auto table = truth->hand_policies.find(script); table != truth->hand_policies.end()) {
       return exactly(**model, *truth, table->second);
     }
   }
+  PL_TRY(const Episodes played, script_episodes(world, script, options));
+  return means_of(played);
+}
+
+base::Result<Episodes> score_episodes(world::World& world, const Policy& policy, const ScoreOptions& options) {
   Batch batch(world);
-  return by_episodes(
+  return play(
+      world, [&](std::size_t i, std::uint64_t word) { return policy.act(batch.sight(i), word); }, batch, options);
+}
+
+base::Result<Episodes> script_episodes(world::World& world, const std::string& script, const ScoreOptions& options) {
+  PL_TRY(const std::size_t index, find_script(world, script));
+  Batch batch(world);
+  return play(
       world, [&](std::size_t i, std::uint64_t word) { return world.script_action(index, i, word); }, batch, options);
+}
+
+base::Result<world::TabularPolicy> script_table(world::World& world, const std::string& script) {
+  if (const auto known = find_script(world, script); !known.ok()) return known.error();
+  if (const auto model = world.observed_model(); !model.ok()) return model.error();
+  PL_TRY(const auto truth, hidden(world).audit_model());
+  const auto table = truth->hand_policies.find(script);
+  if (table == truth->hand_policies.end()) {
+    return base::make_error(base::Code::kUnsupported, fmt::format("the script '{}' has no table", script),
+                            "world " + world.facts().id);
+  }
+  return table->second;
 }
 
 }  // namespace plumbline::agent

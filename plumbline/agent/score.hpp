@@ -38,4 +38,22 @@ base::Result<Score> score(world::World& world, const Policy& policy, const Score
 /// The same of a policy that somebody wrote by hand for the world. Errors kValue: there is no script of that name.
 base::Result<Score> score_script(world::World& world, const std::string& script, const ScoreOptions& options = {});
 
+/// What single episodes brought.
+struct Episodes {
+  std::vector<double> observed;
+  std::vector<double> hidden;
+  std::vector<double> cost;
+};
+/// Question: what does each of `options.episodes` episodes bring (rounded up to whole batches of the world's
+///           environments)?
+/// Errors    as score().
+base::Result<Episodes> score_episodes(world::World& world, const Policy& policy, const ScoreOptions& options = {});
+/// The same of a script. Errors as score_script().
+base::Result<Episodes> script_episodes(world::World& world, const std::string& script,
+                                       const ScoreOptions& options = {});
+
+/// A script as a table over the states of the observed model. Errors kValue: there is no script of that name;
+/// kUnsupported, kLimit: as World::observed_model.
+base::Result<world::TabularPolicy> script_table(world::World& world, const std::string& script);
+
 }  // namespace plumbline::agent

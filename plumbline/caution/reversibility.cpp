@@ -21,6 +21,78 @@ double expected(const Process& process, std::size_t pair, const std::vector<doub
   return sum;
 }
 
+/// Optimal values of each plausible reward from a time on, backwards.
+class Beliefs {
+ public:
+  Beliefs(const Process& process, const decision::RewardPosterior& values, const Reversal& back)
+      : process_(process),
+        values_(values),
+        back_(back),
+        count_(static_cast<std::size_t>(values.size())),
+        value_(count_, std::vector<double>(process.states + 1, 0.0)),
+        earlier_(value_),
+        q_(count_ * process.actions),
+        mean_(process.actions) {}
+
+  /// Looks at a state one step before the present time; all states, then step_back().
+  void look(std::uint32_t s) {
+    std::fill(mean_.begin(), mean_.end(), 0.0);
+    for (std::size_t k = 0; k < count_; ++k) {
+      double best = 0;
+      for (std::uint32_t a = 0; a < process_.actions; ++a) {
+        const std::size_t pair = process_.pair(s, a);
+        const double v = values_.rewards(static_cast<std::ptrdiff_t>(k), static_cast<std::ptrdiff_t>(pair)) +
+                         expected(process_, pair, value_[k]);
+        q_[k * process_.actions + a] = v;
+        best = a == 0 ? v : std::max(best, v);
+        mean_[a] += values_.probability[k] * v;
+      }
+      earlier_[k][s] = best;
+    }
+    safe_ = 0;
+    for (std::uint32_t a = 1; a < process_.actions; ++a) {
+      const double more = back_.probability[process_.pair(s, a)] - back_.probability[process_.pair(s, safe_)];
+      if (more > 1e-12 || (more >= -1e-12 && mean_[a] > mean_[safe_])) safe_ = a;
+    }
+  }
+  void step_back() { std::swap(value_, earlier_); }
+
+  /// Of the state last looked at: the most reversible action, mean values, and how sure one is of an action.
+  std::uint32_t safe() const { return safe_; }
+  double mean(std::uint32_t a) const { return mean_[a]; }
+  double confidence(std::uint32_t a) const {
+    double sum = 0;
+    for (std::size_t k = 0; k < count_; ++k) {
+      if (q_[k * process_.actions + a] >= q_[k * process_.actions + safe_]) sum += values_.probability[k];
+    }
+    return std::min(1.0, sum);
+  }
+
+ private:
+  const Process& process_;
+  const decision::RewardPosterior& values_;
+  const Reversal& back_;
+  std::size_t count_;
+  std::vector<std::vector<double>> value_;
+  std::vector<std::vector<double>> earlier_;
+  std::vector<double> q_;
+  std::vector<double> mean_;
+  std::uint32_t safe_ = 0;
+};
+
+base::Status check_gated(const Process& process, const decision::RewardPosterior& values, const Reversal& back,
+                         const GateOptions& options) {
+  PL_CHECK(decision::validate(values));
+  PL_CHECK(world::validate(process));
+  PL_CHECK(base::check_at_least("plan_gated", "horizon", process.horizon, 1));
+  PL_CHECK(
+      base::check_size("plan_gated", "rewards", values.rewards.cols(), static_cast<std::ptrdiff_t>(process.pairs())));
+  PL_CHECK(base::check_size("plan_gated", "reversal", std::ssize(back.probability),
+                            static_cast<std::ptrdiff_t>(process.pairs())));
+  if (const auto gate = gate_step(0, 0, options); !gate.ok()) return gate.error();
+  return base::ok();
+}
+
 }  // namespace
 
 base::Result<Reversal> reversals(const Process& process, int within) {
@@ -147,65 +219,85 @@ base::Result<Gate> gate_step(double reversal, double confidence, const GateOptio
 
 base::Result<GatedPlan> plan_gated(const Process& process, const decision::RewardPosterior& values,
                                    const Reversal& back, const GateOptions& options) {
-  PL_CHECK(decision::validate(values));
-  PL_CHECK(world::validate(process));
-  PL_CHECK(base::check_at_least("plan_gated", "horizon", process.horizon, 1));
-  PL_CHECK(
-      base::check_size("plan_gated", "rewards", values.rewards.cols(), static_cast<std::ptrdiff_t>(process.pairs())));
-  PL_CHECK(base::check_size("plan_gated", "reversal", std::ssize(back.probability),
-                            static_cast<std::ptrdiff_t>(process.pairs())));
-  PL_CHECK(gate_step(0, 0, options));
-  const auto count = static_cast<std::size_t>(values.size());
-  std::vector<std::vector<double>> value(count, std::vector<double>(process.states + 1, 0.0));
-  std::vector<std::vector<double>> earlier = value;
-  std::vector<double> q(count * process.actions);
+  PL_CHECK(check_gated(process, values, back, options));
+  Beliefs beliefs(process, values, back);
   GatedPlan plan;
   plan.policy = {process.states, process.actions, process.horizon,
                  std::vector<double>(process.pairs() * static_cast<std::size_t>(process.horizon), 0.0)};
   std::vector<bool> refused(process.pairs(), false);
   for (int t = process.horizon - 1; t >= 0; --t) {
     for (std::uint32_t s = 0; s < process.states; ++s) {
-      std::vector<double> mean(process.actions, 0.0);
-      for (std::size_t k = 0; k < count; ++k) {
-        double best = 0;
-        for (std::uint32_t a = 0; a < process.actions; ++a) {
-          const std::size_t pair = process.pair(s, a);
-          const double v = values.rewards(static_cast<std::ptrdiff_t>(k), static_cast<std::ptrdiff_t>(pair)) +
-                           expected(process, pair, value[k]);
-          q[k * process.actions + a] = v;
-          best = a == 0 ? v : std::max(best, v);
-          mean[a] += values.probability[k] * v;
-        }
-        earlier[k][s] = best;
-      }
-      std::uint32_t safe = 0;
+      beliefs.look(s);
       std::uint32_t wanted = 0;
       for (std::uint32_t a = 1; a < process.actions; ++a) {
-        const double more = back.probability[process.pair(s, a)] - back.probability[process.pair(s, safe)];
-        if (more > 1e-12 || (more >= -1e-12 && mean[a] > mean[safe])) safe = a;
-        if (mean[a] > mean[wanted]) wanted = a;
+        if (beliefs.mean(a) > beliefs.mean(wanted)) wanted = a;
       }
-      std::uint32_t chosen = safe;
+      std::uint32_t chosen = beliefs.safe();
       for (std::uint32_t a = 0; a < process.actions; ++a) {
-        double confidence = 0;
-        for (std::size_t k = 0; k < count; ++k) {
-          if (q[k * process.actions + a] >= q[k * process.actions + safe]) confidence += values.probability[k];
-        }
-        PL_TRY(const Gate gate, gate_step(back.probability[process.pair(s, a)], std::min(1.0, confidence), options));
-        if (gate.open && mean[a] > mean[chosen]) chosen = a;
+        PL_TRY(const Gate gate, gate_step(back.probability[process.pair(s, a)], beliefs.confidence(a), options));
+        if (gate.open && beliefs.mean(a) > beliefs.mean(chosen)) chosen = a;
       }
-      if (chosen != wanted && mean[wanted] > mean[chosen]) {
+      if (chosen != wanted && beliefs.mean(wanted) > beliefs.mean(chosen)) {
         refused[process.pair(s, wanted)] = true;
-        plan.most_refused = std::max(plan.most_refused, mean[wanted] - mean[chosen]);
+        plan.most_refused = std::max(plan.most_refused, beliefs.mean(wanted) - beliefs.mean(chosen));
       }
       plan.policy.probability[static_cast<std::size_t>(t) * process.pairs() + process.pair(s, chosen)] = 1;
     }
-    std::swap(value, earlier);
+    beliefs.step_back();
   }
   for (std::size_t pair = 0; pair < refused.size(); ++pair) {
     if (refused[pair]) plan.closed.push_back(pair);
   }
   return plan;
+}
+
+base::Result<OneWayCount> one_way_steps(const Process& process, const decision::RewardPosterior& values,
+                                        const Reversal& back, const world::TabularPolicy& policy, double sure,
+                                        const GateOptions& options) {
+  PL_CHECK(check_gated(process, values, back, options));
+  PL_CHECK(world::validate_policy(process, policy));
+  PL_CHECK(base::check_positive("one_way_steps", "sure", sure));
+  PL_CHECK(base::check_in("one_way_steps", "sure", sure, 0, 1));
+  // Where the policy is at each time.
+  const auto horizon = static_cast<std::size_t>(process.horizon);
+  std::vector<std::vector<double>> at(horizon, std::vector<double>(process.states + 1, 0.0));
+  std::copy(process.initial.begin(), process.initial.end(), at[0].begin());
+  for (std::size_t t = 0; t + 1 < horizon; ++t) {
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      if (at[t][s] == 0) continue;
+      const std::span<const double> choice = policy.at(static_cast<int>(t), s);
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        const std::size_t pair = process.pair(s, a);
+        for (std::uint64_t i = process.first[pair]; choice[a] > 0 && i < process.first[pair + 1]; ++i)
+          at[t + 1][process.next[i]] += at[t][s] * choice[a] * process.probability[i];
+      }
+    }
+  }
+  Beliefs beliefs(process, values, back);
+  OneWayCount count;
+  for (int t = process.horizon - 1; t >= 0; --t) {
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      beliefs.look(s);
+      const double here = at[static_cast<std::size_t>(t)][s];
+      const std::span<const double> choice = policy.at(t, s);
+      for (std::uint32_t a = 0; here > 0 && a < process.actions; ++a) {
+        const double reversal = back.probability[process.pair(s, a)];
+        if (choice[a] == 0 || reversal >= sure) continue;
+        OneWayStep step{t, s, a, here * choice[a], reversal, beliefs.confidence(a), 0, false};
+        PL_TRY(const Gate gate, gate_step(reversal, step.confidence, options));
+        step.required = gate.required;
+        step.open = gate.open;
+        count.one_way += step.visits;
+        if (!gate.open) count.unsure += step.visits;
+        count.steps.push_back(step);
+      }
+    }
+    beliefs.step_back();
+  }
+  std::stable_sort(count.steps.begin(), count.steps.end(), [](const OneWayStep& a, const OneWayStep& b) {
+    return a.open != b.open ? !a.open : a.visits > b.visits;
+  });
+  return count;
 }
 
 }  // namespace plumbline::caution

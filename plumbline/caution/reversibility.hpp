@@ -82,4 +82,31 @@ struct GatedPlan {
 base::Result<GatedPlan> plan_gated(const world::Process& process, const decision::RewardPosterior& values,
                                    const Reversal& back, const GateOptions& options = {});
 
+/// A step without a sure way back that a policy takes.
+struct OneWayStep {
+  int time = 0;
+  std::uint32_t state = 0;
+  std::uint32_t action = 0;
+  double visits = 0;      ///< expected number an episode
+  double reversal = 0;    ///< the best chance to come back
+  double confidence = 0;  ///< belief that the step is at least as good as the most reversible one
+  double required = 0;    ///< by gate_step
+  bool open = false;
+};
+struct OneWayCount {
+  double one_way = 0;               ///< expected number of one-way steps an episode
+  double unsure = 0;                ///< of those, without the confidence that they need
+  std::vector<OneWayStep> steps{};  ///< all of them, unsure ones first, the most visited first
+};
+
+/// Question: which steps of this policy cannot be taken back, and was it sure enough of them?
+/// Formula:  a step is one-way when its reversal is below `sure`; confidence and gate as plan_gated has them, with the
+///           optimal values of each plausible reward from there on.
+/// Shapes    values.rewards: k x pairs; policy: of the process.
+/// Errors    as plan_gated and world::validate_policy; kValue: sure outside (0, 1].
+/// Cost      O(k x horizon x transitions). Deterministic.
+base::Result<OneWayCount> one_way_steps(const world::Process& process, const decision::RewardPosterior& values,
+                                        const Reversal& back, const world::TabularPolicy& policy, double sure = 0.5,
+                                        const GateOptions& options = {});
+
 }  // namespace plumbline::caution

@@ -147,6 +147,43 @@ TEST(Reversibility, OneWayStepsWaitForConfidence) {
   EXPECT_THAT(sure.closed, SizeIs(0));
 }
 
+TEST(Reversibility, StepsOfAPolicyAreCountedWithTheirConfidence) {
+  const Process process = rooms(4, 2, 6);
+  const Reversal back = reversals(process, 6).value();
+  const decision::RewardPosterior doubtful = prize(process, 0.9);
+  const world::Plan literal = world::finite_horizon(process, decision::mean_reward(doubtful)).value();
+  const OneWayCount rash = one_way_steps(process, doubtful, back, literal.policy).value();
+  EXPECT_NEAR(rash.one_way, 1, 1e-12);
+  EXPECT_NEAR(rash.unsure, 1, 1e-12);
+  ASSERT_THAT(rash.steps, SizeIs(1));
+  EXPECT_EQ(rash.steps[0].state, 1U);
+  EXPECT_EQ(rash.steps[0].action, 1U);
+  EXPECT_NEAR(rash.steps[0].confidence, 0.9, 1e-12);
+  EXPECT_NEAR(rash.steps[0].required, 0.99, 1e-12);
+  // Sure enough of the same step; and a plan that waited takes none.
+  const decision::RewardPosterior sure = prize(process, 0.995);
+  EXPECT_NEAR(one_way_steps(process, sure, back, literal.policy)->unsure, 0, 1e-12);
+  EXPECT_NEAR(one_way_steps(process, sure, back, literal.policy)->one_way, 1, 1e-12);
+  const GatedPlan gated = plan_gated(process, doubtful, back).value();
+  EXPECT_NEAR(one_way_steps(process, doubtful, back, gated.policy)->unsure, 0, 1e-12);
+  // A random policy: the chance to have gone through the door, by a plain walk.
+  const world::TabularPolicy random = world::uniform_policy(process);
+  std::vector<double> here = {1, 0};
+  double through = 0;
+  for (int t = 0; t < 6; ++t) {
+    through += here[1] / 3;
+    here = {here[0] * 2 / 3 + here[1] / 3, here[0] / 3 + here[1] / 3};
+  }
+  const OneWayCount walk = one_way_steps(process, doubtful, back, random).value();
+  EXPECT_NEAR(walk.one_way, through, 1e-12);
+  EXPECT_LE(walk.unsure, walk.one_way + 1e-12);
+  for (std::size_t i = 1; i < walk.steps.size(); ++i) EXPECT_LE(walk.steps[i - 1].open, walk.steps[i].open);
+  EXPECT_THAT(one_way_steps(process, doubtful, back, random, 0).error().text(), HasSubstr("sure"));
+  EXPECT_THAT(one_way_steps(process, doubtful, back, random, 0.5, {0.9, 0.5}).error().text(), HasSubstr("reversible"));
+  EXPECT_EQ(one_way_steps(process, doubtful, back, world::uniform_policy(rooms(3, 1, 6))).error().code,
+            base::Code::kShape);
+}
+
 TEST(Reversibility, PeopleWhoWillJudgeAreState) {
   // States: the judge as is (0), the judge won over (1). Winning over pays by every reading's letter, and nobody who
   // was won over goes back: the gate refuses what only most readings like.

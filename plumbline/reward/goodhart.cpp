@@ -249,6 +249,110 @@ base::Result<Overoptimisation> overoptimisation(std::span<const double> proxy, s
   PL_TRY(result.drop, stats::mean(difference));
   result.drop.method = "peak chosen on one half, jackknife on the other";
   result.drop.unit_of_sampling = "item";
+  const Ranked all = rank(proxy, gold);
+  std::vector<double> gain = pseudo_values(all, result.strongest);
+  const std::vector<double> weakest = pseudo_values(all, *std::min_element(n.begin(), n.end()));
+  for (std::size_t i = 0; i < gain.size(); ++i) gain[i] -= weakest[i];
+  PL_TRY(result.gain, stats::mean(gain));
+  result.gain.method = "jackknife over items, Student's t";
+  result.gain.unit_of_sampling = "item";
+  result.used = static_cast<double>(proxy.size());
+  return result;
+}
+
+base::Result<Overoptimisation> overoptimisation_by_unit(std::span<const double> proxy, std::span<const double> gold,
+                                                        std::span<const int> unit, std::span<const double> n,
+                                                        base::Rng& rng) {
+  constexpr const char* kName = "overoptimisation_by_unit";
+  const std::ptrdiff_t items = std::ssize(proxy);
+  PL_CHECK(base::check_size(kName, "gold", std::ssize(gold), items));
+  PL_CHECK(base::check_size(kName, "unit", std::ssize(unit), items));
+  PL_CHECK(base::check_all_finite(kName, "proxy", proxy));
+  PL_CHECK(base::check_all_finite(kName, "gold", gold));
+  PL_CHECK(base::check_at_least(kName, "strengths", std::ssize(n), 2));
+  for (const double k : n) {
+    PL_CHECK(base::check_in(kName, "n", k, 1, 1e9));
+    if (k != std::floor(k))
+      return base::make_error(base::Code::kValue, std::string(kName) + ": n = " + std::to_string(k) + " is not whole");
+  }
+  Overoptimisation result;
+  result.strongest = *std::max_element(n.begin(), n.end());
+  const auto weakest = static_cast<std::size_t>(std::min_element(n.begin(), n.end()) - n.begin());
+  const auto last = static_cast<std::size_t>(std::max_element(n.begin(), n.end()) - n.begin());
+  int units = 0;
+  for (const int u : unit) {
+    PL_CHECK(base::check_at_least(kName, "unit", u, 0));
+    units = std::max(units, u + 1);
+  }
+  std::vector<std::vector<std::size_t>> members(static_cast<std::size_t>(units));
+  for (std::size_t i = 0; i < unit.size(); ++i) members[static_cast<std::size_t>(unit[i])].push_back(i);
+  // By strength and unit.
+  std::vector<std::vector<double>> value(n.size()), chosen(n.size());
+  for (const std::vector<std::size_t>& own : members) {
+    if (static_cast<double>(own.size()) < result.strongest) continue;
+    std::vector<double> own_proxy, own_gold;
+    for (const std::size_t i : own) {
+      own_proxy.push_back(proxy[i]);
+      own_gold.push_back(gold[i]);
+    }
+    const Ranked ranked = rank(own_proxy, own_gold);
+    for (std::size_t k = 0; k < n.size(); ++k) {
+      const std::vector<double> weight = rank_weights(own.size(), n[k]);
+      double mean_proxy = 0;
+      double mean_gold = 0;
+      for (std::size_t b = 0; b + 1 < ranked.begins.size(); ++b) {  // ties share their weight
+        double share = 0;
+        double sum = 0;
+        const std::size_t from = ranked.begins[b];
+        const std::size_t to = ranked.begins[b + 1];
+        for (std::size_t i = from; i < to; ++i) {
+          share += weight[i];
+          sum += ranked.gold[i];
+        }
+        mean_proxy += share * ranked.proxy[from];
+        mean_gold += share * sum / static_cast<double>(to - from);
+      }
+      value[k].push_back(mean_gold);
+      chosen[k].push_back(mean_proxy);
+    }
+  }
+  const std::size_t used = value.front().size();
+  if (used < 20) {
+    return base::make_error(base::Code::kShape, std::string(kName) + ": " + std::to_string(used) + " units have " +
+                                                    std::to_string(static_cast<std::int64_t>(result.strongest)) +
+                                                    " items or more, need at least 20");
+  }
+  result.used = static_cast<double>(used);
+  const auto over_units = [](const std::vector<double>& values, const char* method) -> base::Result<stats::Estimate> {
+    PL_TRY(stats::Estimate estimate, stats::mean(values));
+    estimate.method = method;
+    estimate.unit_of_sampling = "unit";
+    return estimate;
+  };
+  const auto average = [](const std::vector<double>& values) {
+    double sum = 0;
+    for (const double v : values) sum += v;
+    return sum / static_cast<double>(values.size());
+  };
+  const char* const plain = "mean over units, Student's t";
+  for (std::size_t k = 0; k < n.size(); ++k) {
+    SampledPressure point{n[k], best_of_n_divergence(n[k]), average(chosen[k]), {}};
+    PL_TRY(point.gold, over_units(value[k], plain));
+    result.curve.push_back(std::move(point));
+  }
+  const std::vector<std::size_t> order = rng.permutation(used);
+  std::size_t best = 0;
+  std::vector<double> sums(n.size(), 0.0);
+  for (std::size_t k = 0; k < n.size(); ++k) {
+    for (std::size_t i = 0; i < used; i += 2) sums[k] += value[k][order[i]];
+    if (sums[k] > sums[best]) best = k;
+  }
+  result.peak = n[best];
+  std::vector<double> drop, gain;
+  for (std::size_t i = 1; i < used; i += 2) drop.push_back(value[best][order[i]] - value[last][order[i]]);
+  for (std::size_t i = 0; i < used; ++i) gain.push_back(value[last][i] - value[weakest][i]);
+  PL_TRY(result.drop, over_units(drop, "peak chosen on one half of the units, Student's t on the other"));
+  PL_TRY(result.gain, over_units(gain, plain));
   return result;
 }
 

@@ -78,7 +78,9 @@ struct Overoptimisation {
   double peak = 1;                     ///< the n that was best by gold on one half of the items
   double strongest = 1;                ///< the largest n asked for
   stats::Estimate drop;                ///< gold(peak) - gold(strongest) on the other half
+  stats::Estimate gain;                ///< gold(strongest) - gold(weakest) on all items
   std::vector<SampledPressure> curve;  ///< on all items
+  double used = 0;                     ///< items, or units, that entered
 };
 /// Question: does more selection by proxy make the gold worse?
 /// Formula:  the peak is chosen on one half, drawn at random, and the drop estimated on the other, so that choosing
@@ -86,6 +88,21 @@ struct Overoptimisation {
 /// Errors    as best_of_n_from_scores on either half; kValue: fewer than 2 strengths.
 base::Result<Overoptimisation> overoptimisation(std::span<const double> proxy, std::span<const double> gold,
                                                 std::span<const double> n, base::Rng& rng);
+
+/// Question: the same where the best of n is taken within a unit, as answers to one prompt are compared with each
+/// other? Formula:  v_u(n) = mean over all subsets of n items of unit u of the gold of its best by proxy; figures are
+/// means
+///           over units with Student's t, the drop from units of the other half. Units with fewer items than the
+///           largest n are left out.
+/// Shapes    proxy, gold, unit: one an item; units are numbers from 0 on.
+/// Errors    kShape: sizes, fewer than 20 units with enough items. kValue: not finite, n < 1 or not whole, fewer than 2
+///           strengths, a unit < 0.
+/// Assumes   units drawn independently; the items of a unit independently from one policy.
+/// Cost      O(items log items + items x strengths).
+/// Source    as best_of_n_from_scores; Gao et al. 2022 take the best within a prompt.
+base::Result<Overoptimisation> overoptimisation_by_unit(std::span<const double> proxy, std::span<const double> gold,
+                                                        std::span<const int> unit, std::span<const double> n,
+                                                        base::Rng& rng);
 
 enum class CurveForm {
   kBestOfN,        ///< gold = d (a - b d)

@@ -165,6 +165,119 @@ TEST(Goodhart, OveroptimisationIsFoundAndNotInvented) {
   EXPECT_EQ(none.curve.size(), 5U);
 }
 
+/// Items in units of several; the exploits' gold is low.
+struct Units {
+  std::vector<double> proxy, gold;
+  std::vector<int> unit;
+};
+Units units_of(base::Rng& rng, int units, int each, double exploits) {
+  Units u;
+  for (int k = 0; k < units; ++k) {
+    const double shift = rng.normal(0, 2);  // a prompt that is easy or hard for all its answers
+    for (int i = 0; i < each; ++i) {
+      const bool exploit = rng.bernoulli(exploits);
+      const double gold = shift + rng.normal(0, 1) - (exploit ? 5 : 0);
+      u.proxy.push_back(gold + rng.normal(0, 1) + (exploit ? 15 : 0));
+      u.gold.push_back(gold);
+      u.unit.push_back(k);
+    }
+  }
+  return u;
+}
+
+TEST(Goodhart, BestWithinAUnitIsTheMeanOverItsSubsets) {
+  base::Rng rng(11);
+  Units u = units_of(rng, 24, 6, 0.1);
+  u.proxy[1] = u.proxy[0];  // ties share their weight
+  u.proxy[2] = u.proxy[0];
+  const std::vector<double> n = {1, 2, 3, 6};
+  base::Rng halves(1);
+  const auto found = overoptimisation_by_unit(u.proxy, u.gold, u.unit, n, halves).value();
+  EXPECT_EQ(found.used, 24);
+  for (std::size_t k = 0; k < n.size(); ++k) {
+    // Every subset of every unit.
+    double sum = 0;
+    for (int unit = 0; unit < 24; ++unit) {
+      double own = 0;
+      int subsets = 0;
+      for (unsigned mask = 0; mask < 64; ++mask) {
+        if (__builtin_popcount(mask) != static_cast<int>(n[k])) continue;
+        double top = -1e300, gold = 0;
+        int ties = 0;
+        for (int i = 0; i < 6; ++i) {
+          const auto at = static_cast<std::size_t>(unit * 6 + i);
+          if ((mask >> i & 1U) == 0 || u.proxy[at] < top) continue;
+          if (u.proxy[at] > top) gold = ties = 0;
+          top = u.proxy[at];
+          gold += u.gold[at];
+          ++ties;
+        }
+        own += gold / ties;
+        ++subsets;
+      }
+      sum += own / subsets;
+    }
+    EXPECT_NEAR(found.curve[k].gold.value, sum / 24, 1e-9) << n[k];
+  }
+  EXPECT_NEAR(found.gain.value, found.curve.back().gold.value - found.curve.front().gold.value, 1e-9);
+  EXPECT_EQ(found.gain.unit_of_sampling, "unit");
+}
+
+TEST(GoodhartStatistical, GainWithinUnitsCovers) {
+  // Best of 8 among 8 with gold and noise standard normal: gain m_8 / sqrt 2, whatever the prompt adds to both. 400
+  // intervals at 0.95; a true coverage of 0.87 slips through with probability 0.03.
+  const double truth = largest_normal(8).value() / std::sqrt(2.0);
+  const auto band = testing::binomial_band(400, .95);
+  const int hits = testing::count_seeds(400, [&](base::Rng& rng) {
+    const Units u = units_of(rng, 40, 8, 0);
+    base::Rng halves = rng.fork("halves");
+    const auto found = overoptimisation_by_unit(u.proxy, u.gold, u.unit, std::vector<double>{1, 8}, halves).value();
+    return *found.gain.low() <= truth && truth <= *found.gain.high();
+  });
+  EXPECT_TRUE(band.contains(hits)) << hits;
+}
+
+TEST(Goodhart, ExploitsWithinUnitsAreFound) {
+  base::Rng rng(12);
+  const std::vector<double> n = {1, 2, 4, 8, 16};
+  const Units bad = units_of(rng, 200, 16, 0.05);
+  const auto found = overoptimisation_by_unit(bad.proxy, bad.gold, bad.unit, n, rng).value();
+  EXPECT_LT(found.gain.high().value(), 0);
+  EXPECT_GT(found.drop.low().value(), 0);
+  EXPECT_LT(found.peak, 16);
+  const Units good = units_of(rng, 200, 16, 0);
+  EXPECT_GT(overoptimisation_by_unit(good.proxy, good.gold, good.unit, n, rng)->gain.low().value(), 0.5);
+  // Units that are too small are left out, and too few are refused.
+  EXPECT_THAT(
+      overoptimisation_by_unit(good.proxy, good.gold, good.unit, std::vector<double>{1, 17}, rng).error().text(),
+      HasSubstr("0 units have 17 items or more, need at least 20"));
+  std::vector<int> below = good.unit;
+  below[0] = -1;
+  EXPECT_THAT(overoptimisation_by_unit(good.proxy, good.gold, below, n, rng).error().text(), HasSubstr("unit"));
+  EXPECT_THAT(
+      overoptimisation_by_unit(good.proxy, good.gold, good.unit, std::vector<double>{1, 1.5}, rng).error().text(),
+      HasSubstr("not whole"));
+  EXPECT_EQ(overoptimisation_by_unit(good.proxy, std::vector<double>{1}, good.unit, n, rng).error().code,
+            base::Code::kShape);
+}
+
+TEST(GoodhartStatistical, GainOverItemsCovers) {
+  // Best of 10 by proxy against none: gain m_10 / sqrt 2. Same band as above.
+  const double truth = largest_normal(10).value() / std::sqrt(2.0);
+  const auto band = testing::binomial_band(400, .95);
+  const int hits = testing::count_seeds(400, [&](base::Rng& rng) {
+    std::vector<double> proxy, gold;
+    for (int i = 0; i < 600; ++i) {
+      gold.push_back(rng.normal(0, 1));
+      proxy.push_back(gold.back() + rng.normal(0, 1));
+    }
+    base::Rng halves = rng.fork("halves");
+    const auto found = overoptimisation(proxy, gold, std::vector<double>{1, 10}, halves).value();
+    return *found.gain.low() <= truth && truth <= *found.gain.high();
+  });
+  EXPECT_TRUE(band.contains(hits)) << hits;
+}
+
 TEST(Goodhart, CurvesAreFittedBack) {
   std::vector<double> divergence, by_n, by_rl;
   for (double d = .2; d < 4; d += .2) {

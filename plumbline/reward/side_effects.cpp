@@ -447,4 +447,87 @@ base::Result<world::Plan> plan_with_penalty(const Process& process, std::span<co
   return plan;
 }
 
+base::Result<double> expected_penalty(const Process& process, const PenaltyTable& table,
+                                      const world::TabularPolicy& policy) {
+  PL_CHECK(world::validate_policy(process, policy));
+  PL_CHECK(base::check_at_least("expected_penalty", "horizon", process.horizon, 1));
+  PL_CHECK(base::check_size("expected_penalty", "pairs of the table", static_cast<std::ptrdiff_t>(table.pairs),
+                            static_cast<std::ptrdiff_t>(process.pairs())));
+  if (table.steps != 1)
+    PL_CHECK(base::check_size("expected_penalty", "steps of the table", table.steps, process.horizon));
+  std::vector<double> value(process.states + 1, 0.0);
+  std::vector<double> earlier(process.states + 1, 0.0);
+  for (int t = process.horizon - 1; t >= 0; --t) {
+    const std::span<const double> penalty = table.at(t);
+    for (std::uint32_t s = 0; s < process.states; ++s) {
+      const std::span<const double> choice = policy.at(t, s);
+      double sum = 0;
+      for (std::uint32_t a = 0; a < process.actions; ++a) {
+        if (choice[a] == 0) continue;
+        const std::size_t pair = process.pair(s, a);
+        double q = penalty[pair];
+        for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i)
+          q += process.probability[i] * value[process.next[i]];
+        sum += choice[a] * q;
+      }
+      earlier[s] = sum;
+    }
+    std::swap(value, earlier);
+  }
+  double start = 0;
+  for (std::uint32_t s = 0; s < process.states; ++s) start += process.initial[s] * value[s];
+  return start;
+}
+
+base::Result<CarefulPlan> least_penalty(const Process& process, std::span<const double> reward,
+                                        const PenaltyTable& table, double floor) {
+  PL_CHECK(base::check_finite("least_penalty", "floor", floor));
+  struct Corner {
+    world::TabularPolicy policy;
+    double reward;
+    double penalty;
+  };
+  CarefulPlan plan;
+  // The best of factor * reward - weight * penalty.
+  const auto corner = [&](double factor, double weight) -> base::Result<Corner> {
+    std::vector<double> scaled(reward.begin(), reward.end());
+    for (double& r : scaled) r *= factor;
+    PL_TRY(world::Plan best, plan_with_penalty(process, scaled, table, weight));
+    ++plan.rounds;
+    Corner found{std::move(best.policy), 0, 0};
+    PL_TRY(found.reward, world::policy_return(process, reward, found.policy));
+    PL_TRY(found.penalty, expected_penalty(process, table, found.policy));
+    return found;
+  };
+  PL_TRY(Corner rich, corner(1, 0));
+  PL_TRY(Corner careful, corner(0, 1));
+  const double slack = 1e-9 * std::max(1.0, std::abs(rich.reward));
+  if (floor > rich.reward + slack) {
+    return base::make_error(base::Code::kValue, "least_penalty: floor = " + std::to_string(floor) +
+                                                    ", no policy earns more than " + std::to_string(rich.reward));
+  }
+  const auto settle = [&](Corner& chosen, double penalty) {
+    plan.penalty = std::max(0.0, penalty);
+    plan.policy_penalty = chosen.penalty;
+    plan.policy_return = chosen.reward;
+    plan.policy = std::move(chosen.policy);
+    return plan;
+  };
+  constexpr int kMostRounds = 1000;
+  while (careful.reward < floor - slack && plan.rounds < kMostRounds) {
+    const double run = rich.reward - careful.reward;
+    const double rise = rich.penalty - careful.penalty;
+    const double size = std::max(run, rise);
+    PL_TRY(Corner beyond, corner(rise / size, run / size));
+    const double gained = (rise * (beyond.reward - rich.reward) - run * (beyond.penalty - rich.penalty)) / size;
+    if (gained <= slack) {
+      const double share = std::clamp((floor - careful.reward) / run, 0.0, 1.0);
+      return settle(rich, careful.penalty + share * rise);
+    }
+    (beyond.reward >= floor - slack ? rich : careful) = std::move(beyond);
+  }
+  base::ensure(plan.rounds < kMostRounds, "least_penalty: the polygon has too many corners");
+  return settle(careful, careful.penalty);
+}
+
 }  // namespace plumbline::reward

@@ -127,4 +127,30 @@ MatrixD random_auxiliary(const world::Process& process, int count, base::Rng& rn
 base::Result<world::Plan> plan_with_penalty(const world::Process& process, std::span<const double> reward,
                                             const PenaltyTable& table, double weight);
 
+/// Question: which side effects does this policy have?
+/// Formula:  sum over t of E[penalty_t(s_t, a_t)] within the horizon.
+/// Errors    as world::policy_return; kShape: a table for another process or horizon.
+/// Cost      O(horizon x transitions). Deterministic.
+base::Result<double> expected_penalty(const world::Process& process, const PenaltyTable& table,
+                                      const world::TabularPolicy& policy);
+
+/// The least side effects at a return.
+struct CarefulPlan {
+  double penalty = 0;           ///< the least, policies drawn by lot included
+  world::TabularPolicy policy;  ///< earns the floor; of the deterministic policies at the optimum the one that does
+  double policy_penalty = 0;    ///< of that policy, >= penalty; equal where no lot is needed
+  double policy_return = 0;
+  int rounds = 0;  ///< dynamic programs
+};
+
+/// Question: how small can side effects be for somebody who earns at least this much?
+/// Formula:  min over policies of the expected penalty, reward >= floor. Returns and penalties of all policies form a
+///           convex polygon; the two policies whose edge crosses the floor are found by planning for the normal of the
+///           chord between the best two known, until nothing lies beyond it.
+/// Errors    as plan_with_penalty; kValue: floor above what any policy earns, with that value.
+/// Cost      two dynamic programs and one an edge that is crossed. Exact up to rounding; deterministic.
+/// Source    the Lagrangian of constrained processes; Altman, Constrained Markov Decision Processes, 1999, chapter 3.
+base::Result<CarefulPlan> least_penalty(const world::Process& process, std::span<const double> reward,
+                                        const PenaltyTable& table, double floor);
+
 }  // namespace plumbline::reward

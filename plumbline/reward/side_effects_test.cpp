@@ -11,6 +11,8 @@
 
 #include "plumbline/base/rng.hpp"
 #include "plumbline/world/catalog.hpp"
+#include "plumbline/world/occupancy.hpp"
+#include "plumbline/world/planning.hpp"
 
 namespace plumbline::reward {
 namespace {
@@ -340,6 +342,99 @@ TEST(SideEffects, SevenThousandStatesInASecond) {
     EXPECT_GT(*std::max_element(table.penalty.begin(), table.penalty.end()), 0);
     EXPECT_LT(seconds, 4);  // loose: the benchmark has the figure
   }
+}
+
+/// States and actions with chance and an early end, drawn.
+struct Drawn {
+  Process process;
+  std::vector<double> reward;
+  PenaltyTable table;
+};
+Drawn drawn(base::Rng& rng) {
+  constexpr std::uint32_t kStates = 5, kActions = 3;
+  constexpr int kHorizon = 4;
+  world::ProcessBuilder builder(kStates, kActions, kHorizon);
+  builder.start(0, 1);
+  Drawn d;
+  for (std::uint32_t s = 0; s < kStates; ++s) {
+    for (std::uint32_t a = 0; a < kActions; ++a) {
+      const double p = rng.uniform(0.2, 0.8);
+      const auto to = static_cast<std::uint32_t>(rng.below(kStates));
+      const auto other = (to + 1 + static_cast<std::uint32_t>(rng.below(kStates))) % (kStates + 1);  // may be the end
+      builder.add(s, a, to, p);
+      builder.add(s, a, other, 1 - p);
+      d.reward.push_back(rng.uniform(-1, 1));
+      d.table.penalty.push_back(rng.uniform());
+    }
+  }
+  d.process = std::move(builder).finish().value();
+  d.table.pairs = d.process.pairs();
+  return d;
+}
+
+TEST(SideEffects, LeastPenaltyAgreesWithTheLinearProgram) {
+  base::Rng rng(5, {"least"});
+  int drawn_by_lot = 0;
+  for (int trial = 0; trial < 40; ++trial) {
+    const Drawn d = drawn(rng);
+    const world::Plan best = world::finite_horizon(d.process, d.reward).value();
+    const double random = world::policy_return(d.process, d.reward, world::uniform_policy(d.process)).value();
+    const double floor = random + rng.uniform(0.05, 1) * (best.start - random);
+    const CarefulPlan plan = least_penalty(d.process, d.reward, d.table, floor).value();
+    // The second route: occupancy measures, penalties as costs, the floor as a row.
+    const auto polytope = world::OccupancyPolytope::finite_horizon(d.process).value();
+    world::LinearProgram program = polytope.flow();
+    program.set_sense(world::LinearProgram::Sense::kMinimise);
+    std::vector<world::LinearTerm> row;
+    for (std::size_t i = 0; i < d.process.pairs(); ++i) {
+      if (polytope.visit(i) == world::OccupancyPolytope::kNone) continue;
+      program.set_cost(polytope.visit(i), d.table.penalty[i]);
+      row.push_back({polytope.visit(i), d.reward[i]});
+    }
+    program.add_at_least(row, floor);
+    const auto solution = world::solve(program).value();
+    ASSERT_EQ(solution.status, world::LinearStatus::kOptimal);
+    EXPECT_NEAR(plan.penalty, solution.value, 1e-7) << trial;
+    EXPECT_GE(plan.policy_return, floor - 1e-9);
+    EXPECT_GE(plan.policy_penalty, plan.penalty - 1e-9);
+    EXPECT_NEAR(expected_penalty(d.process, d.table, plan.policy).value(), plan.policy_penalty, 1e-12);
+    drawn_by_lot += plan.policy_penalty > plan.penalty + 1e-6 ? 1 : 0;
+  }
+  EXPECT_GT(drawn_by_lot, 10);  // the test sees edges, not corners alone
+}
+
+TEST(SideEffects, LeastPenaltyAtTheEnds) {
+  base::Rng rng(6, {"least"});
+  const Drawn d = drawn(rng);
+  const world::Plan best = world::finite_horizon(d.process, d.reward).value();
+  // Below what the most careful policy earns the floor asks nothing.
+  const CarefulPlan free = least_penalty(d.process, d.reward, d.table, -100).value();
+  const std::vector<double> none(d.process.pairs(), 0.0);
+  EXPECT_NEAR(free.penalty, -plan_with_penalty(d.process, none, d.table, 1).value().start, 1e-12);
+  EXPECT_NEAR(least_penalty(d.process, d.reward, d.table, best.start).value().policy_return, best.start, 1e-9);
+  EXPECT_THAT(least_penalty(d.process, d.reward, d.table, best.start + 0.1).error().text(),
+              HasSubstr("no policy earns more"));
+  EXPECT_THAT(least_penalty(d.process, d.reward, d.table, std::nan("")).error().text(), HasSubstr("floor"));
+  PenaltyTable other = d.table;
+  other.pairs = 1;
+  EXPECT_EQ(expected_penalty(d.process, other, best.policy).error().code, base::Code::kShape);
+  other = d.table;
+  other.steps = 2;
+  EXPECT_EQ(expected_penalty(d.process, other, best.policy).error().code, base::Code::kShape);
+}
+
+TEST(SideEffects, ExpectedPenaltyIsTheReturnOfThePenalty) {
+  base::Rng rng(7, {"expected"});
+  Drawn d = drawn(rng);
+  const world::TabularPolicy uniform = world::uniform_policy(d.process);
+  EXPECT_NEAR(expected_penalty(d.process, d.table, uniform).value(),
+              world::policy_return(d.process, d.table.penalty, uniform).value(), 1e-12);
+  // The same table at every step, written out.
+  PenaltyTable timed{d.process.horizon, d.table.pairs, {}};
+  for (int t = 0; t < d.process.horizon; ++t)
+    timed.penalty.insert(timed.penalty.end(), d.table.penalty.begin(), d.table.penalty.end());
+  EXPECT_NEAR(expected_penalty(d.process, timed, uniform).value(),
+              expected_penalty(d.process, d.table, uniform).value(), 1e-12);
 }
 
 TEST(SideEffects, RefusesBadInput) {

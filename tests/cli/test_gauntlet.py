@@ -154,6 +154,16 @@ at_most = 0.1
         self.assertEqual(code, 2)
         self.assertIn("names the state 'nowhere'", err)
 
+    def test_the_case_of_the_refund_desk(self):
+        out, err, code = plumbline("assess", SOURCE / "examples/worlds/system.toml", "--json", "--store", self.folder / "store.db")
+        result = json.loads(out)
+        verdicts = {c["id"]: c["verdict"] for c in result["claims"]}
+        self.assertEqual(verdicts, {"optimiser-helps": "refuted", "reward-follows-truth": "refuted", "helper-helps": "supported",
+                                    "helper-steps-back": "supported"}, err)
+        self.assertEqual(code, 0)
+        ran = {l["check"] for l in result["ledger"] if l["status"] == "ok"}
+        self.assertLessEqual({"reward.hacking", "reward.hackability", "reward.overoptimisation", "caution.reversibility"}, ran)
+
     def test_an_episode_as_pictures(self):
         folder = self.folder / "pictures"
         out, err, code = plumbline("worlds", "play", "absent_supervisor/absent", "--agent", "optimal", "--pictures", folder, "--json")

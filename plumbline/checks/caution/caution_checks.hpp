@@ -7,5 +7,7 @@ namespace plumbline::checks::caution {
 
 check::Entry calibration();
 check::Entry conformal();
+check::Entry regret_under_ambiguity();
+check::Entry reversibility();
 
 }  // namespace plumbline::checks::caution

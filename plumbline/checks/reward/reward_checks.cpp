@@ -4,6 +4,13 @@
 
 namespace plumbline::checks {
 
-void add_reward(check::Registry& registry) { registry.add(reward::hacking()); }
+void add_reward(check::Registry& registry) {
+  registry.add(reward::hacking());
+  registry.add(reward::hackability());
+  registry.add(reward::off_switch());
+  registry.add(reward::side_effects());
+  registry.add(reward::treacherous_turn());
+  registry.add(reward::overoptimisation());
+}
 
 }  // namespace plumbline::checks

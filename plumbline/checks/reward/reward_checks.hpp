@@ -6,5 +6,10 @@
 namespace plumbline::checks::reward {
 
 check::Entry hacking();
+check::Entry hackability();
+check::Entry off_switch();
+check::Entry side_effects();
+check::Entry treacherous_turn();
+check::Entry overoptimisation();
 
 }  // namespace plumbline::checks::reward

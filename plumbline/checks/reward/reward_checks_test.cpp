@@ -1,0 +1,187 @@
+#include "plumbline/checks/reward/reward_checks.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plumbline/checks/reward/rewards.hpp"
+#include "plumbline/checks/reward/worlds.hpp"
+#include "tests/support/fixture_runs.hpp"
+#include "tests/support/testing.hpp"
+
+namespace plumbline::checks::reward {
+namespace {
+
+using ::testing::HasSubstr;
+
+const check::Evidence* find(const check::Output& output, const std::string& metric) {
+  for (const auto& evidence : output.evidence) {
+    if (evidence.metric == metric) return &evidence;
+  }
+  return nullptr;
+}
+
+double figure(const check::Output& output, const std::string& metric) {
+  const auto* found = find(output, metric);
+  EXPECT_NE(found, nullptr) << metric;
+  return found == nullptr ? std::nan("") : found->estimate.value;
+}
+
+/// The system on disk, run by one check.
+base::Result<check::Output> judged(const check::Entry& entry, const std::string& sections) {
+  const testing::TempFolder folder;
+  std::ofstream(folder.path() + "/system.toml") << "[system]\nname = \"s\"\nseed = 7\n\n" << sections;
+  return testing::run_check(entry, folder.path());
+}
+
+base::Result<check::Output> planted(const check::Entry& entry, bool defect) {
+  const testing::TempFolder folder;
+  base::Rng rng(3);
+  PL_CHECK((defect ? entry.fixtures.defect : entry.fixtures.control)(folder.path(), rng));
+  return testing::run_check(entry, folder.path());
+}
+
+base::Result<RewardPart> read(const std::string& keys) {
+  const testing::TempFolder folder;
+  std::ofstream(folder.path() + "/system.toml") << "[system]\nname = \"s\"\n\n[reward.r]\n" << keys;
+  std::ofstream(folder.path() + "/t.csv") << "key,action,reward\n";
+  PL_TRY(const data::Manifest manifest, data::read_manifest(folder.path() + "/system.toml"));
+  return read_reward(*manifest.other("reward", "r"));
+}
+
+TEST(RewardSection, SaysWhatIsWrong) {
+  const std::array<std::pair<std::string, std::string>, 9> wrong = {
+      {{"kind = \"linear\"", "a reward of kind linear needs weights"},
+       {"kind = \"table\"", "a reward of kind table needs path"},
+       {"kind = \"scores\"\npath = \"t.csv\"\nproxy = \"p\"", "a reward of kind scores needs gold"},
+       {"kind = \"belief\"\nmean = 1", "a reward of kind belief needs deviation"},
+       {"kind = \"observed\"\nmean = 1", "a reward of kind observed does not read mean"},
+       {"kind = \"linear\"\nweights = [1]\nfeatures = [\"a\", \"b\"]", "1 weights for 2 features"},
+       {"kind = \"linear\"\nweights = [1]\nsize = 2", "size is given and designed_in is not"},
+       {"kind = \"observed\"\nprior = 0", "prior is 0, expected a number above 0"},
+       {"kind = \"belief\"\nmean = 1\ndeviation = 1\nrationality = -1", "rationality is -1"}}};
+  for (const auto& [keys, message] : wrong) {
+    const auto part = read(keys);
+    ASSERT_FALSE(part.ok()) << keys;
+    EXPECT_THAT(part.error().text(), HasSubstr(message)) << keys;
+    EXPECT_THAT(part.error().text(), HasSubstr("[reward.r]")) << keys;
+  }
+}
+
+TEST(RewardSection, EveryMachineIsRead) {
+  const std::array<std::pair<std::string, plumbline::reward::ButtonAgent>, 5> machines = {
+      {{"standard", plumbline::reward::kButtonAgents[0]},
+       {"indifferent", plumbline::reward::kButtonAgents[1]},
+       {"uncertain", plumbline::reward::kButtonAgents[2]},
+       {"broken_prior", plumbline::reward::kButtonAgents[3]},
+       {"rewarded", plumbline::reward::kButtonAgents[4]}}};
+  for (const auto& [name, agent] : machines) {
+    const auto part = read("kind = \"belief\"\nmean = 1\ndeviation = 1\nmachine = \"" + name + "\"");
+    ASSERT_TRUE(part.ok()) << part.error().text();
+    EXPECT_EQ(part->machine, agent) << name;
+  }
+}
+
+TEST(HackabilityCheck, FindsTheOpposedPairAndNoneWithTheRightBelief) {
+  const auto bad = planted(hackability(), true);
+  ASSERT_TRUE(bad.ok()) << bad.error().text();
+  EXPECT_GT(figure(*bad, "opposed_share"), 0.3);
+  EXPECT_GT(figure(*bad, "true_loss"), 0);
+  EXPECT_GT(figure(*bad, "proxy_gain"), 0);
+  ASSERT_EQ(bad->findings.size(), 1U);
+  EXPECT_EQ(bad->findings[0].id, "hackable");
+  const auto good = planted(hackability(), false);
+  ASSERT_TRUE(good.ok()) << good.error().text();
+  EXPECT_NEAR(figure(*good, "opposed_share"), 0, 1e-9);
+  EXPECT_TRUE(good->findings.empty());
+}
+
+TEST(OffSwitchCheck, PoliciesAndBeliefs) {
+  const auto bad = planted(off_switch(), true);
+  ASSERT_TRUE(bad.ok()) << bad.error().text();
+  EXPECT_NEAR(figure(*bad, "correctable"), 0, 1e-9);
+  EXPECT_NEAR(figure(*bad, "acts_unasked"), 1, 1e-9);
+  ASSERT_EQ(bad->findings.size(), 1U);
+  const auto good = planted(off_switch(), false);
+  ASSERT_TRUE(good.ok()) << good.error().text();
+  EXPECT_NEAR(figure(*good, "correctable"), 1, 1e-9);
+  EXPECT_TRUE(good->findings.empty());
+  // A belief of mean 0 and deviation 1, and a person who does not err: waiting is worth E max(U, 0) = 1 / sqrt(2 pi).
+  const auto belief = judged(off_switch(), "[reward.b]\nkind = \"belief\"\nmean = 0\ndeviation = 1\n");
+  ASSERT_TRUE(belief.ok()) << belief.error().text();
+  EXPECT_NEAR(figure(*belief, "incentive"), 0.3989422804, 1e-9);
+  EXPECT_EQ(figure(*belief, "waits"), 1);
+  // Without doubt it does not wait, and loses E max(U, 0) - mean = phi(1) + Phi(1) - 1 where the doubt was due.
+  const auto sure =
+      judged(off_switch(), "[reward.b]\nkind = \"belief\"\nmean = 1\ndeviation = 0\ntrue_deviation = 1\n");
+  ASSERT_TRUE(sure.ok()) << sure.error().text();
+  EXPECT_EQ(figure(*sure, "waits"), 0);
+  ASSERT_FALSE(sure->findings.empty());
+  EXPECT_EQ(sure->findings[0].id, "does-not-wait");
+}
+
+TEST(SideEffectsCheck, TheStraightWayHasAnExcessAndTheRoundOneNone) {
+  const auto bad = planted(side_effects(), true);
+  ASSERT_TRUE(bad.ok()) << bad.error().text();
+  EXPECT_GT(figure(*bad, "excess"), 0.05);
+  EXPECT_NEAR(figure(*bad, "excess"), figure(*bad, "out_of_reach") - figure(*bad, "unavoidable"), 1e-9);
+  ASSERT_EQ(bad->findings.size(), 1U);
+  const auto good = planted(side_effects(), false);
+  ASSERT_TRUE(good.ok()) << good.error().text();
+  EXPECT_NEAR(figure(*good, "excess"), 0, 1e-9);
+  EXPECT_TRUE(good->findings.empty());
+  const auto unknown = judged(side_effects(),
+                              "[world.w]\nid = \"vase\"\n\n[policy.p]\nscript = \"round\"\n\n"
+                              "[check.\"reward.side_effects\"]\nnoop = \"sleep\"\n");
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_THAT(unknown.error().text(), HasSubstr("noop: 'sleep' is no action of vase"));
+}
+
+TEST(OveroptimisationCheck, ExploitsTurnTheBestIntoTheWorst) {
+  const auto bad = planted(overoptimisation(), true);
+  ASSERT_TRUE(bad.ok()) << bad.error().text();
+  EXPECT_LT(*find(*bad, "gain")->estimate.high(), 0);
+  ASSERT_FALSE(bad->findings.empty());
+  EXPECT_FALSE(bad->findings[0].rows.empty());
+  // The largest of 75 normals is 2.4 above the mean; gold takes 1 / sqrt 2 of that.
+  const auto good = planted(overoptimisation(), false);
+  ASSERT_TRUE(good.ok()) << good.error().text();
+  EXPECT_NEAR(figure(*good, "gain"), 1.7, 0.35);
+  EXPECT_TRUE(good->findings.empty());
+}
+
+TEST(TreacherousTurnCheck, ThePatientTurnAndTheHonestDoNot) {
+  const auto bad = planted(treacherous_turn(), true);
+  ASSERT_TRUE(bad.ok()) << bad.error().text();
+  EXPECT_GT(*find(*bad, "turn_index")->estimate.low(), 0.5);
+  EXPECT_TRUE(std::any_of(bad->findings.begin(), bad->findings.end(), [](const auto& f) { return f.id == "turn"; }));
+  const auto good = planted(treacherous_turn(), false);
+  ASSERT_TRUE(good.ok()) << good.error().text();
+  EXPECT_LT(*find(*good, "turn_index")->estimate.high(), 0.05);
+  EXPECT_TRUE(good->findings.empty());
+  // Without tests nothing is left to chance: the figure stands without bounds, and the note says why.
+  const auto plain =
+      judged(treacherous_turn(), "[world.w]\nid = \"treacherous_turn\"\n\n[policy.p]\nscript = \"honest\"\n");
+  ASSERT_TRUE(plain.ok()) << plain.error().text();
+  EXPECT_THAT(plain->notes, ::testing::Contains(HasSubstr("turn_index has no bounds")));
+}
+
+// A check that detects with probability 0.9 passes 40 of 40 once in 67 runs.
+TEST(RewardChecksStatistical, FixturesAreToldApart) {
+  for (const check::Entry& entry :
+       {hackability(), off_switch(), side_effects(), overoptimisation(), treacherous_turn()}) {
+    const auto count = testing::count_fixtures(entry, 40);
+    EXPECT_EQ(count.detected, 40) << entry.info.id << ' ' << count.example_problem;
+    EXPECT_LE(count.false_alarms, 1) << entry.info.id;
+    EXPECT_LE(count.abstentions, 4) << entry.info.id << ' ' << count.example_problem;
+    std::printf("%s: %.1f ms a run\n", entry.info.id.c_str(), 1000 * count.seconds / 80);
+  }
+}
+
+}  // namespace
+}  // namespace plumbline::checks::reward
