@@ -5,7 +5,7 @@ help:
 	@echo "make test     build everything and run every test"
 	@echo "make package  a relocatable archive and a .deb in build/release"
 	@echo "make ci-full  the long checks: clang, no LibTorch, thread sanitizer, full statistics"
-	@echo "make gauntlet-full  every agent in every world, 10 runs; writes docs/gauntlet-full.json"
+	@echo "make gauntlet-full  every agent in every world, 10 runs; completes docs/gauntlet-full.json (WORLDS=a,b: only these)"
 	@echo "make format   format the sources;  make lint   the style checks alone"
 
 setup:
@@ -26,7 +26,7 @@ ci-full: setup
 	@tools/ci-full
 
 gauntlet-full: build
-	@build/dev/bin/plumbline gauntlet --full --write docs/gauntlet-full.json
+	@build/dev/bin/plumbline gauntlet --full $(if $(WORLDS),--worlds $(WORLDS)) --write docs/gauntlet-full.json
 
 package: setup
 	@tools/package

@@ -34,6 +34,7 @@ base::Result<int> run_demo(const Session& session);
 base::Result<int> run_worlds_list(const Session& session);
 base::Result<int> run_worlds_show(const Session& session);
 base::Result<int> run_worlds_play(const Session& session);
+base::Result<int> run_worlds_replay(const Session& session);
 base::Result<int> run_worlds_audit(const Session& session);
 base::Result<int> run_worlds_bench(const Session& session);
 base::Result<int> run_gauntlet(const Session& session);

@@ -16,6 +16,7 @@
 #include "apps/cli/stamped_gauntlet.hpp"
 #include "plumbline/agent/batch.hpp"
 #include "plumbline/agent/gauntlet.hpp"
+#include "plumbline/agent/gauntlet_stamp.hpp"
 #include "plumbline/agent/overseer.hpp"
 #include "plumbline/agent/report.hpp"
 #include "plumbline/agent/score_episode.hpp"
@@ -27,6 +28,7 @@
 #include "plumbline/world/catalog.hpp"
 #include "plumbline/world/outside/outside.hpp"
 #include "plumbline/world/picture.hpp"
+#include "plumbline/world/recording.hpp"
 
 namespace plumbline::cli {
 namespace {
@@ -74,6 +76,28 @@ base::Result<std::vector<WorldSpec>> chosen_worlds(const std::vector<std::string
     if (!met || (specs.size() == before && !level.empty())) {
       // Refused with the known names.
       PL_TRY(const world::WorldPtr made, world::make_world({name, level, {}}));
+    }
+  }
+  return specs;
+}
+
+/// What a full gauntlet runs of these patterns; a level that is named is run, whether or not it is part of that.
+base::Result<std::vector<WorldSpec>> chosen_full_worlds(const std::vector<std::string>& patterns) {
+  const std::vector<WorldSpec> full = agent::full_worlds();
+  if (patterns.empty()) return full;
+  std::vector<WorldSpec> specs;
+  for (const std::string& pattern : patterns) {
+    if (world::is_outside(pattern)) {
+      return base::make_error(base::Code::kUnsupported,
+                              "worlds from outside are not stamped: the table holds the catalogue's",
+                              "world " + pattern);
+    }
+    PL_TRY(const std::vector<WorldSpec> met, chosen_worlds({pattern}, true));
+    const bool named = pattern.find('/') != std::string::npos;
+    for (const WorldSpec& spec : met) {
+      const auto same = [&spec](const WorldSpec& s) { return s.id == spec.id && s.level == spec.level; };
+      const bool wanted = named || std::any_of(full.begin(), full.end(), same);
+      if (wanted && std::none_of(specs.begin(), specs.end(), same)) specs.push_back(spec);
     }
   }
   return specs;
@@ -158,6 +182,12 @@ nlohmann::json facts_json(const WorldFacts& f) {
 base::Result<agent::HackedBy> stamped_hackers() {
   PL_TRY(const agent::Stamped stamped, agent::parse_stamped(kStampedGauntlet));
   return agent::hacked_by(stamped);
+}
+
+/// A recording is data that may come from anybody; a world from outside is code.
+base::Error no_outside_recording(const std::string& id) {
+  return base::make_error(base::Code::kUnsupported,
+                          "worlds from outside are not recorded: playing a file must not run code", "world " + id);
 }
 
 /// The first screen says how many pairs hack; then standings, verdicts, sweeps, and a few hacks to watch.
@@ -286,6 +316,7 @@ base::Status write_pictures(const std::string& folder, const std::string& title,
 base::Result<int> run_worlds_play(const Session& session) {
   const Options& o = session.options;
   PL_TRY(const WorldSpec spec, one_world(o));
+  if (!o.record.empty() && world::is_outside(spec.id)) return no_outside_recording(spec.id);
   agent::Budget budget;
   if (o.steps > 0) budget.steps = o.steps;
   PL_TRY(const world::WorldPtr made, world::make_world(spec, 1));
@@ -314,6 +345,7 @@ base::Result<int> run_worlds_play(const Session& session) {
   nlohmann::json frames = nlohmann::json::array();
   double total = 0;
   std::vector<world::Frame> drawn;
+  std::vector<std::int32_t> actions;
   const auto show = [&](const std::string& head) {
     if (!o.json) std::cout << head << "\n" << made->render(0) << "\n";
     if (!o.pictures.empty()) drawn.push_back({made->render(0), head});
@@ -323,11 +355,18 @@ base::Result<int> run_worlds_play(const Session& session) {
     PL_CHECK(session.cancel.status());
     batch.action[0] = policy ? policy->act(batch.sight(0), words.bits()) : made->script_action(script, 0, words.bits());
     const std::string before = made->render(0);
+    actions.push_back(batch.action[0]);
     PL_CHECK(made->step(batch.action, batch.view()));
     total += batch.reward[0];
     const std::string& name = f.actions[static_cast<std::size_t>(batch.action[0])];
     if (o.json) frames.push_back({{"step", step}, {"action", name}, {"reward", batch.reward[0]}, {"before", before}});
     if (batch.done[0] != 0) {
+      if (!o.record.empty()) {
+        const auto choose = [&actions, at = std::size_t{0}](const world::World&, std::span<const float>,
+                                                            std::uint64_t) mutable { return actions.at(at++); };
+        PL_TRY(const world::Recording recording, world::record(spec, o.seed, 0, choose));
+        PL_CHECK(world::save_recording(recording, o.record));
+      }
       const std::string end =
           batch.done[0] == static_cast<std::uint8_t>(world::Done::kCut) ? "cut at the horizon" : "the episode ended";
       if (o.json)
@@ -349,6 +388,53 @@ base::Result<int> run_worlds_play(const Session& session) {
     batch.advance();
     show(fmt::format("step {}: {}, reward {}", step, name, batch.reward[0]));
   }
+}
+
+base::Result<int> run_worlds_replay(const Session& session) {
+  const Options& o = session.options;
+  PL_TRY(const world::Recording recording, world::load_recording(o.reference));
+  if (world::is_outside(recording.spec.id)) return no_outside_recording(recording.spec.id);
+  PL_TRY(const world::Replay replay, world::replay(recording));
+  if (!o.out.empty()) {
+    // Never more frames than the page of one episode can hold.
+    constexpr std::size_t kMostFrames = 400;
+    PL_TRY(const auto frames, agent::watch(recording, kMostFrames));
+    report::PicturesPage page;
+    page.title = "A recorded episode";
+    page.build = PLUMBLINE_VERSION;
+    page.answer = fmt::format("{}: return {:g} in {} steps, the same to the bit when played again", recording.spec.id,
+                              replay.total, replay.actions.size());
+    page.lead = {fmt::format("Level {}, seed {}, environment {}, digest {}.", recording.spec.level, recording.seed,
+                             recording.environment, recording.digest)};
+    if (frames.size() < recording.actions.size() + 1)
+      page.lead.push_back(fmt::format("The first {} steps are shown.", frames.size() - 1));
+    page.sections.push_back(
+        {"Episode",
+         {},
+         {checks::episode_picture("episode", fmt::format("{}/{}", recording.spec.id, recording.spec.level), frames)}});
+    PL_CHECK(write_file(std::filesystem::path(o.out) / "episode.html", report::render_pictures(page)));
+    std::cerr << "page: " << o.out << "/episode.html\n";
+  }
+  if (o.json) {
+    nlohmann::json frames = nlohmann::json::array();
+    for (std::size_t i = 0; i < replay.frames.size(); ++i) {
+      frames.push_back({{"step", i + 1},
+                        {"action", replay.actions[i]},
+                        {"reward", replay.rewards[i]},
+                        {"before", replay.frames[i]}});
+    }
+    const nlohmann::json all = {{"world", recording.spec.id},     {"level", recording.spec.level},
+                                {"dials", recording.spec.dials},  {"seed", recording.seed},
+                                {"steps", replay.actions.size()}, {"return", replay.total},
+                                {"digest", recording.digest},     {"same", true},
+                                {"frames", std::move(frames)}};
+    std::cout << all.dump(2) << "\n";
+    return 0;
+  }
+  for (std::size_t i = 0; i < replay.frames.size(); ++i) std::cout << world::frame_text(replay, i) << "\n";
+  std::cout << fmt::format("return {:g} after {} steps; the same to the bit as recorded (digest {})\n", replay.total,
+                           replay.actions.size(), recording.digest.substr(0, 12));
+  return 0;
 }
 
 base::Result<int> run_worlds_audit(const Session& session) {
@@ -401,6 +487,114 @@ base::Result<int> run_worlds_bench(const Session& session) {
   return 0;
 }
 
+namespace {
+
+/// One learner's cell of each family of the stamped table again, to the bit, and what is stale in it.
+base::Result<int> check_stamped(const Session& session) {
+  PL_TRY(const agent::Stamped stamped, agent::parse_stamped(kStampedGauntlet));
+  if (stamped.cells.empty()) {
+    // A statement, not a verdict: there is nothing that could differ.
+    if (session.options.json)
+      std::cout << nlohmann::json({{"stamped", 0}, {"cells", nlohmann::json::array()}}).dump(2) << "\n";
+    else
+      std::cout << "no cell is stamped yet, so that nothing was compared; make gauntlet-full writes the table\n";
+    return 0;
+  }
+  PL_TRY(const agent::StampState state, agent::check_stamp(stamped, session.cancel));
+  bool good = true;
+  nlohmann::json cells = nlohmann::json::array();
+  for (const agent::StampCheck& check : state.cells) {
+    good = good && check.same;
+    if (session.options.json) {
+      cells.push_back({{"family", check.family},
+                       {"agent", check.agent},
+                       {"place", check.place},
+                       {"same", check.same},
+                       {"difference", check.difference}});
+    } else {
+      std::cout << fmt::format("{:<17} {} in {}: {}\n", check.family, check.agent, check.place,
+                               check.same ? "same bits" : "OTHER BITS: " + check.difference);
+    }
+  }
+  if (session.options.json) {
+    const nlohmann::json all = {{"cells", cells}, {"families_missing", state.families_missing}, {"stale", state.stale}};
+    std::cout << all.dump(2) << "\n";
+  } else {
+    for (const std::string& family : state.families_missing) std::cout << fmt::format("{:<17} not stamped\n", family);
+    for (const std::string& what : state.stale) std::cout << "stale: " << what << "\n";
+  }
+  return good ? 0 : 1;
+}
+
+/// Completes a stamped table: what is current in the file is kept, each new cell is in it at once.
+base::Result<int> write_stamped(const Session& session) {
+  const Options& o = session.options;
+  agent::Stamped stamped;
+  if (o.seeds > 0) stamped.seeds = o.seeds;
+  if (o.seed > 0) stamped.seed = o.seed;
+  if (o.steps > 0) stamped.budget.steps = o.steps;
+  std::error_code code;
+  if (std::filesystem::exists(o.write_table, code)) {
+    std::ifstream in(o.write_table, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    auto there = agent::parse_stamped(text);
+    if (!there.ok()) return there.error().at(o.write_table);
+    const agent::Stamped asked = stamped;
+    stamped = std::move(*there);
+    if ((o.seeds > 0 && asked.seeds != stamped.seeds) || (o.seed > 0 && asked.seed != stamped.seed) ||
+        (o.steps > 0 && asked.budget.steps != stamped.budget.steps)) {
+      return base::make_error(
+          base::Code::kValue,
+          fmt::format("holds {} runs of {} steps from seed {}", stamped.seeds, stamped.budget.steps, stamped.seed),
+          o.write_table, "one table has one setting: write another file for another");
+    }
+  }
+  agent::StampOptions options;
+  options.cancel = session.cancel;
+  options.progress = &session.progress;
+  PL_TRY(options.worlds, chosen_full_worlds(o.worlds));
+  if (!o.agents.empty()) {
+    PL_TRY(options.agents, chosen_agents(o.agents));
+  }
+  constexpr double kSaveSeconds = 2;
+  options.save_seconds = kSaveSeconds;
+  options.save = [&o](const agent::Stamped& table) -> base::Status {
+    // Beside its target and then moved, so that a table is never half written.
+    const std::string beside = o.write_table + ".new";
+    PL_CHECK(write_file(beside, agent::stamped_json(table)));
+    std::error_code moved;
+    std::filesystem::rename(beside, o.write_table, moved);
+    if (moved) return base::make_error(base::Code::kIo, moved.message(), o.write_table);
+    return base::ok();
+  };
+  PL_TRY(const agent::StampOutcome outcome, agent::complete_stamp(stamped, options));
+  PL_CHECK(options.save(stamped));
+  if (o.json) {
+    const nlohmann::json all = {{"kept", outcome.kept},          {"computed", outcome.computed},
+                                {"not_run", outcome.refused},    {"errors", outcome.failed},
+                                {"cells", stamped.cells.size()}, {"complete", outcome.complete}};
+    std::cout << all.dump(2) << "\n";
+  } else {
+    std::cout << fmt::format("{}: {} cells; {} kept, {} computed, of these {} did not run and {} in error\n",
+                             o.write_table, stamped.cells.size(), outcome.kept, outcome.computed, outcome.refused,
+                             outcome.failed);
+    std::map<std::string, double> seconds;
+    for (const agent::StampedCell& cell : stamped.cells) {
+      if (const WorldEntry* entry = world::find_world(cell.world.id); entry != nullptr)
+        seconds[entry->facts.family] += cell.seconds;
+      if (cell.fate == agent::fate_name(agent::Fate::kError) || cell.reason.starts_with("too dear"))
+        std::cout << fmt::format("{} in {}/{}: {}\n", cell.agent, cell.world.id, cell.world.level, cell.reason);
+    }
+    for (const auto& [family, spent] : seconds)
+      std::cout << fmt::format("{:<17} {:>7.1f} s by the clock, one core\n", family, spent);
+    if (!outcome.complete) std::cout << "Stopped before the end; the same command goes on from here.\n";
+  }
+  if (!outcome.complete) return 130;
+  return outcome.failed == 0 ? 0 : 4;
+}
+
+}  // namespace
+
 base::Result<int> run_gauntlet(const Session& session) {
   const Options& o = session.options;
   if (o.list) {
@@ -428,36 +622,13 @@ base::Result<int> run_gauntlet(const Session& session) {
   agent::GauntletOptions options;
   options.cancel = session.cancel;
   options.progress = &session.progress;
-  if (o.check_stamp) {
-    // One cell a family of the stamped table, the cheapest learner that ran there, again and to the bit.
-    PL_TRY(const agent::Stamped stamped, agent::parse_stamped(kStampedGauntlet));
-    std::vector<std::string> families;
-    int differ = 0;
-    for (const agent::StampedCell& cell : stamped.cells) {
-      const WorldEntry* entry = world::find_world(cell.world.id);
-      if (entry == nullptr || cell.fate == agent::fate_name(agent::Fate::kNotRun)) continue;
-      if (cell.agent != "q_learning" ||
-          std::find(families.begin(), families.end(), entry->facts.family) != families.end())
-        continue;
-      families.push_back(entry->facts.family);
-      options.agents = {cell.agent};
-      options.worlds = {cell.world};
-      options.seeds = stamped.seeds;
-      options.seed = stamped.seed;
-      options.budget = stamped.budget;
-      PL_TRY(const agent::GauntletResult again, agent::run_gauntlet(options));
-      const bool same = agent::digest(again.cells.front()) == cell.digest;
-      differ += same ? 0 : 1;
-      std::cout << fmt::format("{:<12} {} in {}/{}: {}\n", entry->facts.family, cell.agent, cell.world.id,
-                               cell.world.level, same ? "same bits" : "OTHER BITS than the stamped table");
-    }
-    if (families.empty()) {
-      return base::make_error(base::Code::kValue, "the stamped table holds no cell to compare", {},
-                              "make gauntlet-full writes it");
-    }
-    return differ == 0 ? 0 : 1;
+  if (o.check_stamp) return check_stamped(session);
+  if (!o.write_table.empty()) return write_stamped(session);
+  if (o.full) {
+    PL_TRY(options.worlds, chosen_full_worlds(o.worlds));
+  } else {
+    PL_TRY(options.worlds, chosen_worlds(o.worlds, false));
   }
-  PL_TRY(options.worlds, chosen_worlds(o.worlds, o.full));
   if (!o.agents.empty()) {
     PL_TRY(options.agents, chosen_agents(o.agents));
   }
@@ -465,6 +636,7 @@ base::Result<int> run_gauntlet(const Session& session) {
   options.seeds = o.seeds > 0 ? o.seeds : o.full ? 10 : 5;
   if (o.seed > 0) options.seed = o.seed;
   if (o.steps > 0) options.budget.steps = o.steps;
+  options.power_trials = static_cast<std::size_t>(o.power);
   PL_TRY(const agent::GauntletResult result, agent::run_gauntlet(options));
   const std::string json = agent::gauntlet_json(result, options);
   if (!o.out.empty()) {
@@ -473,7 +645,6 @@ base::Result<int> run_gauntlet(const Session& session) {
     PL_CHECK(write_file(std::filesystem::path(o.out) / "gauntlet.html", page));
     std::cerr << "page: " << o.out << "/gauntlet.html\n";
   }
-  if (!o.write_table.empty()) PL_CHECK(write_file(o.write_table, agent::stamped_json(result, options)));
   std::cout << (o.json ? json : agent::gauntlet_text(result, o.color));
   if (!result.complete) return 130;
   const bool failed = std::any_of(result.cells.begin(), result.cells.end(),

@@ -78,6 +78,7 @@ const std::map<std::string, Command>& commands() {
       {"worlds list", run_worlds_list},
       {"worlds show", run_worlds_show},
       {"worlds play", run_worlds_play},
+      {"worlds replay", run_worlds_replay},
       {"worlds audit", run_worlds_audit},
       {"worlds bench", run_worlds_bench},
       {"estimate", run_estimate},

@@ -179,13 +179,19 @@ Options parse_command_line(int argc, char** argv) {
   worlds_play->add_option(
       "--pictures", o.pictures,
       "Folder for the episode as pictures: episode.svg, which plays in a browser, and a PNG a step");
+  worlds_play->add_option("--record", o.record, "Write the episode to this file, for `worlds replay`");
   worlds_play->add_option("--steps", o.steps, "Steps that a learner may take before")->check(CLI::PositiveNumber);
+  auto* worlds_replay =
+      worlds->add_subcommand("replay", "Play a recorded episode again; exit status 2 unless it is the same to the bit");
+  worlds_replay->add_option("file", o.reference, "What `worlds play --record` wrote")->required();
+  worlds_replay->add_option("--out", o.out, "Folder for episode.html, where it can be watched");
   auto* worlds_audit =
       worlds->add_subcommand("audit", "Prove by exact planning how far reward and truth come apart, level by level");
   worlds_audit->add_option("worlds", o.only, "Ids, families or tags, with * and ? (default: all)");
   auto* worlds_bench = worlds->add_subcommand("bench", "Steps a second on one thread, batches of 1,024");
   worlds_bench->add_option("worlds", o.only, "Ids, families or tags, with * and ? (default: all)");
-  for (CLI::App* command : {worlds_list, worlds_show, worlds_play, worlds_audit, worlds_bench}) add_json(command, o);
+  for (CLI::App* command : {worlds_list, worlds_show, worlds_play, worlds_replay, worlds_audit, worlds_bench})
+    add_json(command, o);
 
   EstimateOptions& e = o.estimate;
   auto* estimate = app.add_subcommand("estimate", "What another policy would have earned, from a log of decisions");
@@ -237,8 +243,13 @@ Options parse_command_line(int argc, char** argv) {
   gauntlet->add_option("--steps", o.steps, "Steps that a learner may take (default: 200000)")
       ->check(CLI::PositiveNumber);
   gauntlet->add_option("--out", o.out, "Folder for gauntlet.json and gauntlet.html");
-  gauntlet->add_flag("--full", o.full, "Every level of every world, 10 runs");
-  gauntlet->add_option("--write", o.write_table, "Write the stamped table to this file");
+  gauntlet->add_option("--power", o.power, "Trials of planted good, bad and equal approaches: what the order can tell")
+      ->check(CLI::Range(10, 100000));
+  gauntlet->add_flag("--full", o.full, "Every world at its first level and the six families at all levels, 10 runs");
+  gauntlet->add_option(
+      "--write", o.write_table,
+      "With --full: complete the stamped table in this file; cells that are current stay, --worlds and "
+      "--agents choose what is added");
   gauntlet->add_flag("--check", o.check_stamp,
                      "Run one cell of each family again and compare its bits with the stamped table");
   gauntlet->add_flag("--list", o.list, "The agents");

@@ -60,6 +60,8 @@ struct Options {
   double proof_memory_gib = 2;
   int seeds = 0;
   std::int64_t steps = 0;
+  int power = 0;       ///< trials of planted approaches
+  std::string record;  ///< worlds play: file
   bool list = false;
   bool all = false;  ///< replicate
   bool check_stamp = false;

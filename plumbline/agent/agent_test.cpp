@@ -7,6 +7,7 @@
 #include "plumbline/agent/gauntlet.hpp"
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/agent/report.hpp"
+#include "plumbline/agent/score_planted.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/world/catalog.hpp"
 #include "plumbline/world/hidden.hpp"
@@ -152,18 +153,71 @@ TEST(InterquartileMean, AgreesWithTheDefinition) {
   EXPECT_DOUBLE_EQ(interquartile_mean({0, 1, 2, 3, 1000}), (0.75 * 1 + 2 + 0.75 * 3) / 2.5);
 }
 
-TEST(Stamped, ReadsWhatWasWritten) {
+TEST(Gauntlet, ApproachesAreOrderedByTruthWithTheirPower) {
   GauntletOptions options;
-  options.worlds = {{"absent_supervisor", "absent", {}}};
-  options.agents = {"random", "optimal"};
+  options.worlds = {{"absent_supervisor", "absent", {}}, {"vase", "", {}}};
+  options.agents = {"random", "optimal", "lookahead:3", "q_learning", "sarsa"};
+  options.budget.steps = 20'000;
+  options.power_trials = 20;
   const GauntletResult result = run_gauntlet(options).value();
-  const Stamped stamped = parse_stamped(stamped_json(result, options)).value();
-  ASSERT_EQ(stamped.cells.size(), 2U);
-  EXPECT_EQ(stamped.cells[1].fate, "hacks");
-  EXPECT_EQ(stamped.cells[1].digest, digest(result.cells[1]));
-  EXPECT_EQ(hacked_by(stamped)["absent_supervisor/absent"], std::vector<std::string>{"optimal"});
-  EXPECT_FALSE(parse_stamped("{").ok());
-  EXPECT_FALSE(parse_stamped("{\"schema\": \"other\"}").ok());
+  ASSERT_TRUE(result.ordering);
+  EXPECT_EQ(result.ordering->approaches.size(), 5U);
+  EXPECT_EQ(result.ordering->pairs.size(), 10U);
+  EXPECT_EQ(result.ordering->approaches.back(), "random");
+  for (const Comparison& pair : result.ordering->pairs) {
+    EXPECT_EQ(pair.worlds, 2U);
+    const std::string& first = result.ordering->approaches[pair.first];
+    const std::string& second = result.ordering->approaches[pair.second];
+    if (first == "optimal" && second == "random") {
+      EXPECT_TRUE(pair.exact);
+      EXPECT_EQ(pair.better, 1);
+    }
+  }
+  EXPECT_TRUE(result.ordering->stability);
+  ASSERT_TRUE(result.power) << result.no_power;
+  EXPECT_EQ(result.power->comparisons, 15U) << "six planted approaches are more pairs than five agents";
+  EXPECT_EQ(result.power->worlds, 2U);
+  const std::string text = gauntlet_text(result, false);
+  EXPECT_NE(text.find("order of agents by truth"), std::string::npos);
+  EXPECT_NE(text.find("two copies of one: told apart"), std::string::npos);
+  const std::string written = gauntlet_json(result, options);
+  for (const char* key : {"\"ordering\"", "\"adjusted_p_value\"", "\"false_alarm\"", "\"kendall\""}) {
+    EXPECT_NE(written.find(key), std::string::npos) << key;
+  }
+}
+
+TEST(Gauntlet, WhereNothingIsEnumeratedPowerSaysSo) {
+  GauntletOptions options;
+  options.worlds = {{"friend_or_foe", "neutral", {}}};
+  options.agents = {"random", "q_learning"};
+  options.budget.steps = 2'000;
+  options.power_trials = 20;
+  const GauntletResult result = run_gauntlet(options).value();
+  EXPECT_FALSE(result.power);
+  EXPECT_NE(result.no_power.find("no world is enumerated"), std::string::npos);
+  EXPECT_NE(gauntlet_text(result, false).find("power of the order: not measured"), std::string::npos);
+}
+
+TEST(Planted, PlansForRewardAndTruthAchieveWhatTheAuditSays) {
+  const world::WorldPtr world = world::make_world({"absent_supervisor", "absent", {}}).value();
+  const std::vector<double> ends = planted_truths(*world).value();
+  EXPECT_NEAR(ends.at(0), 17, 1e-9);
+  EXPECT_NEAR(ends.at(1), 41, 1e-9);
+  const world::WorldPtr sampled = world::make_world({"ramp_meter", "", {}}).value();
+  EXPECT_EQ(planted_truths(*sampled).error().code, base::Code::kUnsupported);
+}
+
+TEST(Planted, PrintsAreOfWorldLevelDialAndAgent) {
+  const auto of = [](const world::WorldSpec& spec) { return world_print(spec).value(); };
+  const std::string print = of({"absent_supervisor", "mixed", {}});
+  EXPECT_EQ(print, of({"absent_supervisor", "mixed", {}}));
+  EXPECT_NE(print, of({"absent_supervisor", "absent", {}}));
+  EXPECT_NE(print, of({"absent_supervisor", "mixed", {{"presence", 0.4}}}));
+  EXPECT_FALSE(world_print({"nowhere", "", {}}).ok());
+  const auto agent = [](const char* id) { return agent_print(*make_agent(id).value()).value(); };
+  EXPECT_EQ(agent("q_learning"), agent("q_learning"));
+  EXPECT_NE(agent("q_learning"), agent("sarsa"));
+  EXPECT_NE(agent("lookahead:2"), agent("lookahead:3"));
 }
 
 }  // namespace

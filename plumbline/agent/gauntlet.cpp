@@ -233,6 +233,22 @@ base::Result<Cell> run_cell(const Agent& agent, const world::WorldSpec& spec, co
   return cell;
 }
 
+base::Result<Run> run_once(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick, int number,
+                           const CellOptions& options) {
+  return one_run(agent, spec, yardstick, number, options);
+}
+
+Cell cell_of_runs(const Agent& agent, const world::WorldSpec& spec, std::vector<Run> runs,
+                  const world::Audit& yardstick) {
+  Cell cell;
+  cell.agent = agent.facts().id;
+  cell.world = spec;
+  cell.world.level = yardstick.level;
+  cell.runs = std::move(runs);
+  settle(cell, agent.facts().deterministic, yardstick);
+  return cell;
+}
+
 Cell fixed_cell(const std::string& name, const world::WorldSpec& spec, const Run& run, const world::Audit& yardstick) {
   Cell cell;
   cell.agent = name;
@@ -352,6 +368,7 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
     settle(cell, agent[c % agent.size()]->facts().deterministic, result.yardsticks[result.yardstick_of[c]]);
   }
   result.standings = rank(result, agent_ids, options.seed);
+  if (result.complete) PL_CHECK(order_result(result, options));
   return result;
 }
 

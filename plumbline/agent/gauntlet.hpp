@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "plumbline/agent/agent.hpp"
+#include "plumbline/agent/ordering.hpp"
 #include "plumbline/agent/score.hpp"
 #include "plumbline/agent/score_parts.hpp"
 #include "plumbline/base/progress.hpp"
@@ -81,6 +82,12 @@ base::Result<Learned> learn_run(const Agent& agent, world::World& world, const w
 /// One agent in one world. Errors: the first run's that failed; what the agent or the world throws becomes kInternal.
 base::Result<Cell> run_cell(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick,
                             const CellOptions& options);
+/// Run `number` of such a cell alone, and the cell of runs that are all there: for callers that share out the runs
+/// themselves. Errors as run_cell.
+base::Result<Run> run_once(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick, int number,
+                           const CellOptions& options);
+Cell cell_of_runs(const Agent& agent, const world::WorldSpec& spec, std::vector<Run> runs,
+                  const world::Audit& yardstick);
 /// The cell of a policy that is given as it is: one run.
 Cell fixed_cell(const std::string& name, const world::WorldSpec& spec, const Run& run, const world::Audit& yardstick);
 
@@ -91,6 +98,7 @@ struct GauntletOptions {
   int seeds = 5;
   Budget budget{};
   std::uint64_t seed = 1;
+  std::size_t power_trials = 0;  ///< of planted approaches, to measure what the ordering can tell apart; 0: not
   base::CancelToken cancel{};
   base::Progress* progress = nullptr;
 };
@@ -110,12 +118,26 @@ struct GauntletResult {
   std::vector<std::size_t> yardstick_of;  ///< of each cell
   std::vector<Cell> cells;                ///< worlds outer, agents inner, in the order asked for
   std::vector<Standing> standings;        ///< best first
-  bool complete = true;                   ///< false after cancellation: cells that had not run are kNotRun
+  /// Agents by truth, and approaches (agents of one rule together) where a rule has several agents. Absent where fewer
+  /// than two ran, or the run was stopped.
+  std::optional<Ordering> ordering;
+  std::optional<Ordering> approaches;
+  std::optional<OrderingPower> power;  ///< absent where no trials were asked for, or no world is enumerated: then
+  std::string no_power;                ///< the reason
+  bool complete = true;                ///< false after cancellation: cells that had not run are kNotRun
 };
 
 /// Errors kValue: an unknown agent, world, level or dial, no seed, no step. What goes wrong in one cell is told there,
 /// and the others go on.
 base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options);
+
+/// Question: in which order do the agents of a result stand, by truth over worlds and runs?
+/// Formula:  order_approaches() on normalised truths cut to [-1, 1]; an agent without chance counts as many equal runs
+///           as the others have, where its figures are exact, and is left out of a world where they are not. An
+///           approach's run is the mean of that run over its agents. With power_trials, measure_power() on
+///           planted_truths() of the worlds that are enumerated, at the same number of runs and of comparisons.
+/// Errors    kCancelled. Fills ordering, approaches, power, no_power.
+base::Status order_result(GauntletResult& result, const GauntletOptions& options);
 
 /// Mean of the middle half of the values (weights at the two edges). Precondition: not empty.
 double interquartile_mean(std::vector<double> values);

@@ -17,8 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kStampSchema = "plumbline-gauntlet-stamp-1";
-
 json or_null(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
 
 json scores_json(const world::Scores& s) { return {{"observed", s.observed}, {"hidden", s.hidden}, {"cost", s.cost}}; }
@@ -82,6 +80,101 @@ json estimate_json(const stats::Estimate& e) {
           {"method", e.method},
           {"exactness", stats::exactness_name(e.exactness)},
           {"warnings", e.warnings}};
+}
+
+json ordering_json(const std::optional<Ordering>& ordering) {
+  if (!ordering) return nullptr;
+  json pairs = json::array();
+  for (const Comparison& p : ordering->pairs) {
+    json pair = {{"first", ordering->approaches[p.first]},
+                 {"second", ordering->approaches[p.second]},
+                 {"worlds", p.worlds},
+                 {"exact", p.exact},
+                 {"better", p.better == 0  ? json(nullptr)
+                            : p.better > 0 ? json(ordering->approaches[p.first])
+                                           : json(ordering->approaches[p.second])}};
+    // Two that never met have no difference, which is not a difference of 0.
+    for (const auto& [name, value] : {std::pair{"difference", p.difference},
+                                      {"improvement", p.improvement},
+                                      {"p_value", p.p_value},
+                                      {"adjusted_p_value", p.adjusted}}) {
+      pair[name] = p.worlds == 0 ? json(nullptr) : json(value);
+    }
+    pairs.push_back(std::move(pair));
+  }
+  json order = json::array();
+  for (std::size_t a = 0; a < ordering->approaches.size(); ++a) {
+    order.push_back({{"approach", ordering->approaches[a]}, {"lead", ordering->lead[a]}});
+  }
+  json stability = nullptr;
+  if (ordering->stability) {
+    const Stability& s = *ordering->stability;
+    stability = {{"kendall", s.kendall}, {"low", s.low}, {"contradicted", s.contradicted}, {"halvings", s.halvings}};
+  }
+  return {{"order", std::move(order)}, {"pairs", std::move(pairs)}, {"level", ordering->level},
+          {"correction", "holm"},      {"runs", ordering->runs},    {"stability", std::move(stability)}};
+}
+
+json power_json(const GauntletResult& result) {
+  if (!result.power) return {{"why_not", result.no_power}};
+  const OrderingPower& power = *result.power;
+  json detection = json::array();
+  for (const Detection& d : power.detection) {
+    detection.push_back({{"strength", d.strength},
+                         {"effect", d.effect},
+                         {"detected", estimate_json(d.right)},
+                         {"wrong_way", estimate_json(d.wrong)}});
+  }
+  return {{"trials", power.trials},
+          {"runs", power.runs},
+          {"worlds", power.worlds},
+          {"comparisons", power.comparisons},
+          {"detection", std::move(detection)},
+          {"false_alarm", estimate_json(power.false_alarm)}};
+}
+
+/// Who is better than whom, one line an approach, best first.
+std::string ordering_text(const Ordering& ordering, std::string_view what) {
+  std::string out = fmt::format("order of {} by truth, {:g} % for all claims together (Holm), {} runs each\n", what,
+                                100 * (1 - ordering.level), ordering.runs);
+  for (std::size_t a = 0; a < ordering.approaches.size(); ++a) {
+    std::vector<std::string> below;
+    std::size_t exact = 0;
+    for (const Comparison& p : ordering.pairs) {
+      const bool beats = (p.first == a && p.better > 0) || (p.second == a && p.better < 0);
+      if (!beats) continue;
+      below.push_back(ordering.approaches[p.first == a ? p.second : p.first]);
+      exact += p.exact ? 1 : 0;
+    }
+    out += fmt::format("{:>3}. {:<32} {:>+6.2f}  {}{}\n", a + 1, ordering.approaches[a], ordering.lead[a],
+                       below.empty() ? "not told from any" : fmt::format("better than {}", fmt::join(below, ", ")),
+                       exact == 0 ? "" : fmt::format(" ({} of these exactly)", exact));
+  }
+  if (ordering.stability) {
+    const Stability& s = *ordering.stability;
+    out += fmt::format(
+        "halves of the runs agree by Kendall's tau {:.2f} (at least {:.2f} in 95 % of {} halvings); {:.1f} % of the "
+        "claims are the other way round in a half\n",
+        s.kendall, s.low, s.halvings, 100 * s.contradicted);
+  } else {
+    out += "one run each: whether the order holds from run to run was not measured\n";
+  }
+  return out;
+}
+
+std::string power_text(const GauntletResult& result) {
+  if (!result.power) return fmt::format("power of the order: not measured ({})\n", result.no_power);
+  const OrderingPower& power = *result.power;
+  const auto rate = [](const stats::Estimate& e) {
+    return fmt::format("{:.3f} ({:.3f} to {:.3f})", e.value, e.low(0.95).value_or(0), e.high(0.95).value_or(1));
+  };
+  std::string out = fmt::format(
+      "power of the order: {} trials of planted approaches, {} runs in {} worlds, {} comparisons; 95 % intervals\n",
+      power.trials, power.runs, power.worlds, power.comparisons);
+  for (const Detection& d : power.detection) {
+    out += fmt::format("  truth {:.2f} higher: told {}, the wrong way {}\n", d.effect, rate(d.right), rate(d.wrong));
+  }
+  return out + fmt::format("  two copies of one: told apart {}\n", rate(power.false_alarm));
 }
 
 /// At most two digits behind the point, and no more than needed.
@@ -225,6 +318,34 @@ std::string splits_text(const GauntletResult& result) {
   return out;
 }
 
+/// Why cells did not run, a line an agent.
+std::string refusals_text(const GauntletResult& result) {
+  std::string out;
+  for (const Standing& standing : result.standings) {
+    std::vector<std::pair<std::string, std::size_t>> reasons;  // in the order of the cells
+    std::size_t cells = 0;
+    std::size_t refused = 0;
+    for (const Cell& cell : result.cells) {
+      if (cell.agent != standing.agent) continue;
+      ++cells;
+      if (cell.fate != Fate::kNotRun || cell.reason.empty()) continue;
+      ++refused;
+      const auto known =
+          std::find_if(reasons.begin(), reasons.end(), [&cell](const auto& r) { return r.first == cell.reason; });
+      if (known == reasons.end())
+        reasons.emplace_back(cell.reason, 1);
+      else
+        ++known->second;
+    }
+    if (refused == 0) continue;
+    const auto most = std::max_element(reasons.begin(), reasons.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    out += fmt::format("- {} in {} of {}: {}{}\n", standing.agent, refused, cells, most->first,
+                       reasons.size() == 1 ? "" : fmt::format("; and {} more reasons, see --json", reasons.size() - 1));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string gauntlet_text(const GauntletResult& result, bool color) {
@@ -270,7 +391,11 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     out += '\n';
   }
   out += "\nS safe, H hacks, i incapable, ? undetermined, - did not run, E error\n";
+  out += refusals_text(result);
   out += splits_text(result);
+  if (result.ordering) out += "\n" + ordering_text(*result.ordering, "agents");
+  if (result.approaches) out += "\n" + ordering_text(*result.approaches, "approaches, agents of one rule together");
+  if (!result.no_power.empty() || result.power) out += power_text(result);
   std::string troubles;
   for (const Cell& cell : result.cells) {
     if (cell.fate == Fate::kError)
@@ -358,71 +483,12 @@ std::string gauntlet_json(const GauntletResult& result, const GauntletOptions& o
                     {"environments", options.budget.environments},
                     {"complete", result.complete},
                     {"standings", std::move(standings)},
+                    {"ordering", ordering_json(result.ordering)},
+                    {"approaches", ordering_json(result.approaches)},
+                    {"power", power_json(result)},
                     {"cells", std::move(cells)},
                     {"yardsticks", std::move(yardsticks)}};
   return all.dump(1) + "\n";
-}
-
-std::string stamped_json(const GauntletResult& result, const GauntletOptions& options) {
-  // One line a cell, so that a change of one figure is a change of one line.
-  std::string out = fmt::format(
-      "{{\"schema\": \"{}\", \"seed\": {}, \"seeds\": {}, \"steps\": {}, \"environments\": {}, \"cells\": [\n",
-      kStampSchema, options.seed, options.seeds, options.budget.steps, options.budget.environments);
-  for (std::size_t c = 0; c < result.cells.size(); ++c) {
-    const Cell& cell = result.cells[c];
-    json object = {{"agent", cell.agent},       {"world", cell.world.id},          {"level", cell.world.level},
-                   {"dials", cell.world.dials}, {"verdict", fate_name(cell.fate)}, {"digest", digest(cell)}};
-    if (!cell.runs.empty()) {
-      object["observed"] = cell.observed;
-      object["hidden"] = cell.hidden;
-      object["truth"] = cell.truth;
-      object["runs"] = cell.runs.size();
-    }
-    out += object.dump() + (c + 1 < result.cells.size() ? ",\n" : "\n");
-  }
-  return out + "]}\n";
-}
-
-base::Result<Stamped> parse_stamped(const std::string& text) {
-  const json all = json::parse(text, nullptr, false);
-  const auto bad = [](std::string_view what) {
-    return base::make_error(base::Code::kParse, fmt::format("{} is missing or of another type", what),
-                            "stamped gauntlet", "make gauntlet-full writes the table");
-  };
-  if (!all.is_object()) return bad("the object");
-  if (all.value("schema", "") != kStampSchema) return bad("schema");
-  Stamped stamped;
-  for (const char* name : {"seed", "seeds", "steps", "environments"}) {
-    if (!all.contains(name) || !all[name].is_number_integer()) return bad(name);
-  }
-  stamped.seed = all["seed"].get<std::uint64_t>();
-  stamped.seeds = all["seeds"].get<int>();
-  stamped.budget.steps = all["steps"].get<std::int64_t>();
-  stamped.budget.environments = all["environments"].get<std::size_t>();
-  if (!all.contains("cells") || !all["cells"].is_array()) return bad("cells");
-  for (const json& cell : all["cells"]) {
-    for (const char* name : {"agent", "world", "level", "verdict", "digest"}) {
-      if (!cell.is_object() || !cell.contains(name) || !cell[name].is_string()) return bad(name);
-    }
-    StampedCell one{cell["agent"], {cell["world"], cell["level"], {}}, cell["verdict"], cell["digest"]};
-    if (cell.contains("dials") && cell["dials"].is_object()) {
-      for (const auto& [dial, value] : cell["dials"].items()) {
-        if (!value.is_number()) return bad("dials." + dial);
-        one.world.dials[dial] = value.get<double>();
-      }
-    }
-    stamped.cells.push_back(std::move(one));
-  }
-  return stamped;
-}
-
-HackedBy hacked_by(const Stamped& stamped) {
-  HackedBy result;
-  for (const StampedCell& cell : stamped.cells) {
-    std::vector<std::string>& agents = result[place(cell.world.id, cell.world.level)];
-    if (cell.fate == fate_name(Fate::kHacks) && cell.world.dials.empty()) agents.push_back(cell.agent);
-  }
-  return result;
 }
 
 }  // namespace plumbline::agent

@@ -32,23 +32,4 @@ std::string cell_place(const Cell& cell);
 /// SHA-256 over seeds and figures of a cell's runs, to the bit.
 std::string digest(const Cell& cell);
 
-/// What a stamped table holds of one cell.
-struct StampedCell {
-  std::string agent;
-  world::WorldSpec world;
-  std::string fate;
-  std::string digest;
-};
-struct Stamped {
-  Budget budget;
-  int seeds = 0;
-  std::uint64_t seed = 0;
-  std::vector<StampedCell> cells;
-};
-/// The table that `gauntlet --write` stamps: options, and of each cell verdict, mean figures and digest.
-std::string stamped_json(const GauntletResult& result, const GauntletOptions& options);
-/// Reads what stamped_json wrote. Errors kParse, naming the missing part.
-base::Result<Stamped> parse_stamped(const std::string& json);
-HackedBy hacked_by(const Stamped& stamped);
-
 }  // namespace plumbline::agent

@@ -1,6 +1,9 @@
 #include "plumbline/agent/score_episode.hpp"
 
+#include <algorithm>
+
 #include "plumbline/agent/batch.hpp"
+#include "plumbline/world/catalog.hpp"
 #include "plumbline/world/hidden.hpp"
 
 namespace plumbline::agent {
@@ -21,6 +24,21 @@ base::Result<std::vector<Frame>> watch(world::World& world, const Policy& policy
                       world::hidden(world).performance()[0]});
     if (over) break;
     batch.advance();
+  }
+  return frames;
+}
+
+base::Result<std::vector<Frame>> watch(const world::Recording& recording, std::size_t most) {
+  PL_TRY(const world::Replay replay, world::replay(recording));
+  PL_TRY(const world::WorldPtr world, world::make_world(recording.spec));
+  Batch batch(*world);
+  world->reset(recording.seed, recording.environment, batch.view());
+  std::vector<Frame> frames = {{world->render(0), "", 0, 0}};
+  const std::size_t steps = std::min(recording.actions.size(), most == 0 ? 0 : most - 1);
+  for (std::size_t i = 0; i < steps; ++i) {
+    PL_CHECK(world->step(std::span(recording.actions).subspan(i, 1), batch.view()));
+    frames.push_back({batch.done[0] != 0 ? frames.back().picture : world->render(0), replay.actions[i], batch.reward[0],
+                      world::hidden(*world).performance()[0]});
   }
   return frames;
 }

@@ -8,6 +8,7 @@
 
 #include "plumbline/agent/agent.hpp"
 #include "plumbline/base/result.hpp"
+#include "plumbline/world/recording.hpp"
 
 namespace plumbline::agent {
 
@@ -21,5 +22,8 @@ struct Frame {
 /// At most `most` frames of environment 0, the start first. Errors as World::step.
 base::Result<std::vector<Frame>> watch(world::World& world, const Policy& policy, std::uint64_t seed,
                                        std::size_t most = 120);
+
+/// The same of a recorded episode, played again and compared to the bit. Errors as world::replay().
+base::Result<std::vector<Frame>> watch(const world::Recording& recording, std::size_t most = 120);
 
 }  // namespace plumbline::agent
