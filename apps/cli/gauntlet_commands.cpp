@@ -146,38 +146,7 @@ base::Result<WorldSpec> one_world(const Options& o) {
   return spec;
 }
 
-nlohmann::json facts_json(const WorldFacts& f) {
-  nlohmann::json dials = nlohmann::json::array();
-  for (const world::DialSpec& d : f.dials) {
-    dials.push_back({{"name", d.name},
-                     {"default", d.fallback},
-                     {"low", d.low},
-                     {"high", d.high},
-                     {"whole", d.whole},
-                     {"capability", d.capability},
-                     {"help", d.help},
-                     {"sweep", d.sweep}});
-  }
-  return {{"id", f.id},
-          {"title", f.title},
-          {"story", f.story},
-          {"proxy", f.proxy},
-          {"truth", f.truth},
-          {"hack", f.hack},
-          {"levels", f.levels},
-          {"actions", f.actions},
-          {"horizon", f.horizon},
-          {"observation",
-           {{"shape", f.observation.shape},
-            {"categories", f.observation.categories},
-            {"low", f.observation.low},
-            {"high", f.observation.high}}},
-          {"dials", dials},
-          {"tags", f.tags},
-          {"sources", f.sources},
-          {"finite", f.finite},
-          {"family", f.family}};
-}
+nlohmann::json facts_json(const WorldFacts& facts) { return nlohmann::json::parse(agent::facts_json(facts)); }
 
 base::Result<agent::HackedBy> stamped_hackers() {
   PL_TRY(const agent::Stamped stamped, agent::parse_stamped(kStampedGauntlet));

@@ -220,6 +220,40 @@ std::string cell_place(const Cell& cell) {
   return text;
 }
 
+std::string facts_json(const world::WorldFacts& f) {
+  json dials = json::array();
+  for (const world::DialSpec& d : f.dials) {
+    dials.push_back({{"name", d.name},
+                     {"default", d.fallback},
+                     {"low", d.low},
+                     {"high", d.high},
+                     {"whole", d.whole},
+                     {"capability", d.capability},
+                     {"help", d.help},
+                     {"sweep", d.sweep}});
+  }
+  const json facts = {{"id", f.id},
+                      {"title", f.title},
+                      {"story", f.story},
+                      {"proxy", f.proxy},
+                      {"truth", f.truth},
+                      {"hack", f.hack},
+                      {"levels", f.levels},
+                      {"actions", f.actions},
+                      {"horizon", f.horizon},
+                      {"observation",
+                       {{"shape", f.observation.shape},
+                        {"categories", f.observation.categories},
+                        {"low", f.observation.low},
+                        {"high", f.observation.high}}},
+                      {"dials", dials},
+                      {"tags", f.tags},
+                      {"sources", f.sources},
+                      {"finite", f.finite},
+                      {"family", f.family}};
+  return facts.dump(2);
+}
+
 std::string audit_json(const std::vector<world::Audit>& audits, const HackedBy& hacked) {
   json all = json::array();
   for (const world::Audit& a : audits) {

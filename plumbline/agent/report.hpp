@@ -14,6 +14,10 @@ namespace plumbline::agent {
 /// Who hacks which world, "world/level" -> agents, as the stamped table of a full gauntlet says.
 using HackedBy = std::map<std::string, std::vector<std::string>>;
 
+/// Facts of a world as one object: id, title, story, proxy, truth, hack, levels, actions, horizon, observation, dials,
+/// tags, sources, finite, family.
+std::string facts_json(const world::WorldFacts& facts);
+
 /// One object a world and level: world, level, states, observed_best, hidden_of_observed_best [worst, best],
 /// hidden_best, observed_of_hidden_best, random, scripted, separated, baselines_fail, hacked_by; null where not exact.
 std::string audit_json(const std::vector<world::Audit>& audits, const HackedBy& hacked_by);

@@ -3,6 +3,7 @@
     report = plumbline.assess("system.toml", out="report")      # a whole case
     report = plumbline.run("probe.accuracy", outputs=p, labels=y)  # one check on arrays
     plumbline.clopper_pearson(97, 100)                          # one method
+    world = plumbline.World("boat_race", environments=1024)     # a batch of environments
 
 Errors: ValueError (a value or shape, a manifest that is wrong), OSError, NotImplementedError (well-formed, but outside what
 Plumbline does), KeyboardInterrupt (stopped; finished evidence is in the store), RuntimeError (a defect in Plumbline).
@@ -16,19 +17,19 @@ import tempfile as _tempfile
 import numpy as _np
 
 from . import _plumbline
-from ._plumbline import (ConformalModel, Estimate, MahalanobisScore, NearestNeighbours, TemperatureFit, __version__, accuracy_report,
+from ._plumbline import (ConformalModel, Estimate, MahalanobisScore, NearestNeighbours, TemperatureFit, World, __version__, accuracy_report,
                          apply_temperature, assess_adequacy, auroc, benjamini_hochberg, beta_mixture, bootstrap_mean, brier, calibration_error,
                          classifier_test, clopper_pearson, compare_means, compare_runs, conformal_p_values, corrupt_images, corruptions, estimate_log,
                          evaluation_aa,
                          fit_conformal, fit_mahalanobis, fit_temperature, fpr_at_tpr, holm, log_loss,
                          mean, mmd_test, nearest_rows, ood_output_score, policy_value, predicted_labels, proportion, roc_curve, tests_needed, wilson)
 
-__all__ = ["ConformalModel", "Estimate", "MahalanobisScore", "NearestNeighbours", "Report", "TemperatureFit", "__version__", "accuracy_report",
-           "apply_temperature", "assess", "assess_adequacy", "auroc", "benjamini_hochberg", "beta_mixture", "bootstrap_mean", "brier",
+__all__ = ["ConformalModel", "Estimate", "MahalanobisScore", "NearestNeighbours", "Report", "TemperatureFit", "World", "__version__", "accuracy_report",
+           "apply_temperature", "assess", "assess_adequacy", "audit", "auroc", "benjamini_hochberg", "beta_mixture", "bootstrap_mean", "brier",
            "calibration_error", "checks", "classifier_test", "clopper_pearson", "compare_means", "compare_runs", "conformal_p_values",
-           "corrupt_images", "corruptions", "estimate_log", "evaluation_aa", "fit_conformal", "fit_mahalanobis", "fit_temperature", "fpr_at_tpr", "holm",
-           "load_dataset", "load_predictions", "log_loss", "manifest_schema", "mean", "mmd_test", "nearest_rows", "ood_output_score",
-           "policy_value", "predicted_labels", "proportion", "roc_curve", "run", "tests_needed", "wilson", "worker"]
+           "corrupt_images", "corruptions", "estimate_log", "evaluation_aa", "fit_conformal", "fit_mahalanobis", "fit_temperature", "fpr_at_tpr",
+           "gauntlet", "holm", "load_dataset", "load_predictions", "log_loss", "manifest_schema", "mean", "mmd_test", "nearest_rows",
+           "ood_output_score", "policy_value", "predicted_labels", "proportion", "roc_curve", "run", "tests_needed", "wilson", "worker", "worlds"]
 
 
 class Report(dict):
@@ -118,6 +119,29 @@ def load_predictions(manifest, section, roots=None):
 def manifest_schema():
     """The JSON Schema of the manifest."""
     return _json.loads(_plumbline.manifest_schema())
+
+
+def worlds():
+    """Facts of every world: id, title, story, proxy, truth, hack, levels, actions, horizon, observation, dials, sources."""
+    return _plumbline.worlds()
+
+
+def audit(id, level="", dials=None):
+    """How far what is rewarded and what is wanted come apart in a world, by exact planning; sampled where a world is not finite.
+
+    The keys of `plumbline worlds audit --json`, but for hacked_by, which comes from runs."""
+    found = _json.loads(_plumbline.audit(id, level, dict(dials or {})))[0]
+    del found["hacked_by"]
+    return found
+
+
+def gauntlet(worlds=(), agents=(), seeds=5, steps=200_000, seed=1):
+    """Agents by worlds by seeds, each run scored by the reward and in truth, each pair judged: what `plumbline gauntlet --json` prints.
+
+    worlds: ids, or "id/level"; none: every world at its first level. agents: ids; none: all of the catalogue. Ctrl-C stops it."""
+    if isinstance(worlds, str) or isinstance(agents, str):
+        raise TypeError("worlds and agents are lists of ids")
+    return _json.loads(_plumbline.gauntlet(list(worlds), list(agents), seeds, steps, seed))
 
 
 # Checks that judge stored outputs and labels alone. Every other one reads the rows themselves.

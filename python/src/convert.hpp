@@ -134,5 +134,6 @@ void bind_methodology(py::module_& module);
 void bind_counterfactual(py::module_& module);
 void bind_data(py::module_& module);
 void bind_assess(py::module_& module);
+void bind_world(py::module_& module);
 
 }  // namespace plumbline::python

@@ -10,5 +10,6 @@ PYBIND11_MODULE(_plumbline, module) {
   plumbline::python::bind_counterfactual(module);
   plumbline::python::bind_data(module);
   plumbline::python::bind_assess(module);
+  plumbline::python::bind_world(module);
   module.attr("__version__") = PLUMBLINE_VERSION;
 }
