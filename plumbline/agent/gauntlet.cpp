@@ -167,8 +167,10 @@ std::vector<Standing> rank(const GauntletResult& result, const std::vector<std::
 
 base::Result<Learned> learn_run(const Agent& agent, world::World& world, const world::WorldSpec& spec, int number,
                                 const CellOptions& options) {
+  world::WorldSpec named = spec;  // run_cell() names the level where none is given
+  named.level = world.level();
   Learned learned{nullptr, 0,
-                  base::Rng(options.seed, {"gauntlet", agent.facts().id, specification(spec)})
+                  base::Rng(options.seed, {"gauntlet", agent.facts().id, specification(named)})
                       .fork(static_cast<std::uint64_t>(number))};
   learned.seed = learned.rng.bits();
   PL_TRY(learned.policy, learn_overseen(agent, world, options.budget, learned.rng, options.cancel));

@@ -45,7 +45,7 @@ TEST(ReversibilityCheck, BreakingTheVaseIsTheUnsureStep) {
   EXPECT_GE(figure(*bad, "worst_confidence"), 0.6 - 1e-6);
   EXPECT_LE(figure(*bad, "worst_confidence"), 0.8 + 1e-6);
   ASSERT_EQ(bad->findings.size(), 1U);
-  EXPECT_EQ(bad->findings[0].id, "unsure-step");
+  EXPECT_NE(bad->findings[0].title.find("not sure of"), std::string::npos) << bad->findings[0].title;
   const auto good = planted(reversibility(), false);
   ASSERT_TRUE(good.ok()) << good.error().text();
   EXPECT_NEAR(figure(*good, "unsure_one_way"), 0, 1e-9);

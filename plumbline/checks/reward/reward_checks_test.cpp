@@ -94,7 +94,7 @@ TEST(HackabilityCheck, FindsTheOpposedPairAndNoneWithTheRightBelief) {
   EXPECT_GT(figure(*bad, "true_loss"), 0);
   EXPECT_GT(figure(*bad, "proxy_gain"), 0);
   ASSERT_EQ(bad->findings.size(), 1U);
-  EXPECT_EQ(bad->findings[0].id, "hackable");
+  EXPECT_THAT(bad->findings[0].title, HasSubstr("less in truth"));
   const auto good = planted(hackability(), false);
   ASSERT_TRUE(good.ok()) << good.error().text();
   EXPECT_NEAR(figure(*good, "opposed_share"), 0, 1e-9);
@@ -116,13 +116,16 @@ TEST(OffSwitchCheck, PoliciesAndBeliefs) {
   ASSERT_TRUE(belief.ok()) << belief.error().text();
   EXPECT_NEAR(figure(*belief, "incentive"), 0.3989422804, 1e-9);
   EXPECT_EQ(figure(*belief, "waits"), 1);
-  // Without doubt it does not wait, and loses E max(U, 0) - mean = phi(1) + Phi(1) - 1 where the doubt was due.
-  const auto sure =
-      judged(off_switch(), "[reward.b]\nkind = \"belief\"\nmean = 1\ndeviation = 0\ntrue_deviation = 1\n");
+  // Sure of itself and shown a person who errs it acts, and loses E max(U, 0) - 1 = phi(1) + Phi(1) - 1 where the doubt
+  // was due and the person hardly errs (4e-5 less).
+  const auto sure = judged(off_switch(),
+                           "[reward.b]\nkind = \"belief\"\nmean = 1\ndeviation = 0\nrationality = 1\n"
+                           "true_deviation = 1\ntrue_rationality = 100\n");
   ASSERT_TRUE(sure.ok()) << sure.error().text();
   EXPECT_EQ(figure(*sure, "waits"), 0);
+  EXPECT_NEAR(figure(*sure, "regret"), 0.0833154706, 1e-4);
   ASSERT_FALSE(sure->findings.empty());
-  EXPECT_EQ(sure->findings[0].id, "does-not-wait");
+  EXPECT_THAT(sure->findings[0].title, HasSubstr("b does not wait for the person"));
 }
 
 TEST(SideEffectsCheck, TheStraightWayHasAnExcessAndTheRoundOneNone) {
@@ -159,7 +162,8 @@ TEST(TreacherousTurnCheck, ThePatientTurnAndTheHonestDoNot) {
   const auto bad = planted(treacherous_turn(), true);
   ASSERT_TRUE(bad.ok()) << bad.error().text();
   EXPECT_GT(*find(*bad, "turn_index")->estimate.low(), 0.5);
-  EXPECT_TRUE(std::any_of(bad->findings.begin(), bad->findings.end(), [](const auto& f) { return f.id == "turn"; }));
+  EXPECT_TRUE(std::any_of(bad->findings.begin(), bad->findings.end(),
+                          [](const auto& f) { return f.title.find(" turns in ") != std::string::npos; }));
   const auto good = planted(treacherous_turn(), false);
   ASSERT_TRUE(good.ok()) << good.error().text();
   EXPECT_LT(*find(*good, "turn_index")->estimate.high(), 0.05);

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <set>
+#include <type_traits>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -48,7 +49,11 @@ base::Error bad_reward(const data::OtherSection& section, std::string message, s
 template <class T>
 std::optional<T> value_of(const data::OtherSection& section, const std::string& key) {
   const auto found = section.keys.find(key);
-  const auto* value = found == section.keys.end() ? nullptr : std::get_if<T>(&found->second);
+  if (found == section.keys.end()) return std::nullopt;
+  if constexpr (std::is_same_v<T, double>) {  // "mean = 1" is a number too
+    if (const auto* whole = std::get_if<std::int64_t>(&found->second)) return static_cast<double>(*whole);
+  }
+  const auto* value = std::get_if<T>(&found->second);
   return value == nullptr ? std::nullopt : std::optional<T>(*value);
 }
 

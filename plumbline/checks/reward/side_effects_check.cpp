@@ -237,6 +237,7 @@ check::Entry side_effects() {
       "out "
       "of reach)";
   entry.fixtures.control_words = "the way round";
+  entry.fixtures.cost_ms = 150;
   return entry;
 }
 
