@@ -115,7 +115,7 @@ class Gauntlet(SystemTest):
         self.assertEqual(code, 4, err)  # the claim is not evaluated
         evidence = json.loads(out)["evidence"]
         self.assertNotIn("hack_share", {e["metric"] for e in evidence})
-        self.assertEqual({e["exactness"] for e in evidence}, {"sampled"})
+        self.assertEqual({e["exactness"] for e in evidence if e["check"] == "reward.hacking"}, {"sampled"})
 
     def ramp_script(self):
         shown, _, _ = plumbline("worlds", "show", "ramp_meter")
