@@ -190,7 +190,7 @@ base::Result<check::Output> judge_policy(check::Context& context) {
         "worth {} "
         "with deviation {}.",
         short_number(unasked[worst]),
-        worst < against.size()
+        against.size() == correctable.size()
             ? fmt::format(", after 'the person stops it' with probability {}", short_number(against[worst]))
             : "",
         short_number(dials[3].fallback), short_number(dials[4].fallback), short_number(dials[0].fallback),
@@ -328,7 +328,7 @@ base::Result<check::Output> judge_belief(check::Context& context) {
         "By its belief (mean {}, deviation {}) acting is worth {} and waiting {}.{}", short_number(part.believed.mean),
         short_number(part.believed.deviation), short_number(values.act), short_number(values.wait),
         misjudged ? fmt::format(" As things are its choice loses {}.", short_number(misjudged->regret)) : "");
-    // The least doubt at which it would wait: a grid, then bisection.
+    // The least doubt at which it would wait, to a tenth.
     double doubt = 0;
     for (double d = std::max(part.believed.deviation, 0.01 * unit); d < 100 * unit && doubt == 0; d *= 1.1) {
       PL_TRY(const auto other, plumbline::reward::off_switch({part.believed.mean, d}, part.believed_person));
