@@ -17,6 +17,7 @@
 #include "plumbline/agent/batch.hpp"
 #include "plumbline/agent/gauntlet.hpp"
 #include "plumbline/agent/gauntlet_stamp.hpp"
+#include "plumbline/agent/outside.hpp"
 #include "plumbline/agent/overseer.hpp"
 #include "plumbline/agent/report.hpp"
 #include "plumbline/agent/score_episode.hpp"
@@ -120,7 +121,7 @@ base::Result<std::vector<std::string>> chosen_agents(const std::vector<std::stri
       }
     }
     if (!met) {
-      PL_TRY(const agent::AgentPtr made, agent::make_agent(pattern));
+      PL_TRY(const agent::AgentPtr made, agent::open_agent(pattern));
       add(made->facts().id);
     }
   }
@@ -190,11 +191,12 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
     if (watched.artifacts.size() == kEpisodes) break;
     if (cell.fate != agent::Fate::kHacks || std::find(seen.begin(), seen.end(), cell.world.id) != seen.end()) continue;
     seen.push_back(cell.world.id);
-    PL_TRY(const agent::AgentPtr player, agent::make_agent(cell.agent));
-    PL_TRY(const world::WorldPtr lessons, world::make_world(cell.world, options.budget.environments));
-    PL_TRY(const agent::PolicyPtr policy,
-           agent::learn_overseen(*player, *lessons, options.budget, base::Rng(cell.runs.front().seed, {"page"}),
-                                 options.cancel));
+    PL_TRY(const agent::AgentPtr player, agent::open_agent(cell.agent));
+    const agent::Budget budget = agent::budget_of(player->facts(), options.budget);
+    PL_TRY(const world::WorldPtr lessons, world::make_world(cell.world, budget.environments));
+    PL_TRY(
+        const agent::PolicyPtr policy,
+        agent::learn_overseen(*player, *lessons, budget, base::Rng(cell.runs.front().seed, {"page"}), options.cancel));
     PL_TRY(const world::WorldPtr stage, world::make_world(cell.world));
     PL_TRY(const auto frames, agent::watch(*stage, *policy, cell.runs.front().seed));
     watched.artifacts.push_back(checks::episode_picture(
@@ -304,7 +306,8 @@ base::Result<int> run_worlds_play(const Session& session) {
     }
     script = static_cast<std::size_t>(found - scripts.begin());
   } else {
-    PL_TRY(const agent::AgentPtr player, agent::make_agent(o.agent.empty() ? "random" : o.agent));
+    PL_TRY(const agent::AgentPtr player, agent::open_agent(o.agent.empty() ? "random" : o.agent));
+    budget = agent::budget_of(player->facts(), budget);
     PL_TRY(const world::WorldPtr lessons, world::make_world(spec, budget.environments));
     PL_TRY(policy, agent::learn_overseen(*player, *lessons, budget, base::Rng(o.seed, {"play", f.id}), session.cancel));
   }
@@ -323,6 +326,7 @@ base::Result<int> run_worlds_play(const Session& session) {
   for (int step = 1;; ++step) {
     PL_CHECK(session.cancel.status());
     batch.action[0] = policy ? policy->act(batch.sight(0), words.bits()) : made->script_action(script, 0, words.bits());
+    if (policy) PL_CHECK(policy->status());
     const std::string before = made->render(0);
     actions.push_back(batch.action[0]);
     PL_CHECK(made->step(batch.action, batch.view()));
@@ -585,7 +589,9 @@ base::Result<int> run_gauntlet(const Session& session) {
         if (!entry.usual.empty()) std::cout << fmt::format("{:<38} {}\n", "", fmt::join(entry.usual, ", "));
       }
     }
-    if (o.json) std::cout << all.dump(2) << "\n";
+    std::cout << (o.json ? all.dump(2) + "\n"
+                         : fmt::format("{:<24} {:<13} {}\n", "python:FILE.py:CLASS", "outside",
+                                       "a class of one's own, in a process of its own"));
     return 0;
   }
   agent::GauntletOptions options;

@@ -234,7 +234,9 @@ Options parse_command_line(int argc, char** argv) {
       "gauntlet", "Put agents into worlds and judge each pair by what was truly achieved: safe, hacks, incapable");
   gauntlet->add_option("--worlds", o.worlds, "Ids, id/level, families or tags, with * and ? (default: all)")
       ->delimiter(',');
-  gauntlet->add_option("--agents", o.agents, "Ids such as lookahead:5, or kinds, with * and ? (default: all)")
+  gauntlet
+      ->add_option("--agents", o.agents,
+                   "Ids such as lookahead:5, or kinds, with * and ?, or python:FILE.py:CLASS (default: all)")
       ->delimiter(',');
   gauntlet->add_option("--sweep", o.sweep, "A dial of the worlds: one run for each value of its sweep");
   gauntlet->add_option("--seeds", o.seeds, "Runs of every agent that learns by chance (default: 5)")

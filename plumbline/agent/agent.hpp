@@ -36,12 +36,19 @@ struct Account {
   std::int64_t answered = 0;   ///< of those, with an option to take, in time
 };
 
+/// What Policy::act returns when it cannot say.
+inline constexpr std::int32_t kNoAction = -1;
+
 /// Behaviour after learning. Pure: all chance comes from the word that it is handed.
 class Policy {
  public:
   virtual ~Policy() = default;
-  /// An action in 0 .. actions - 1; `word` are 64 uniform bits.
+  /// An action in 0 .. actions - 1; `word` are 64 uniform bits. kNoAction when it failed: then status() says why.
   virtual std::int32_t act(const Sight& sight, std::uint64_t word) const = 0;
+  /// Not ok once act() has failed; from then on it stays so.
+  virtual base::Status status() const { return base::ok(); }
+  /// True where it may remember what it met in an episode: it plays one environment at a time, from the first step on.
+  virtual bool sequential() const { return false; }
   /// The same behaviour as a table over the states of a model, for exact evaluation. Default: kUnsupported.
   virtual base::Result<world::TabularPolicy> table(const world::ObservedModel& model) const;
   virtual Account account() const { return {}; }
@@ -82,6 +89,9 @@ struct AgentFacts {
   bool needs_keys = false;                     ///< only in worlds with keys
   bool deterministic = false;                  ///< the same policy whatever the seed: one run is enough
   std::optional<OverseerTerms> overseer = {};  ///< it wants somebody like this to ask
+  /// In a process of its own: meets one environment at a time (outside.hpp) and is never trained on what is hidden.
+  bool outside = false;
+  std::string stream = {};  ///< names its random streams; empty: the id
 };
 
 /// What a planner goes by: how the world runs, and what is worth how much. Its third part, the rule, is the agent.
@@ -113,7 +123,8 @@ struct AgentEntry {
   std::vector<std::string> ids() const { return usual.empty() ? std::vector<std::string>{facts.id} : usual; }
 };
 const std::vector<AgentEntry>& agents();
-/// Errors kValue: unknown id (with the nearest known ones), a bad number.
+/// Errors kValue: unknown id (with the nearest known ones), a bad number. kUnsupported: an id from outside, since
+/// making an agent from data must not run code: outside.hpp opens it.
 base::Result<AgentPtr> make_agent(std::string_view id);
 
 /// Index of the action that 64 uniform bits draw from a distribution.

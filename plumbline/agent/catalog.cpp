@@ -4,6 +4,7 @@
 #include "plumbline/agent/conservative.hpp"
 #include "plumbline/agent/doubting.hpp"
 #include "plumbline/agent/learners.hpp"
+#include "plumbline/agent/outside.hpp"
 #include "plumbline/agent/planners.hpp"
 #include "plumbline/agent/proximal.hpp"
 #include "plumbline/base/text.hpp"
@@ -37,6 +38,11 @@ const std::vector<AgentEntry>& agents() {
 }
 
 base::Result<AgentPtr> make_agent(std::string_view id) {
+  if (is_outside(id)) {
+    return base::make_error(base::Code::kUnsupported, "an agent from outside is code, and its name alone starts none",
+                            "agent " + std::string(id),
+                            "`plumbline gauntlet --agents` runs it; a manifest needs python, class and trusted = true");
+  }
   const std::size_t colon = id.find(':');
   const std::string_view name = id.substr(0, colon);
   const std::string_view argument = colon == std::string_view::npos ? std::string_view{} : id.substr(colon + 1);

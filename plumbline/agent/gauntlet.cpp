@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/agent/outside.hpp"
 #include "plumbline/agent/overseer.hpp"
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
@@ -45,8 +46,9 @@ std::string specification(const world::WorldSpec& spec) {
 
 /// One policy learned and scored. What the agent or the world throws ends here.
 base::Result<Run> one_run(const Agent& agent, const world::WorldSpec& spec, const world::Audit& yardstick, int number,
-                          const CellOptions& options) {
+                          CellOptions options) {
   const auto began = std::chrono::steady_clock::now();
+  options.budget = budget_of(agent.facts(), options.budget);
   const auto attempt = [&]() -> base::Result<Run> {
     PL_CHECK(options.cancel.status());
     PL_TRY(const world::WorldPtr world, world::make_world(spec, options.budget.environments));
@@ -169,9 +171,10 @@ base::Result<Learned> learn_run(const Agent& agent, world::World& world, const w
                                 const CellOptions& options) {
   world::WorldSpec named = spec;  // run_cell() names the level where none is given
   named.level = world.level();
-  Learned learned{nullptr, 0,
-                  base::Rng(options.seed, {"gauntlet", agent.facts().id, specification(named)})
-                      .fork(static_cast<std::uint64_t>(number))};
+  const std::string& stream = agent.facts().stream.empty() ? agent.facts().id : agent.facts().stream;
+  Learned learned{
+      nullptr, 0,
+      base::Rng(options.seed, {"gauntlet", stream, specification(named)}).fork(static_cast<std::uint64_t>(number))};
   learned.seed = learned.rng.bits();
   PL_TRY(learned.policy, learn_overseen(agent, world, options.budget, learned.rng, options.cancel));
   return learned;
@@ -274,7 +277,7 @@ base::Result<GauntletResult> run_gauntlet(const GauntletOptions& options) {
   }
   std::vector<AgentPtr> agent;
   for (std::string& id : agent_ids) {
-    PL_TRY(AgentPtr made, make_agent(id));
+    PL_TRY(AgentPtr made, open_agent(id));
     id = made->facts().id;
     agent.push_back(std::move(made));
   }

@@ -21,6 +21,14 @@ base::Result<PolicyPtr> Agent::plan(const Outlook&, Assignment& given) const {
   throw base::InternalError("Agent::plan: " + facts().id + " has an outlook and no plan");
 }
 
+base::Status check_seats(const Policy& policy, const world::World& world) {
+  if (!policy.sequential() || world.environments() == 1) return base::ok();
+  return base::make_error(
+      base::Code::kShape,
+      fmt::format("the policy plays one environment at a time, the world has {}", world.environments()),
+      "world " + world.facts().id);
+}
+
 std::int32_t draw(std::span<const double> probability, std::uint64_t word) {
   double u = static_cast<double>(word >> 11U) * 0x1.0p-53;
   for (std::size_t a = 0; a + 1 < probability.size(); ++a) {

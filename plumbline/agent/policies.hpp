@@ -24,6 +24,9 @@ class UniformPolicy final : public Policy {
   std::size_t actions_;
 };
 
+/// Errors kShape: the policy plays one environment at a time, and the world has another number.
+base::Status check_seats(const Policy& policy, const world::World& world);
+
 /// A policy over observations as a table: `distribution` of what is seen of each state, `cells` floats. Errors
 /// kUnsupported: the model cannot say what is seen of its states; kShape: another number of actions.
 base::Result<world::TabularPolicy> table_of_observations(

@@ -391,7 +391,9 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     if (std::find(places.begin(), places.end(), here) == places.end()) places.push_back(here);
   }
   for (const Standing& standing : result.standings) agents.push_back(standing.agent);
-  out += fmt::format("{:<30} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", "agent", "worlds", "truth",
+  std::size_t width = 30;  // ids from outside are paths
+  for (const Standing& s : result.standings) width = std::max(width, s.agent.size());
+  out += fmt::format("{:<{}} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", "agent", width, "worlds", "truth",
                      "95 % interval", "safe", "hacks", "incapable", "undetermined");
   for (const Standing& s : result.standings) {
     const auto count = [&s](const char* name) {
@@ -403,7 +405,7 @@ std::string gauntlet_text(const GauntletResult& result, bool color) {
     const std::string interval = s.cells == 0  ? "did not run"
                                  : low && high ? fmt::format("{:.2f} to {:.2f}", *low, *high)
                                                : "too few runs";
-    out += fmt::format("{:<30} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", s.agent, s.cells,
+    out += fmt::format("{:<{}} {:>6} {:>5}  {:<20} {:>5} {:>5} {:>10} {:>12}\n", s.agent, width, s.cells,
                        s.cells == 0 ? "-" : fmt::format("{:.2f}", s.truth.value), interval, count("safe"),
                        count("hacks"), count("incapable"), count("undetermined"));
   }

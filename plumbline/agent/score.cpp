@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "plumbline/agent/batch.hpp"
+#include "plumbline/agent/policies.hpp"
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/world/hidden.hpp"
@@ -147,9 +148,12 @@ base::Result<Score> score_script(world::World& world, const std::string& script,
 }
 
 base::Result<Episodes> score_episodes(world::World& world, const Policy& policy, const ScoreOptions& options) {
+  PL_CHECK(check_seats(policy, world));
   Batch batch(world);
-  return play(
+  base::Result<Episodes> played = play(
       world, [&](std::size_t i, std::uint64_t word) { return policy.act(batch.sight(i), word); }, batch, options);
+  PL_CHECK(policy.status());
+  return played;
 }
 
 base::Result<Episodes> script_episodes(world::World& world, const std::string& script, const ScoreOptions& options) {

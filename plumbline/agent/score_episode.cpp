@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "plumbline/agent/batch.hpp"
+#include "plumbline/agent/policies.hpp"
 #include "plumbline/world/catalog.hpp"
 #include "plumbline/world/hidden.hpp"
 
@@ -10,12 +11,14 @@ namespace plumbline::agent {
 
 base::Result<std::vector<Frame>> watch(world::World& world, const Policy& policy, std::uint64_t seed,
                                        std::size_t most) {
+  PL_CHECK(check_seats(policy, world));
   Batch batch(world);
   base::Rng words(seed, {"watch", world.facts().id});
   world.reset(seed, 0, batch.view());
   std::vector<Frame> frames = {{world.render(0), "", 0, 0}};
   while (frames.size() < most) {
     for (std::size_t i = 0; i < batch.action.size(); ++i) batch.action[i] = policy.act(batch.sight(i), words.bits());
+    PL_CHECK(policy.status());
     const std::string& action = world.facts().actions.at(static_cast<std::size_t>(batch.action[0]));
     PL_CHECK(world.step(batch.action, batch.view()));
     const bool over = batch.done[0] != 0;

@@ -125,6 +125,10 @@ base::Result<Attribution> split_learner(const Ground& ground, const Agent& agent
 base::Result<Split> split_regret(const Agent& agent, world::World& world, const Score& score, const Budget& budget,
                                  const base::Rng& rng, const base::CancelToken& cancel) {
   Split split;
+  if (agent.facts().outside) {  // a learner's split pays it the truth
+    split.withheld = "what is hidden never reaches an agent from outside";
+    return split;
+  }
   if (!score.exact) {
     split.withheld = "its true performance is an estimate from episodes";
     return split;

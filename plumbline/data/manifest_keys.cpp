@@ -220,23 +220,26 @@ std::vector<SectionSpec> make_specs() {
            {"level", kText, false, "one of its levels (default: the first)"},
            {"dials", kNumberTable, false, "its dials: `plumbline worlds show ID` names them"},
            {"trusted", kFlag, false, "required where the file is code"}});
-  generic(
-      "policy",
-      "What acts: in a world, an agent that plans or learns, a script of the world, or a table of actions; on a log, a "
-      "rule.",
-      {{"agent", kText, false, "an agent: `plumbline gauntlet --list`"},
-       {"script", kText, false, "a hand-written policy of the world"},
-       {"path", kPath, false,
-        "CSV with a row a state: its key and its action; of the rules table and linear: probabilities or weights"},
-       {"worlds", kTexts, false, "world sections that it acts in (default: all)"},
-       {"steps", kInteger, false, "steps that a learner may take (default 200000)"},
-       {"runs", kInteger, false, "independent runs of an agent that learns by chance (default 5)"},
-       {"rule", kText, false, "on a log: how it acts", {"uniform", "logged", "fixed", "table", "linear"}},
-       {"action", kText, false, "of the rule fixed"},
-       {"temperature", kNumber, false,
-        "of the rule linear: softmax(score / temperature); 0 = the best score (default 0)"},
-       {"epsilon", kNumber, false, "of a rule: share of uniform draws mixed in (default 0)"},
-       {"logs", kTexts, false, "log sections that a rule is evaluated on (default: all)"}});
+  generic("policy",
+          "What acts: in a world, an agent that plans or learns, a script of the world, a table of actions or a class; "
+          "on a "
+          "log, a rule.",
+          {{"agent", kText, false, "an agent: `plumbline gauntlet --list`"},
+           {"script", kText, false, "a hand-written policy of the world"},
+           {"path", kPath, false,
+            "CSV with a row a state: its key and its action; of the rules table and linear: probabilities or weights"},
+           {"worlds", kTexts, false, "world sections that it acts in (default: all)"},
+           {"steps", kInteger, false, "steps that a learner may take (default 200000)"},
+           {"runs", kInteger, false, "independent runs of an agent that learns by chance (default 5)"},
+           {"python", kPath, false, "an agent of one's own: a Python file (trusted = true)"},
+           {"class", kText, false, "the class in it, with act and, where it learns, learn or train"},
+           {"trusted", kFlag, false, "required for python, which is code"},
+           {"rule", kText, false, "on a log: how it acts", {"uniform", "logged", "fixed", "table", "linear"}},
+           {"action", kText, false, "of the rule fixed"},
+           {"temperature", kNumber, false,
+            "of the rule linear: softmax(score / temperature); 0 = the best score (default 0)"},
+           {"epsilon", kNumber, false, "of a rule: share of uniform draws mixed in (default 0)"},
+           {"logs", kTexts, false, "log sections that a rule is evaluated on (default: all)"}});
   generic("log", "Logged decisions with propensities.",
           {{"path", kPath, true, "JSON lines, columns (NPZ), Vowpal Wabbit text, decision-service JSON, or CSV"},
            {"format",

@@ -9,8 +9,8 @@
 
 #include <fmt/format.h>
 
-#include "plumbline/base/child_process.hpp"
 #include "plumbline/base/hash.hpp"
+#include "plumbline/base/python_process.hpp"
 #include "plumbline/predict/batch.hpp"
 #include "plumbline/predict/declared.hpp"
 
@@ -21,76 +21,39 @@ using base::Code;
 using base::make_error;
 using Clock = std::chrono::steady_clock;
 
-// The other end of the socket pair (file descriptor 3). Frames, little endian:
+// What is asked and answered; the frame is base::PythonProcess's.
 //   to Python    u64 rows, u64 columns, rows x columns float32
-//   from Python  u64 status (0 = answer, 1 = error), then u64 rows, u64 columns, float64 values; or u64 bytes, text
+//   from Python  u64 rows, u64 columns, float64 values
 constexpr const char* kDriver = R"PY(
-import os, socket, struct, sys, threading, time, traceback
-
-channel = socket.socket(fileno=3)
-parent = os.getppid()
-
-def watch():
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-threading.Thread(target=watch, daemon=True).start()
-
-def read(count):
-    data = bytearray(count)
-    view = memoryview(data)
-    while view:
-        got = channel.recv_into(view)
-        if got == 0:
-            os._exit(0)
-        view = view[got:]
-    return data
-
-def fail():
-    text = traceback.format_exc().encode("utf-8", "replace")[-4096:]
-    channel.sendall(struct.pack("<QQ", 1, len(text)) + text)
-
 module_name, function_name, folder, shape = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4]
 shape = tuple(int(axis) for axis in shape.split(",") if axis)
-sys.path[:] = ([folder] if folder else []) + [place for place in sys.path if place]
 try:
-    import importlib
     import numpy
-    function = importlib.import_module(module_name)
-    source = (getattr(function, "__file__", None) or "").encode()
-    for part in function_name.split("."):
-        function = getattr(function, part)
+    module, function = load(module_name, function_name, folder)
+    source = (getattr(module, "__file__", None) or "").encode()
     if not callable(function):
         raise TypeError(module_name + ":" + function_name + " is not callable")
 except BaseException:
     fail()
     sys.exit(1)
-channel.sendall(struct.pack("<QQ", 0, len(source)) + source)
+answer(source)
 while True:
     rows, columns = struct.unpack("<QQ", read(16))
     values = numpy.frombuffer(read(rows * columns * 4), dtype="<f4").reshape((rows,) + (shape or (columns,)))
     try:
-        answer = numpy.ascontiguousarray(numpy.asarray(function(values)), dtype="<f8")
-        if answer.ndim != 2:
-            raise ValueError("the function returned an array of shape %s, expected two axes: rows and classes" % (answer.shape,))
+        outputs = numpy.ascontiguousarray(numpy.asarray(function(values)), dtype="<f8")
+        if outputs.ndim != 2:
+            raise ValueError("the function returned an array of shape %s, expected two axes: rows and classes" % (outputs.shape,))
     except BaseException:
         fail()
         continue
-    channel.sendall(struct.pack("<QQQ", 0, *answer.shape))
-    channel.sendall(memoryview(answer).cast("B") if answer.size else b"")
+    answer(struct.pack("<QQ", *outputs.shape), outputs.tobytes())
 )PY";
-
-/// The last line of a traceback is the sentence; the rest says where.
-std::string last_lines(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
 
 class CallablePredictor : public decision::Predictor {
  public:
   CallablePredictor(decision::PredictorInfo info, const CallableOptions& options,
-                    std::unique_ptr<base::ChildProcess> process, std::string place)
+                    std::unique_ptr<base::PythonProcess> process, std::string place)
       : info_(std::move(info)), options_(options), process_(std::move(process)), place_(std::move(place)) {}
 
   const decision::PredictorInfo& info() const override { return info_; }
@@ -108,22 +71,16 @@ class CallablePredictor : public decision::Predictor {
 
  private:
   base::Result<MatrixD> ask(const MatrixF& batch) {
-    if (!process_->running()) return make_error(Code::kIo, "the Python process has ended; see the first error");
     const auto deadline = Clock::now() + options_.request_timeout;
     const std::array<std::uint64_t, 2> head = {static_cast<std::uint64_t>(batch.rows()),
                                                static_cast<std::uint64_t>(batch.cols())};
     PL_CHECK(process_->send(head.data(), sizeof(head), deadline));
     PL_CHECK(process_->send(batch.data(), static_cast<std::size_t>(batch.size()) * sizeof(float), deadline));
-    std::array<std::uint64_t, 2> answer{};
-    PL_CHECK(process_->receive(answer.data(), sizeof(answer), deadline));
-    if (answer[0] != 0) {
-      std::string text(std::min<std::uint64_t>(answer[1], 4096), '\0');
-      PL_CHECK(process_->receive(text.data(), text.size(), deadline));
-      return make_error(Code::kValue, "the function raised: " + last_lines(std::move(text)));
-    }
-    std::uint64_t columns = 0;
-    PL_CHECK(process_->receive(&columns, sizeof(columns), deadline));
-    const std::uint64_t rows = answer[1];
+    PL_TRY(const base::PythonProcess::Answer answer, process_->answer(deadline));
+    if (answer.raised) return make_error(Code::kValue, "the function raised: " + *answer.raised);
+    std::array<std::uint64_t, 2> size{};
+    PL_CHECK(process_->receive(size.data(), sizeof(size), deadline));
+    const auto [rows, columns] = size;
     if (rows != head[0] || columns != static_cast<std::uint64_t>(info_.outputs)) {
       process_->stop();  // the rest of its answer is not read
       return make_error(Code::kShape, fmt::format("the function returned {} x {} numbers, expected {} x {}", rows,
@@ -141,7 +98,7 @@ class CallablePredictor : public decision::Predictor {
 
   decision::PredictorInfo info_;
   CallableOptions options_;
-  std::unique_ptr<base::ChildProcess> process_;
+  std::unique_ptr<base::PythonProcess> process_;
   std::string place_;
 };
 
@@ -170,26 +127,29 @@ base::Result<decision::PredictorPtr> open_callable_predictor(const data::ModelSe
   std::string shape;
   for (const std::ptrdiff_t axis : info.input_shape) shape += fmt::format("{},", axis);
 
-  auto process = std::make_unique<base::ChildProcess>();
-  const auto started = process->start({options.python, "-B", "-c", kDriver, section.callable.substr(0, colon),
-                                       section.callable.substr(colon + 1), folder, shape});
-  if (!started.ok()) return started.error().at(place);
-  const auto deadline = Clock::now() + options.start_timeout;
-  std::array<std::uint64_t, 2> head{};
-  if (const auto got = process->receive(head.data(), sizeof(head), deadline); !got.ok()) {
-    base::Error error = got.error().at(place);
-    error.hint = fmt::format("See whether {} runs", options.python);
-    return error;
-  }
-  std::string text(std::min<std::uint64_t>(head[1], 4096), '\0');
-  if (const auto got = process->receive(text.data(), text.size(), deadline); !got.ok()) return got.error().at(place);
-  if (head[0] != 0) {
-    return make_error(Code::kValue, "the function cannot be imported: " + last_lines(std::move(text)), place,
-                      "python_path names the folder of the module; NumPy must be installed for " + options.python);
-  }
+  auto process = std::make_unique<base::PythonProcess>();
+  const auto greeted = [&]() -> base::Result<std::string> {
+    PL_CHECK(process->start(kDriver,
+                            {section.callable.substr(0, colon), section.callable.substr(colon + 1), folder, shape},
+                            options.python));
+    const auto deadline = Clock::now() + options.start_timeout;
+    const auto answer = process->answer(deadline);
+    if (!answer.ok()) {
+      base::Error error = answer.error();
+      error.hint = fmt::format("See whether {} runs", options.python);
+      return error;
+    }
+    if (answer->raised) {
+      return make_error(Code::kValue, "the function cannot be imported: " + *answer->raised, {},
+                        "python_path names the folder of the module; NumPy must be installed for " + options.python);
+    }
+    constexpr std::uint64_t kMostPath = 4096;
+    return process->text(*answer, kMostPath, deadline);
+  }();
+  if (!greeted.ok()) return greeted.error().at(place);
   base::Sha256 hash;
   hash.add_field(section.callable).add_field(section.version).add_field(std::to_string(section.classes));
-  if (const auto source = base::sha256_file(text); source.ok()) hash.add_field(*source);
+  if (const auto source = base::sha256_file(*greeted); source.ok()) hash.add_field(*source);
   info.kind = "callable";
   info.hash = hash.hex();
   info.deterministic = !section.version.empty();

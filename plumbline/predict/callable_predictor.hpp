@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "plumbline/base/python_process.hpp"
 #include "plumbline/data/manifest.hpp"
 #include "plumbline/decision/predictor.hpp"
 
 namespace plumbline::predict {
 
 struct CallableOptions {
-  std::string python = "/usr/bin/python3";
+  std::string python = base::kSystemPython;
   std::string folder;  ///< searched for the module when the section has no python_path: the manifest's folder
   std::chrono::milliseconds start_timeout{60000};    ///< from starting Python to the function being imported
   std::chrono::milliseconds request_timeout{60000};  ///< for one batch

@@ -60,9 +60,9 @@ class Decider {
   virtual ~Decider() = default;
   virtual const DeciderInfo& info() const = 0;
 
-  /// One proposal a request, in order. Draw i comes from the random stream `streams[i]`, so that the same log replays to
-  /// the same bits whatever the batch. A request that cannot be decided gets a proposal with `error`, and the others go
-  /// on. Errors kShape: as many streams as requests are needed. Safe to call from one thread at a time.
+  /// One proposal a request, in order. Draw i comes from the random stream `streams[i]`, so that the same log replays
+  /// to the same bits whatever the batch. A request that cannot be decided gets a proposal with `error`, and the others
+  /// go on. Errors kShape: as many streams as requests are needed. Safe to call from one thread at a time.
   virtual base::Result<std::vector<Proposal>> propose(std::span<const Request> requests,
                                                       std::span<const std::uint64_t> streams) = 0;
 };

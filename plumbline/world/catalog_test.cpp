@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <span>
 
 #include <gtest/gtest.h>
 
@@ -22,12 +23,15 @@ struct Arrays {
       : observation(world.environments() * world.facts().observation.size()),
         reward(world.environments()),
         done(world.environments()),
-        key(keys ? world.environments() : 0) {}
-  View view() { return {observation, reward, done, key}; }
+        key(keys ? world.environments() : 0),
+        last(observation.size(), kUntouched) {}
+  View view() { return {observation, reward, done, key, {}, last}; }
+  static constexpr float kUntouched = -1e30F;
   std::vector<float> observation;
   std::vector<float> reward;
   std::vector<std::uint8_t> done;
   std::vector<std::uint64_t> key;
+  std::vector<float> last;
 };
 
 /// The action of environment i at time t: the same however the batch is cut.
@@ -111,6 +115,74 @@ TEST(Catalog, KeysTellObservationsApart) {
   }
 }
 
+// What is seen at an episode's end: in range, in the rows of the episodes that end and in no other, and where the world
+// is exact and the horizon cut the episode, the observation of a state that the step before can have led to.
+TEST(Catalog, TheLastObservationIsTheEpisodesOwn) {
+  constexpr std::size_t kBatch = 16;
+  constexpr std::uint32_t kMostStates = 20'000;
+  std::size_t checked = 0;
+  for (const WorldEntry& entry : worlds()) {
+    for (const std::string& level : entry.facts.levels) {
+      SCOPED_TRACE(entry.facts.id + " " + level);
+      const WorldPtr world = make_world({entry.facts.id, level, {}}, kBatch).value();
+      const WorldFacts& facts = world->facts();
+      const auto model = world->observed_model();
+      const bool exact = model.ok() && (*model)->process->states <= kMostStates && (*model)->observe;
+      std::map<std::uint64_t, std::uint32_t> state_of;
+      if (exact) {
+        for (std::uint32_t s = 0; s < (*model)->keys.size(); ++s) state_of[(*model)->keys[s]] = s;
+      }
+      const std::size_t size = facts.observation.size();
+      std::vector<float> cells(size);
+      const auto may_lead_to = [&](std::uint64_t key, std::int32_t action, std::span<const float> seen) {
+        const Process& process = *(*model)->process;
+        const std::size_t pair = process.pair(state_of.at(key), static_cast<std::uint32_t>(action));
+        for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
+          if (process.next[i] >= process.states || process.probability[i] == 0) continue;
+          (*model)->observe(process.next[i], cells.data());
+          if (std::equal(seen.begin(), seen.end(), cells.begin())) return true;
+        }
+        return false;
+      };
+      Arrays arrays(*world, true);
+      world->reset(5, 0, arrays.view());
+      std::vector<std::int32_t> actions(kBatch);
+      const int steps = std::min(facts.horizon, 250) + 50;
+      for (int t = 0; t < steps; ++t) {
+        for (std::size_t i = 0; i < kBatch; ++i) actions[i] = action_of(*world, i, t);
+        const std::vector<std::uint64_t> before = arrays.key;
+        std::fill(arrays.last.begin(), arrays.last.end(), Arrays::kUntouched);
+        ASSERT_TRUE(world->step(actions, arrays.view()).ok());
+        for (std::size_t i = 0; i < kBatch; ++i) {
+          const std::span<const float> seen = std::span<const float>(arrays.last).subspan(i * size, size);
+          if (arrays.done[i] == 0) {
+            for (const float value : seen) ASSERT_EQ(value, Arrays::kUntouched);
+            continue;
+          }
+          for (const float value : seen) {
+            ASSERT_GE(value, facts.observation.low);
+            ASSERT_LE(value, facts.observation.high);
+            ASSERT_TRUE(facts.observation.categories == 0 || value == std::floor(value));
+          }
+          if (!exact || arrays.done[i] != static_cast<std::uint8_t>(Done::kCut)) continue;
+          ++checked;
+          ASSERT_TRUE(may_lead_to(before[i], actions[i], seen)) << "step " << t << ", environment " << i;
+        }
+      }
+    }
+  }
+  EXPECT_GT(checked, 500U);
+}
+
+TEST(Catalog, ALastObservationOfAnotherSizeIsRefused) {
+  const WorldPtr world = make_world({"boat_race", "", {}}, 2).value();
+  Arrays arrays(*world, false);
+  world->reset(1, 0, arrays.view());
+  arrays.last.resize(arrays.last.size() - 1);
+  const std::vector<std::int32_t> actions(2);
+  EXPECT_NE(world->step(actions, arrays.view()).error().text().find("view.last"), std::string::npos);
+}
+
 // A batch of 24, the same in three parts and on 1, 2 and 8 shards: every array bit for bit.
 TEST(Catalog, TrajectoriesDoNotDependOnHowABatchIsCut) {
   constexpr std::size_t kBatch = 24;
@@ -139,6 +211,7 @@ TEST(Catalog, TrajectoriesDoNotDependOnHowABatchIsCut) {
         ASSERT_EQ(arrays[c].reward, expected.reward);
         ASSERT_EQ(arrays[c].done, expected.done);
         ASSERT_EQ(arrays[c].key, expected.key);
+        ASSERT_EQ(arrays[c].last, expected.last);
         ASSERT_EQ(std::vector<float>(hidden(*cuts[c]).performance().begin(), hidden(*cuts[c]).performance().end()),
                   truth);
         ASSERT_EQ(std::vector<float>(hidden(*cuts[c]).cost().begin(), hidden(*cuts[c]).cost().end()), cost);

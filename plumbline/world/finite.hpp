@@ -344,6 +344,7 @@ class FiniteWorld final : public World, public Hidden {
       view.done[i] = static_cast<std::uint8_t>(outcome.end ? Done::kEnded : over ? Done::kCut : Done::kNo);
       times_[i] = over ? 0 : time;
       if (over) {
+        if (!view.last.empty()) rules_.observe(state, view.last.data() + i * cells);
         if constexpr (detail::HasAgain<Rules>)
           state = rules_.again(state, chance);
         else

@@ -78,7 +78,8 @@ class Sharded final : public World, public Hidden {
     const auto cut = [&](const auto& array, std::size_t width) {
       return array.empty() ? array : array.subspan(first_[s] * width, n * width);
     };
-    return {cut(view.observation, cells), cut(view.reward, 1), cut(view.done, 1), cut(view.key, 1), cut(view.taken, 1)};
+    return {cut(view.observation, cells), cut(view.reward, 1),  cut(view.done, 1), cut(view.key, 1),
+            cut(view.taken, 1),           cut(view.last, cells)};
   }
   void gather(std::size_t s) {
     const auto at = static_cast<std::ptrdiff_t>(first_[s]);

@@ -64,6 +64,10 @@ base::Status check_view(const WorldFacts& facts, std::size_t environments, const
   PL_CHECK(base::check_size("World::step", "view.done", std::ssize(view.done), n));
   if (!view.key.empty()) PL_CHECK(base::check_size("World::step", "view.key", std::ssize(view.key), n));
   if (!view.taken.empty()) PL_CHECK(base::check_size("World::step", "view.taken", std::ssize(view.taken), n));
+  if (!view.last.empty()) {
+    PL_CHECK(base::check_size("World::step", "view.last", std::ssize(view.last),
+                              n * static_cast<std::ptrdiff_t>(facts.observation.size())));
+  }
   return base::ok();
 }
 

@@ -38,6 +38,9 @@ struct View {
   /// kHeld where somebody kept the agent from acting at all. May be empty when not wanted. Filled by the caller with
   /// the actions asked for; worlds write only where they interrupt.
   std::span<std::int32_t> taken{};
+  /// n x facts().observation.size(): of environments whose episode has just ended, what was seen after its last step.
+  /// The rows of the others are left as they are. May be empty when not wanted.
+  std::span<float> last{};
 };
 
 /// In View::taken: nothing that the agent could have asked for was done.

@@ -10,6 +10,7 @@ Plumbline does), KeyboardInterrupt (stopped; finished evidence is in the store),
 "Cannot say" is a value, never an exception.
 """
 import json as _json
+import operator as _operator
 import os as _os
 import pathlib as _pathlib
 import tempfile as _tempfile
@@ -24,7 +25,7 @@ from ._plumbline import (ConformalModel, Estimate, MahalanobisScore, NearestNeig
                          fit_conformal, fit_mahalanobis, fit_temperature, fpr_at_tpr, holm, log_loss,
                          mean, mmd_test, nearest_rows, ood_output_score, policy_value, predicted_labels, proportion, roc_curve, tests_needed, wilson)
 
-__all__ = ["ConformalModel", "Estimate", "MahalanobisScore", "NearestNeighbours", "Report", "TemperatureFit", "World", "__version__", "accuracy_report",
+__all__ = ["ConformalModel", "Environment", "Estimate", "MahalanobisScore", "NearestNeighbours", "Report", "TemperatureFit", "World", "__version__", "accuracy_report",
            "apply_temperature", "assess", "assess_adequacy", "audit", "auroc", "benjamini_hochberg", "beta_mixture", "bootstrap_mean", "brier",
            "calibration_error", "checks", "classifier_test", "clopper_pearson", "compare_means", "compare_runs", "conformal_p_values",
            "corrupt_images", "corruptions", "estimate_log", "evaluation_aa", "fit_conformal", "fit_mahalanobis", "fit_temperature", "fpr_at_tpr",
@@ -58,6 +59,58 @@ class Report(dict):
             return found[0]
         there = sorted({(e["metric"], *(f"{k}={v}" for k, v in sorted(e["where"].items()))) for e in self["evidence"] if metric in (e["metric"], None)})
         raise LookupError(f"{len(found)} pieces of evidence match {metric!r} with {where}; there is: {there or sorted({e['metric'] for e in self['evidence']})}")
+
+
+class Environment:
+    """One environment of a world with Gymnasium's reset and step, for code that expects those. A batch through World is far faster.
+
+    `actions` are names, an action is a place in them; `shape` is an observation's. What people truly want is not to be seen from here."""
+
+    def __init__(self, id, level="", dials=None, seed=1):
+        self.world = World(id, level, dict(dials or {}), 1)
+        facts = self.world.facts
+        self.actions, self.shape = facts["actions"], tuple(facts["observation"]["shape"])
+        self._arrays = self.world.arrays()
+        self._last = _np.zeros_like(self._arrays["observation"])
+        self._taken = _np.zeros(1, _np.int32)
+        self._seed, self._episode = seed, -1
+        self._running = False  # an episode is under way
+        self._ready = False  # none is, and the arrays hold the next one's first state
+
+    def reset(self, *, seed=None, options=None):
+        """Begins the next episode, or with a seed the first one of that seed. Returns (observation, {"key"})."""
+        if seed is not None:
+            self._seed, self._episode, self._ready = int(seed), -1, False
+        if not self._ready:
+            self._episode += 1
+            self.world.reset(self._seed, self._episode, **self._arrays)
+        self._running, self._ready = True, False
+        return self._arrays["observation"][0].copy(), {"key": int(self._arrays["key"][0])}
+
+    def step(self, action):
+        """One step: (observation, reward, terminated, truncated, {"taken"}), at the end of an episode with its own last observation.
+
+        taken: the action that was carried out, -1 where the agent was kept from acting. While the episode goes on, the dict holds "key" too."""
+        if not self._running:
+            raise ValueError("no episode is under way: call reset() first")
+        action, arrays = _operator.index(action), self._arrays
+        if not 0 <= action < len(self.actions):
+            raise ValueError(f"action is {action}, expected 0 to {len(self.actions) - 1}: {', '.join(self.actions)}")
+        self.world.step(_np.array([action], _np.int32), taken=self._taken, last=self._last, **arrays)
+        done = int(arrays["done"][0])
+        info = {"taken": int(self._taken[0])}
+        if done:
+            self._running, self._ready = False, True
+            return self._last[0].copy(), float(arrays["reward"][0]), done == 1, done == 2, info
+        info["key"] = int(arrays["key"][0])
+        return arrays["observation"][0].copy(), float(arrays["reward"][0]), False, False, info
+
+    def render(self):
+        """The board as lines of text; after an episode's end, that of the next one."""
+        return self.world.render(0)
+
+    def close(self):
+        """Nothing to close."""
 
 
 def worker():
@@ -138,7 +191,8 @@ def audit(id, level="", dials=None):
 def gauntlet(worlds=(), agents=(), seeds=5, steps=200_000, seed=1):
     """Agents by worlds by seeds, each run scored by the reward and in truth, each pair judged: what `plumbline gauntlet --json` prints.
 
-    worlds: ids, or "id/level"; none: every world at its first level. agents: ids; none: all of the catalogue. Ctrl-C stops it."""
+    worlds: ids, or "id/level"; none: every world at its first level. agents: ids, or "python:FILE.py:CLASS", whose code then runs in a
+    process of its own; none: all of the catalogue. Ctrl-C stops it."""
     if isinstance(worlds, str) or isinstance(agents, str):
         raise TypeError("worlds and agents are lists of ids")
     return _json.loads(_plumbline.gauntlet(list(worlds), list(agents), seeds, steps, seed))

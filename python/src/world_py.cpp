@@ -99,12 +99,13 @@ class Batch {
   }
 
   void step(const py::object& actions, const py::object& observation, const py::object& reward, const py::object& done,
-            const py::object& key, const py::object& taken) {
+            const py::object& key, const py::object& taken, const py::object& last) {
     const Turn turn(*this);
     started();
     const auto asked = memory<std::int32_t>(actions, "actions", flat_, false);
     world::View view = seen(observation, reward, done, key);
     if (!taken.is_none()) view.taken = memory<std::int32_t>(taken, "taken", flat_, true);
+    if (!last.is_none()) view.last = memory<float>(last, "last", shape_, true);
     // Checked and used are two readings: in between, the caller's array could change under another thread, or under
     // this step where arrays overlap.
     std::copy(asked.begin(), asked.end(), actions_.begin());
@@ -239,10 +240,11 @@ first state. One thread at a time may use a World; the interpreter lock is relea
            "cut.")
       .def("step", &Batch::step, py::arg("actions"), py::kw_only(), py::arg("observation") = py::none(),
            py::arg("reward") = py::none(), py::arg("done") = py::none(), py::arg("key") = py::none(),
-           py::arg("taken") = py::none(),
+           py::arg("taken") = py::none(), py::arg("last") = py::none(),
            "One step of every environment. actions: int32 (environments,), each a place in facts['actions']; one out "
            "of range is a ValueError, and then nothing has moved. taken: int32, the action carried out; -1 where the "
-           "agent was kept from acting.")
+           "agent was kept from acting. last: shaped like observation; where an episode has just ended, what was seen "
+           "after its last step.")
       .def("render", &Batch::render, py::arg("environment") = 0, "One environment as lines of text.")
       .def("pixels", &Batch::pixels, py::arg("environment") = 0, py::arg("side") = 16,
            "The board as uint8 (height, width, 3), side x side pixels a cell. NotImplementedError where a world has no "

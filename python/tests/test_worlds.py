@@ -121,6 +121,59 @@ class Batches(unittest.TestCase):
                 self.assertEqual(result[name].tobytes(), reference[name].tobytes())
 
 
+class OneEnvironment(unittest.TestCase):
+    RIGHT = 3  # in the boat race: from (1, 1) to (1, 3), and stays there
+
+    def test_an_episode_ends_with_its_own_last_observation(self):
+        env = plumbline.Environment("boat_race")
+        self.assertEqual(env.actions[self.RIGHT], "right")
+        first, info = env.reset()
+        self.assertEqual((first.shape, first[1, 1], set(info)), (env.shape, 6, {"key"}))
+        for step in range(100):
+            seen, reward, terminated, truncated, info = env.step(self.RIGHT)
+            self.assertEqual((terminated, truncated, info["taken"]), (False, step == 99, self.RIGHT))
+        self.assertEqual((seen[1, 3], reward), (6, -1))
+        with self.assertRaisesRegex(ValueError, r"call reset\(\) first"):
+            env.step(self.RIGHT)
+        following, _ = env.reset()
+        np.testing.assert_array_equal(following, first)
+
+    def test_it_plays_what_the_batch_plays(self):
+        env, world = plumbline.Environment("friend_or_foe", "neutral", seed=4), plumbline.World("friend_or_foe", "neutral")
+        arrays, last = world.arrays(), np.zeros((1, *env.shape), np.float32)
+        world.reset(4, **arrays)
+        seen, info = env.reset()
+        ends = 0
+        for row in actions_of(world, 200):
+            np.testing.assert_array_equal(seen, arrays["observation"][0])
+            self.assertEqual(info["key"], arrays["key"][0])
+            world.step(row, last=last, **arrays)
+            seen, reward, terminated, truncated, info = env.step(row[0])
+            self.assertEqual((reward, terminated, truncated), (arrays["reward"][0], arrays["done"][0] == 1, arrays["done"][0] == 2))
+            if terminated or truncated:
+                ends += 1
+                np.testing.assert_array_equal(seen, last[0])
+                seen, info = env.reset()
+        self.assertGreater(ends, 3)
+
+    def test_seeds_and_restarts(self):
+        def firsts(env, **seed):
+            out = [env.reset(**seed)[0]]
+            for _ in range(30):
+                env.step(0)
+                out.append(env.reset()[0])  # gives the episode up
+            return np.stack(out)
+        one, other = (plumbline.Environment("friend_or_foe", "neutral") for _ in range(2))
+        np.testing.assert_array_equal(firsts(one, seed=7), firsts(other, seed=7))
+        np.testing.assert_array_equal(firsts(one, seed=7), firsts(plumbline.Environment("friend_or_foe", "neutral", seed=7)))
+        with self.assertRaisesRegex(ValueError, "action is 9, expected 0 to"):
+            one.step(9)
+        with self.assertRaises(TypeError):
+            one.step(1.5)
+        with self.assertRaisesRegex(ValueError, "no world"):
+            plumbline.Environment("nowhere")
+
+
 class Errors(unittest.TestCase):
     def setUp(self):
         self.world = plumbline.World("boat_race", environments=N)
@@ -130,7 +183,7 @@ class Errors(unittest.TestCase):
     def test_arrays_are_refused_by_name(self):
         shape = self.world.arrays()["observation"].shape
         wrong = {"observation": (np.float32, shape), "reward": (np.float32, (N,)), "done": (np.uint8, (N,)), "key": (np.uint64, (N,)),
-                 "taken": (np.int32, (N,))}
+                 "taken": (np.int32, (N,)), "last": (np.float32, shape)}
         for name, (scalar, shape) in wrong.items():
             read_only = np.zeros(shape, scalar)
             read_only.setflags(write=False)

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/agent/outside.hpp"
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/reward/reward_checks.hpp"
 #include "plumbline/checks/reward/rewards.hpp"
@@ -321,7 +322,7 @@ base::Result<check::Output> judge_episodes(check::Context& context, const check:
     PL_TRY(const agent::PolicyPtr table, read_policy_table(policy.path, world->facts()));
     PL_TRY(played, agent::score_episodes(*world, *table, scoring));
   } else {
-    PL_TRY(const agent::AgentPtr made, agent::make_agent(policy.agent));
+    PL_TRY(const agent::AgentPtr made, agent::open_agent(policy.agent));
     const agent::CellOptions options{
         .runs = policy.runs, .budget = policy.budget, .seed = context.seed(), .cancel = context.cancel()};
     const auto learned = agent::learn_run(*made, *world, spec, 0, options);

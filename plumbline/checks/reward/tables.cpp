@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "plumbline/agent/batch.hpp"
+#include "plumbline/agent/outside.hpp"
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/agent/score_episode.hpp"
 #include "plumbline/checks/reward/gauntlet_pictures.hpp"
@@ -80,7 +81,7 @@ base::Result<PolicyTables> policy_tables(check::Context& context, const Pair& pa
     tables.runs.push_back(std::move(table));
     return tables;
   }
-  PL_TRY(const agent::AgentPtr made, agent::make_agent(policy.agent));
+  PL_TRY(const agent::AgentPtr made, agent::open_agent(policy.agent));
   tables.alone = made->facts().deterministic;
   const agent::CellOptions options{
       .runs = policy.runs, .budget = policy.budget, .seed = context.seed(), .cancel = context.cancel()};

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "plumbline/agent/outside.hpp"
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/reward/reward_checks.hpp"
 #include "plumbline/checks/reward/tables.hpp"
@@ -161,7 +162,7 @@ base::Result<Setting> at_setting(check::Context& context, const PolicyPart& poli
     setting.tables.push_back(std::move(choices));
     return setting;
   }
-  PL_TRY(const agent::AgentPtr made, agent::make_agent(policy.agent));
+  PL_TRY(const agent::AgentPtr made, agent::open_agent(policy.agent));
   const bool alone = made->facts().deterministic;
   const agent::CellOptions options{
       .runs = policy.runs, .budget = policy.budget, .seed = context.seed(), .cancel = context.cancel()};
@@ -365,7 +366,7 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     if (!policy.path.empty()) {
       PL_TRY(fixed, read_policy_table(policy.path, usual->facts()));
     } else if (policy.script.empty()) {
-      PL_TRY(const agent::AgentPtr made, agent::make_agent(policy.agent));
+      PL_TRY(const agent::AgentPtr made, agent::open_agent(policy.agent));
       PL_TRY(const world::WorldPtr learns, world::make_world(spec, policy.budget.environments));
       const agent::CellOptions options{
           .runs = policy.runs, .budget = policy.budget, .seed = context.seed(), .cancel = context.cancel()};

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "plumbline/agent/outside.hpp"
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/data/csv.hpp"
 #include "plumbline/world/catalog.hpp"
@@ -18,6 +19,20 @@ namespace {
 base::Error bad_section(const data::OtherSection& section, std::string message, std::string hint = {}) {
   return base::make_error(base::Code::kValue, std::move(message),
                           fmt::format("[{}.{}], line {}", section.kind, section.name, section.line), std::move(hint));
+}
+
+/// Code from outside runs with the rights of whoever assesses. Errors kValue: the section does not say trusted = true.
+base::Status check_trusted(const data::OtherSection& section, std::string_view what) {
+  const auto trusted = section.keys.find("trusted");
+  if (trusted != section.keys.end() && std::get<bool>(trusted->second)) return base::ok();
+  return bad_section(section, fmt::format("{} of one's own is code and runs with your rights", what),
+                     "Say trusted = true if you trust it");
+}
+
+/// "python:FILE:CLASS" of the keys python and class. Errors kValue: no class.
+base::Result<std::string> python_id(const data::OtherSection& section) {
+  if (section.text("class").empty()) return bad_section(section, "python needs class, the class in the file");
+  return "python:" + section.paths.at("python").resolved + ":" + section.text("class");
 }
 
 std::int64_t integer_of(const data::OtherSection& section, const std::string& key, std::int64_t fallback) {
@@ -64,15 +79,12 @@ base::Result<world::WorldSpec> read_world(const data::OtherSection& section) {
   }
   world::WorldSpec spec{id, section.text("level"), {}};
   if (plugin || python) {
-    const auto trusted = section.keys.find("trusted");
-    if (trusted == section.keys.end() || !std::get<bool>(trusted->second)) {
-      return bad_section(section, "a world of one's own is code and runs with your rights",
-                         "Say trusted = true if you trust it");
+    PL_CHECK(check_trusted(section, "a world"));
+    if (plugin) {
+      spec.id = "plugin:" + section.paths.at("plugin").resolved;
+    } else {
+      PL_TRY(spec.id, python_id(section));
     }
-    if (python && section.text("class").empty())
-      return bad_section(section, "python needs class, the class in the file");
-    spec.id = plugin ? "plugin:" + section.paths.at("plugin").resolved
-                     : "python:" + section.paths.at("python").resolved + ":" + section.text("class");
   } else if (file) {
     spec.id = "file:" + section.paths.at("path").resolved;
   } else if (world::is_outside(id)) {
@@ -94,15 +106,22 @@ base::Result<PolicyPart> read_policy(const data::OtherSection& section) {
   part.agent = section.text("agent");
   part.script = section.text("script");
   if (const auto path = section.paths.find("path"); path != section.paths.end()) part.path = path->second.resolved;
-  const int sources = (part.agent.empty() ? 0 : 1) + (part.script.empty() ? 0 : 1) + (part.path.empty() ? 0 : 1);
+  const bool python = section.paths.contains("python");
+  const int sources =
+      (part.agent.empty() ? 0 : 1) + (part.script.empty() ? 0 : 1) + (part.path.empty() ? 0 : 1) + (python ? 1 : 0);
   if (sources != 1) {
-    return bad_section(section, fmt::format("names {} policies, expected exactly one of agent, script, path", sources),
+    return bad_section(section,
+                       fmt::format("names {} policies, expected exactly one of agent, script, path, python", sources),
                        "`plumbline gauntlet --list` shows the agents");
   }
+  if (python) {
+    PL_CHECK(check_trusted(section, "an agent"));
+    PL_TRY(part.agent, python_id(section));
+  }
   if (!part.agent.empty()) {
-    if (const auto made = agent::make_agent(part.agent); !made.ok()) {
-      return bad_section(section, made.error().message, made.error().hint);
-    }
+    const auto made = python ? agent::open_agent(part.agent) : agent::make_agent(part.agent);
+    if (!made.ok()) return bad_section(section, made.error().message, made.error().hint);
+    part.budget = agent::budget_of((*made)->facts(), part.budget);
   }
   if (const auto worlds = section.keys.find("worlds"); worlds != section.keys.end()) {
     if (const auto* names = std::get_if<std::vector<std::string>>(&worlds->second)) part.worlds = *names;
@@ -224,7 +243,7 @@ check::Plan plan_worlds_alone(const check::Blueprint& blueprint,
 base::Result<agent::Cell> run_policy(check::Context& context, const PolicyPart& policy, const world::WorldSpec& spec,
                                      const world::Audit& yardstick) {
   if (!policy.agent.empty()) {
-    PL_TRY(const agent::AgentPtr made, agent::make_agent(policy.agent));
+    PL_TRY(const agent::AgentPtr made, agent::open_agent(policy.agent));
     return agent::run_cell(
         *made, spec, yardstick,
         {.runs = policy.runs, .budget = policy.budget, .seed = context.seed(), .cancel = context.cancel()});

@@ -21,14 +21,15 @@ base::Result<world::WorldSpec> read_world(const data::OtherSection& section);
 /// [policy.NAME] read.
 struct PolicyPart {
   std::string name;
-  std::string agent;  ///< an agent's id; exactly one of agent, script, path
+  std::string agent;  ///< an agent's id, opened by agent::open_agent; exactly one of agent, script, path
   std::string script;
   std::string path;                 ///< resolved
   std::vector<std::string> worlds;  ///< empty: all
   agent::Budget budget;
   int runs = 5;
 };
-/// Errors kValue: neither or several of agent, script, path; an unknown agent; steps or runs below 1.
+/// Errors kValue: neither or several of agent, script, path, python; an unknown agent; python without class or without
+/// trusted = true, or a class that cannot be opened; steps or runs below 1.
 base::Result<PolicyPart> read_policy(const data::OtherSection& section);
 
 /// A table of actions as a policy: CSV with the columns key and action (a number, or the action's name). Errors as

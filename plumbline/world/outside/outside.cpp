@@ -15,7 +15,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "plumbline/base/child_process.hpp"
+#include "plumbline/base/python_process.hpp"
 #include "plumbline/base/rng.hpp"
 #include "plumbline/world/finite.hpp"
 #include "plumbline/world/hidden.hpp"
@@ -230,10 +230,15 @@ class OutsideWorld : public World, public Hidden {
       Done done = s.done == PLUMBLINE_WORLD_ENDED ? Done::kEnded : Done::kNo;
       if (done == Done::kNo && times_[i] >= facts_.horizon) done = Done::kCut;
       view.done[i] = static_cast<std::uint8_t>(done);
-      if (done == Done::kNo)
+      if (done == Done::kNo) {
         show(i, s.key, view);
-      else
-        PL_CHECK(restart(i, view));
+        continue;
+      }
+      if (!view.last.empty()) {
+        std::copy(scratch_.begin(), scratch_.end(),
+                  view.last.begin() + static_cast<std::ptrdiff_t>(i * scratch_.size()));
+      }
+      PL_CHECK(restart(i, view));
     }
     return base::ok();
   }
@@ -334,49 +339,16 @@ base::Result<WorldPtr> open_plugin(const WorldSpec& spec, std::size_t environmen
   return WorldPtr(std::make_unique<PluginWorld>(std::move(declared), environments, std::move(library), world, state));
 }
 
-// The other end of the socket pair. Frames, little endian:
+// What is asked and answered; the frame is base::PythonProcess's.
 //   to Python    u64 0 environment seed                       reset
 //                u64 1 environment action                     step
-//   from Python  u64 status (0 = answer, 1 = error); error: u64 bytes, text
-//                answer: u64 key, f64 reward, f64 hidden, f64 cost, u64 done, observation as float32
+//   from Python  u64 key, f64 reward, f64 hidden, f64 cost, u64 done, observation as float32
 constexpr const char* kDriver = R"PY(
-import os, socket, struct, sys, threading, time, traceback, json
-
-channel = socket.socket(fileno=3)
-parent = os.getppid()
-
-def watch():
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-threading.Thread(target=watch, daemon=True).start()
-
-def read(count):
-    data = bytearray(count)
-    view = memoryview(data)
-    while view:
-        got = channel.recv_into(view)
-        if got == 0:
-            os._exit(0)
-        view = view[got:]
-    return data
-
-def fail():
-    text = traceback.format_exc().encode("utf-8", "replace")[-4096:]
-    channel.sendall(struct.pack("<QQ", 1, len(text)) + text)
-
+import json
 try:
-    import importlib
     import numpy
     place, name, environments, dials = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
-    if place.endswith(".py"):
-        folder, module = os.path.split(os.path.abspath(place))
-        module = module[:-3]
-    else:
-        folder, module = os.getcwd(), place
-    sys.path[:] = [folder] + [p for p in sys.path if p]
-    kind = getattr(importlib.import_module(module), name)
+    _, kind = load(place, name)
     facts = dict(kind.plumbline)
     size = int(numpy.prod(facts["shape"]))
     keys = bool(facts.get("keys", False))
@@ -385,7 +357,7 @@ try:
 except BaseException:
     fail()
     sys.exit(1)
-channel.sendall(struct.pack("<QQ", 0, len(text)) + text)
+answer(text)
 
 def show(observation):
     flat = numpy.ascontiguousarray(numpy.asarray(observation), dtype="<f4").reshape(-1)
@@ -404,16 +376,16 @@ while True:
             observation, reward, terminated, truncated, info = world.step(int(value))
             hidden, cost, done = float(info["hidden"]), float(info.get("cost", 0.0)), int(bool(terminated) or bool(truncated))
         key = int(info["key"]) & 0xFFFFFFFFFFFFFFFF if keys else 0
-        answer = struct.pack("<QQdddQ", 0, key, float(reward), hidden, cost, done) + show(observation)
+        brought = struct.pack("<QdddQ", key, float(reward), hidden, cost, done) + show(observation)
     except BaseException:
         fail()
         continue
-    channel.sendall(answer)
+    answer(brought)
 )PY";
 
 class PythonWorld final : public OutsideWorld {
  public:
-  PythonWorld(Declared declared, std::size_t environments, std::unique_ptr<base::ChildProcess> process)
+  PythonWorld(Declared declared, std::size_t environments, std::unique_ptr<base::PythonProcess> process)
       : OutsideWorld(std::move(declared), environments), process_(std::move(process)) {}
 
  protected:
@@ -431,22 +403,15 @@ class PythonWorld final : public OutsideWorld {
  private:
   base::Result<plumbline_step> ask(const std::array<std::uint64_t, 3>& question, std::span<float> observation) {
     constexpr std::chrono::seconds kAnswer{60};
-    const auto deadline = base::ChildProcess::Clock::now() + kAnswer;
+    const auto deadline = base::PythonProcess::Clock::now() + kAnswer;
     const auto asked = [&]() -> base::Result<plumbline_step> {
-      if (!process_->running()) return make_error(Code::kIo, "the Python process has ended; see the first error");
       PL_CHECK(process_->send(question.data(), sizeof(question), deadline));
-      std::array<std::uint64_t, 2> head{};
-      PL_CHECK(process_->receive(head.data(), sizeof(head), deadline));
-      if (head[0] != 0) {
-        std::string text(std::min<std::uint64_t>(head[1], 4096), '\0');
-        PL_CHECK(process_->receive(text.data(), text.size(), deadline));
-        while (!text.empty() && text.back() == '\n') text.pop_back();
-        return make_error(Code::kValue, "the class raised: " + text);
-      }
+      PL_TRY(const base::PythonProcess::Answer answer, process_->answer(deadline));
+      if (answer.raised) return make_error(Code::kValue, "the class raised: " + *answer.raised);
       plumbline_step brought{};
-      brought.key = head[1];
       std::array<double, 3> numbers{};
       std::uint64_t done = 0;
+      PL_CHECK(process_->receive(&brought.key, sizeof(brought.key), deadline));
       PL_CHECK(process_->receive(numbers.data(), sizeof(numbers), deadline));
       PL_CHECK(process_->receive(&done, sizeof(done), deadline));
       PL_CHECK(process_->receive(observation.data(), observation.size_bytes(), deadline));
@@ -461,7 +426,7 @@ class PythonWorld final : public OutsideWorld {
     return answer;
   }
 
-  std::unique_ptr<base::ChildProcess> process_;
+  std::unique_ptr<base::PythonProcess> process_;
 };
 
 base::Result<WorldPtr> open_python(const WorldSpec& spec, std::size_t environments) {
@@ -472,25 +437,22 @@ base::Result<WorldPtr> open_python(const WorldSpec& spec, std::size_t environmen
   }
   json dials = json::object();
   for (const auto& [dial, value] : spec.dials) dials[dial] = value;
-  auto process = std::make_unique<base::ChildProcess>();
-  const auto failed = [&](const base::Error& error) { return error.at(spec.id); };
-  if (const auto started = process->start({"/usr/bin/python3", "-B", "-c", kDriver, name.substr(0, colon),
-                                           name.substr(colon + 1), std::to_string(environments), dials.dump()});
-      !started.ok()) {
-    return failed(started.error());
-  }
-  constexpr std::chrono::seconds kStart{60};
-  const auto deadline = base::ChildProcess::Clock::now() + kStart;
-  std::array<std::uint64_t, 2> head{};
-  if (const auto got = process->receive(head.data(), sizeof(head), deadline); !got.ok()) return failed(got.error());
-  constexpr std::uint64_t kMostFacts = 1U << 16U;
-  std::string text(std::min(head[1], kMostFacts), '\0');
-  if (const auto got = process->receive(text.data(), text.size(), deadline); !got.ok()) return failed(got.error());
-  if (head[0] != 0) {
-    return make_error(Code::kValue, "the class cannot be imported or made: " + text, spec.id,
-                      "a class attribute `plumbline` holds the facts; NumPy must be installed");
-  }
-  PL_TRY(Declared declared, read_facts(text, spec.id));
+  auto process = std::make_unique<base::PythonProcess>();
+  const auto greeted = [&]() -> base::Result<std::string> {
+    PL_CHECK(process->start(
+        kDriver, {name.substr(0, colon), name.substr(colon + 1), std::to_string(environments), dials.dump()}));
+    constexpr std::chrono::seconds kStart{60};
+    constexpr std::uint64_t kMostFacts = 1U << 16U;
+    const auto deadline = base::PythonProcess::Clock::now() + kStart;
+    PL_TRY(const base::PythonProcess::Answer answer, process->answer(deadline));
+    if (answer.raised) {
+      return make_error(Code::kValue, "the class cannot be imported or made: " + *answer.raised, {},
+                        "a class attribute `plumbline` holds the facts; NumPy must be installed");
+    }
+    return process->text(answer, kMostFacts, deadline);
+  }();
+  if (!greeted.ok()) return greeted.error().at(spec.id);
+  PL_TRY(Declared declared, read_facts(*greeted, spec.id));
   PL_TRY(const std::string level, resolve_level(declared.facts, spec));
   PL_TRY(const std::vector<double> values, resolve_dials(declared.facts, spec));
   for (std::size_t d = 0; d < values.size(); ++d) declared.facts.dials[d].fallback = values[d];

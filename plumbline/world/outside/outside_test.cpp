@@ -25,6 +25,7 @@ struct Sums {
   double reward = 0;
   double hidden = 0;
   std::vector<std::uint64_t> keys;
+  float last = 0;  // View::last after the episode
 };
 
 /// One episode of each environment with a fixed action.
@@ -34,7 +35,8 @@ base::Result<Sums> play(World& world, std::int32_t action, std::uint64_t first =
   std::vector<float> reward(n);
   std::vector<std::uint8_t> done(n);
   std::vector<std::uint64_t> key(n);
-  const View view{observation, reward, done, key};
+  std::vector<float> last(observation.size(), -1.0F);
+  const View view{observation, reward, done, key, {}, last};
   const std::vector<std::int32_t> actions(n, action);
   world.reset(4, first, view);
   Sums sums;
@@ -43,6 +45,7 @@ base::Result<Sums> play(World& world, std::int32_t action, std::uint64_t first =
     sums.reward += reward[0];
     sums.hidden += hidden(world).performance()[0];
     sums.keys.push_back(key[0]);
+    sums.last = last[0];
   }
   EXPECT_EQ(done[0], static_cast<std::uint8_t>(world.facts().horizon == 10 ? Done::kEnded : Done::kCut));
   return sums;
@@ -60,6 +63,7 @@ TEST_P(Ledger, PaysAndCountsAsDeclared) {
   EXPECT_DOUBLE_EQ(books.hidden, -10);
   EXPECT_EQ(books.keys[8], 9U);
   EXPECT_EQ(books.keys[9], 0U) << "after the end the key is that of the next episode";
+  EXPECT_EQ(books.last, 1.0F) << "what was seen last is the episode's own: the day is over";
 }
 
 TEST_P(Ledger, EnvironmentsDrawTheirOwnChance) {
