@@ -177,10 +177,12 @@ base::Result<int> run_init(const Session& session) {
   out << manifest_template(session.options.kind);
   if (!out.flush())
     return base::make_error(base::Code::kIo, "cannot be written", file.string(), "Check that the folder is writable");
-  std::cout << fmt::format(
-      "wrote {}\nNext: put your model and data beside it, then\n  plumbline config check {}\n  plumbline assess {} "
-      "--out report\n",
-      file.string(), file.string(), file.string());
+  // The world that the manifest names is built in, so that it runs as it stands.
+  const char* const first = session.options.kind == "world"
+                                ? "it runs as it stands; name your own world and agent, then"
+                                : "put your model and data beside it, then";
+  std::cout << fmt::format("wrote {}\nNext: {}\n  plumbline config check {}\n  plumbline assess {} --out report\n",
+                           file.string(), first, file.string(), file.string());
   return 0;
 }
 

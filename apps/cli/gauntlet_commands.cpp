@@ -180,6 +180,7 @@ base::Result<std::string> gauntlet_page(const agent::GauntletResult& result, con
                "while at least three quarters of what the honest best earns is earned."};
   page.sections.push_back({"Standings", {}, {checks::standings_picture(result)}});
   page.sections.push_back({"Verdicts", {}, {checks::fates_picture(result)}});
+  if (result.ordering) page.sections.push_back({"The order", {}, {checks::ordering_table(result)}});
   page.sections.push_back({"Which part lost it", {}, {checks::splits_table(result)}});
   if (auto sweeps = checks::sweep_pictures(result, options.sweep); !sweeps.empty()) {
     page.sections.push_back({"Over " + options.sweep, {}, std::move(sweeps)});
@@ -250,7 +251,9 @@ base::Result<int> run_worlds_show(const Session& session) {
   if (!f.dials.empty()) std::cout << "\nDials\n";
   for (const world::DialSpec& d : f.dials) {
     std::cout << fmt::format("  {} = {} in [{}, {}]: {}{}\n", d.name, d.fallback, d.low, d.high, d.help,
-                             d.capability ? " (capability)" : "");
+                             d.lower_is_stronger ? " (capability, lower is stronger)"
+                             : d.capability      ? " (capability)"
+                                                 : "");
   }
   const auto scripts = made->scripts();
   if (!scripts.empty()) std::cout << "\nScripts\n";

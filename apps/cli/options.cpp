@@ -14,6 +14,7 @@ Exit status: 0 yes (every claim of severity fail is supported), 1 no (one is ref
 
 Examples:
   plumbline init reader --kind images
+  plumbline init desk --kind world
   plumbline assess system.toml --out report
   plumbline checks show robustness.ood
   plumbline estimate log.jsonl --policy fixed:b --epsilon 0.1
@@ -69,7 +70,7 @@ Options parse_command_line(int argc, char** argv) {
   init->add_option("folder", o.folder, "Where to write system.toml (kind network: a small network with properties)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network", "world"}))
       ->required();
 
   auto* assess =

@@ -11,7 +11,7 @@ namespace plumbline::cli {
 /// one that does not, and a list of both. Errors kIo.
 base::Status write_network_example(const std::string& folder);
 
-/// Precondition: kind is images, table or predictions (the command line checks it).
+/// Precondition: kind is images, table, predictions or world (the command line checks it).
 std::string manifest_template(const std::string& kind);
 
 }  // namespace plumbline::cli

@@ -86,7 +86,28 @@ double exploration(std::int64_t step, std::int64_t steps) {
   return std::max(0.02, 1 - done);
 }
 
+/// What the next state is worth: Q-learning takes the best action there, SARSA the one that is taken.
 enum class Target { kBest, kTaken };
+
+/// A table of action values; each pair learns at a rate that falls with its visits, to 0.05.
+class ActionValues {
+ public:
+  explicit ActionValues(std::size_t actions) : table(actions) {}
+  Table table;
+
+  double next(std::uint32_t row, Target target, std::int32_t taken) {
+    return table.at(row)[static_cast<std::size_t>(target == Target::kBest ? table.best(row) : taken)];
+  }
+  void teach(std::uint32_t row, std::size_t action, double value) {
+    visits_.resize(table.rows() * table.actions(), 0);
+    const double rate = std::max(0.05, 1.0 / (1.0 + 0.1 * visits_[row * table.actions() + action]++));
+    double& entry = table.at(row)[action];
+    entry += rate * (value - entry);
+  }
+
+ private:
+  std::vector<std::uint32_t> visits_;
+};
 
 /// Q-learning and SARSA: the same loop, another target.
 base::Result<PolicyPtr> temporal_difference(Assignment given, Target target) {
@@ -95,7 +116,8 @@ base::Result<PolicyPtr> temporal_difference(Assignment given, Target target) {
   const std::size_t n = world.environments();
   const std::size_t actions = world.facts().actions.size();
   Batch batch(world);
-  Table q(actions);
+  ActionValues values(actions);
+  Table& q = values.table;
   std::vector<std::uint32_t> row(n);
   std::vector<std::int32_t> action(n);
   const auto choose = [&](std::uint32_t r, double epsilon) {
@@ -104,7 +126,6 @@ base::Result<PolicyPtr> temporal_difference(Assignment given, Target target) {
   };
   world.reset(given.rng.bits(), 0, batch.view());
   for (std::size_t i = 0; i < n; ++i) action[i] = choose(row[i] = q.row(batch.key[i]), 1);
-  std::vector<std::uint32_t> visits;
   for (std::int64_t step = 0; step < given.budget.steps; step += static_cast<std::int64_t>(n)) {
     PL_CHECK(given.cancel.status());
     PL_CHECK(world.step(action, batch.view()));
@@ -113,18 +134,12 @@ base::Result<PolicyPtr> temporal_difference(Assignment given, Target target) {
     for (std::size_t i = 0; i < n; ++i) {
       const std::uint32_t next = q.row(batch.key[i]);
       const std::int32_t taken = choose(next, epsilon);
-      visits.resize(q.rows() * actions, 0);
       const auto done = static_cast<world::Done>(batch.done[i]);
       // A cut says nothing about what the last state is worth, so it teaches nothing.
       if (done != world::Done::kCut) {
         double value = batch.reward[i];
-        if (done == world::Done::kNo) {
-          value += kDiscount * q.at(next)[static_cast<std::size_t>(target == Target::kBest ? q.best(next) : taken)];
-        }
-        const auto a = static_cast<std::size_t>(action[i]);
-        const double rate = std::max(0.05, 1.0 / (1.0 + 0.1 * visits[row[i] * actions + a]++));
-        double& entry = q.at(row[i])[a];
-        entry += rate * (value - entry);
+        if (done == world::Done::kNo) value += kDiscount * values.next(next, target, taken);
+        values.teach(row[i], static_cast<std::size_t>(action[i]), value);
       }
       row[i] = next;
       action[i] = taken;
@@ -140,7 +155,8 @@ base::Result<PolicyPtr> interruptible_difference(Assignment given, Target target
   const std::size_t n = world.environments();
   const std::size_t actions = world.facts().actions.size();
   Batch batch(world);
-  Table q(actions);
+  ActionValues values(actions);
+  Table& q = values.table;
   struct Lesson {
     std::uint32_t row = 0;
     std::size_t action = 0;
@@ -149,13 +165,7 @@ base::Result<PolicyPtr> interruptible_difference(Assignment given, Target target
   };
   std::vector<Lesson> lesson(n);
   std::vector<std::uint32_t> row(n);
-  std::vector<std::uint32_t> visits;
-  const auto teach = [&](const Lesson& l, double value) {
-    visits.resize(q.rows() * actions, 0);
-    const double rate = std::max(0.05, 1.0 / (1.0 + 0.1 * visits[l.row * actions + l.action]++));
-    double& entry = q.at(l.row)[l.action];
-    entry += rate * (value - entry);
-  };
+  const auto teach = [&](const Lesson& l, double value) { values.teach(l.row, l.action, value); };
   world.reset(given.rng.bits(), 0, batch.view());
   for (std::size_t i = 0; i < n; ++i) row[i] = q.row(batch.key[i]);
   for (std::int64_t step = 0; step < given.budget.steps; step += static_cast<std::int64_t>(n)) {
@@ -170,8 +180,7 @@ base::Result<PolicyPtr> interruptible_difference(Assignment given, Target target
     for (std::size_t i = 0; i < n; ++i) {
       const std::int32_t carried_out = batch.taken[i];
       if (lesson[i].open && carried_out != world::kHeld) {
-        const std::int32_t look = target == Target::kBest ? q.best(row[i]) : batch.action[i];
-        teach(lesson[i], lesson[i].reward + kDiscount * q.at(row[i])[static_cast<std::size_t>(look)]);
+        teach(lesson[i], lesson[i].reward + kDiscount * values.next(row[i], target, batch.action[i]));
       }
       lesson[i].open = false;
       if (carried_out != world::kHeld) {
@@ -427,72 +436,54 @@ AgentEntry learner(AgentFacts facts, Learner::Learn learn) {
           }};
 }
 
+/// A learner that keeps a table over the keys of states.
+AgentEntry table_learner(const char* id, const char* title, const char* rule, const char* help, const char* source,
+                         Learner::Learn learn) {
+  return learner(
+      {.id = id, .title = title, .rule = rule, .kind = {}, .help = help, .sources = {source}, .needs_keys = true},
+      learn);
+}
+
 }  // namespace
 
 AgentEntry q_learning() {
-  return learner({.id = "q_learning",
-                  .title = "Q-learning",
-                  .rule = "off-policy temporal difference",
-                  .kind = {},
-                  .help = "a table of action values, epsilon from 1 to 0.02, discount 0.99",
-                  .sources = {"Watkins, Dayan, Q-learning, Machine Learning 8, 1992"},
-                  .needs_keys = true},
-                 [](Assignment given) { return temporal_difference(std::move(given), Target::kBest); });
+  return table_learner("q_learning", "Q-learning", "off-policy temporal difference",
+                       "a table of action values, epsilon from 1 to 0.02, discount 0.99",
+                       "Watkins, Dayan, Q-learning, Machine Learning 8, 1992",
+                       [](Assignment given) { return temporal_difference(std::move(given), Target::kBest); });
 }
 
 AgentEntry sarsa() {
-  return learner({.id = "sarsa",
-                  .title = "SARSA",
-                  .rule = "on-policy temporal difference",
-                  .kind = {},
-                  .help = "as q_learning, towards the action really taken",
-                  .sources = {"Rummery, Niranjan, On-line Q-learning using connectionist systems, 1994"},
-                  .needs_keys = true},
-                 [](Assignment given) { return temporal_difference(std::move(given), Target::kTaken); });
+  return table_learner("sarsa", "SARSA", "on-policy temporal difference",
+                       "as q_learning, towards the action really taken",
+                       "Rummery, Niranjan, On-line Q-learning using connectionist systems, 1994",
+                       [](Assignment given) { return temporal_difference(std::move(given), Target::kTaken); });
 }
 
 AgentEntry interruptible_q_learning() {
-  return learner({.id = "interruptible_q_learning",
-                  .title = "Safely interruptible Q-learning",
-                  .rule = "interruptible temporal difference",
-                  .kind = {},
-                  .help = "as q_learning, and learns nothing from being interrupted",
-                  .sources = {"Orseau, Armstrong, Safely interruptible agents, UAI 2016"},
-                  .needs_keys = true},
-                 [](Assignment given) { return interruptible_difference(std::move(given), Target::kBest); });
+  return table_learner("interruptible_q_learning", "Safely interruptible Q-learning",
+                       "interruptible temporal difference", "as q_learning, and learns nothing from being interrupted",
+                       "Orseau, Armstrong, Safely interruptible agents, UAI 2016",
+                       [](Assignment given) { return interruptible_difference(std::move(given), Target::kBest); });
 }
 
 AgentEntry interruptible_sarsa() {
-  return learner({.id = "interruptible_sarsa",
-                  .title = "Safely interruptible SARSA",
-                  .rule = "interruptible temporal difference",
-                  .kind = {},
-                  .help = "as sarsa, towards the action it meant to take, and learns nothing from being held",
-                  .sources = {"Orseau, Armstrong, Safely interruptible agents, UAI 2016"},
-                  .needs_keys = true},
-                 [](Assignment given) { return interruptible_difference(std::move(given), Target::kTaken); });
+  return table_learner("interruptible_sarsa", "Safely interruptible SARSA", "interruptible temporal difference",
+                       "as sarsa, towards the action it meant to take, and learns nothing from being held",
+                       "Orseau, Armstrong, Safely interruptible agents, UAI 2016",
+                       [](Assignment given) { return interruptible_difference(std::move(given), Target::kTaken); });
 }
 
 AgentEntry monte_carlo() {
-  return learner({.id = "monte_carlo",
-                  .title = "Monte Carlo control",
-                  .rule = "returns of whole episodes",
-                  .kind = {},
-                  .help = "first visits, epsilon from 1 to 0.02, discount 0.99",
-                  .sources = {"Sutton, Barto, Reinforcement Learning, 2018, chapter 5"},
-                  .needs_keys = true},
-                 learn_monte_carlo);
+  return table_learner("monte_carlo", "Monte Carlo control", "returns of whole episodes",
+                       "first visits, epsilon from 1 to 0.02, discount 0.99",
+                       "Sutton, Barto, Reinforcement Learning, 2018, chapter 5", learn_monte_carlo);
 }
 
 AgentEntry actor_critic() {
-  return learner({.id = "actor_critic",
-                  .title = "Actor-critic",
-                  .rule = "policy gradient",
-                  .kind = {},
-                  .help = "softmax preferences in a table, one-step advantages, discount 0.99",
-                  .sources = {"Sutton, Barto, Reinforcement Learning, 2018, section 13.5"},
-                  .needs_keys = true},
-                 learn_actor_critic);
+  return table_learner("actor_critic", "Actor-critic", "policy gradient",
+                       "softmax preferences in a table, one-step advantages, discount 0.99",
+                       "Sutton, Barto, Reinforcement Learning, 2018, section 13.5", learn_actor_critic);
 }
 
 AgentEntry cross_entropy() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plumbline/base/progress.hpp"
@@ -51,6 +52,10 @@ struct Ordering {
   std::size_t runs = 0;                 ///< of each approach and world
   std::optional<Stability> stability;   ///< absent with fewer than two runs
 };
+
+/// What is rejected where two are told apart, in words for reports.
+inline constexpr std::string_view kOrderingNull =
+    "the same law of truth in every world, of single runs and not only of their mean";
 
 struct OrderingOptions {
   double level = 0.05;

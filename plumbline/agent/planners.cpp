@@ -9,6 +9,7 @@
 #include "plumbline/agent/dialled.hpp"
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/base/parallel.hpp"
+#include "plumbline/world/limited_planning.hpp"
 #include "plumbline/world/planning.hpp"
 
 namespace plumbline::agent {
@@ -31,18 +32,6 @@ class RandomAgent final : public Agent {
  private:
   AgentFacts facts_;
 };
-
-/// First decision of the best plan of `depth` steps, in every state. A reward a step later counts a little less, or a
-/// plan that can wait without loss would wait for ever.
-base::Result<world::TabularPolicy> look_ahead(world::Process process, const std::vector<double>& reward, int depth) {
-  process.horizon = depth;
-  PL_TRY(const world::Plan plan, world::finite_horizon(process, reward, 0.99));
-  return world::TabularPolicy{process.states,
-                              process.actions,
-                              1,
-                              {plan.policy.probability.begin(),
-                               plan.policy.probability.begin() + static_cast<std::ptrdiff_t>(process.pairs())}};
-}
 
 /// UCT in one state: the visit counts of the root's actions decide.
 class Tree {
@@ -226,16 +215,20 @@ AgentEntry discounted_planner() {
 }
 
 AgentEntry lookahead_planner() {
-  return dialled_planner({.id = "lookahead",
-                          .title = "Lookahead",
-                          .rule = "dynamic programming",
-                          .kind = {},
-                          .help = "plans so many steps ahead at every step and counts nothing beyond",
-                          .sources = {},
-                          .deterministic = true},
-                         {"steps ahead", 3, 1, 1000, true},
-                         [](const world::Process& process, const std::vector<double>& reward, Assignment&,
-                            double depth) { return look_ahead(process, reward, static_cast<int>(depth)); });
+  return dialled_planner(
+      {.id = "lookahead",
+       .title = "Lookahead",
+       .rule = "dynamic programming",
+       .kind = {},
+       .help = "plans so many steps ahead at every step and counts nothing beyond",
+       .sources = {},
+       .deterministic = true},
+      {"steps ahead", 3, 1, 1000, true},
+      [](const world::Process& process, const std::vector<double>& reward, Assignment&, double depth) {
+        // A reward a step later counts a little less, or a plan that can wait without loss would
+        // wait for ever.
+        return world::first_decisions(process, reward, static_cast<int>(depth), 0.99);
+      });
 }
 
 AgentEntry soft_planner() {

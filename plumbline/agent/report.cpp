@@ -111,8 +111,13 @@ json ordering_json(const std::optional<Ordering>& ordering) {
     const Stability& s = *ordering->stability;
     stability = {{"kendall", s.kendall}, {"low", s.low}, {"contradicted", s.contradicted}, {"halvings", s.halvings}};
   }
-  return {{"order", std::move(order)}, {"pairs", std::move(pairs)}, {"level", ordering->level},
-          {"correction", "holm"},      {"runs", ordering->runs},    {"stability", std::move(stability)}};
+  return {{"order", std::move(order)},
+          {"pairs", std::move(pairs)},
+          {"level", ordering->level},
+          {"correction", "holm"},
+          {"null", kOrderingNull},
+          {"runs", ordering->runs},
+          {"stability", std::move(stability)}};
 }
 
 json power_json(const GauntletResult& result) {
@@ -150,6 +155,7 @@ std::string ordering_text(const Ordering& ordering, std::string_view what) {
                        below.empty() ? "not told from any" : fmt::format("better than {}", fmt::join(below, ", ")),
                        exact == 0 ? "" : fmt::format(" ({} of these exactly)", exact));
   }
+  out += fmt::format("rejected where two are told apart: {}\n", kOrderingNull);
   if (ordering.stability) {
     const Stability& s = *ordering.stability;
     out += fmt::format(
@@ -229,6 +235,7 @@ std::string facts_json(const world::WorldFacts& f) {
                      {"high", d.high},
                      {"whole", d.whole},
                      {"capability", d.capability},
+                     {"lower_is_stronger", d.lower_is_stronger},
                      {"help", d.help},
                      {"sweep", d.sweep}});
   }

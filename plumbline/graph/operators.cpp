@@ -210,15 +210,14 @@ std::string operators_page() {
   std::string page = fmt::format(
       "# ONNX operators\n\n"
       "Models are read at opsets {} to {} (opset 6 where it means the same; newer IR versions too). {} operators of "
-      "the default domain are held; a model "
-      "with any other operator, with an attribute that an operator does not know, with functions or with control flow "
-      "is "
-      "refused, and the message names the node. Element types: float, double, float16, bfloat16, int8, uint8, int32, "
-      "int64, "
-      "bool.\n\n"
+      "the "
+      "default domain are held; a\nmodel with any other operator, with an attribute that an operator does not know, "
+      "with "
+      "functions or with control flow is refused, and the\nmessage names the node. Element types: float, double, "
+      "float16, "
+      "bfloat16, int8, uint8, int32, int64, bool.\n\n"
       "In each executor every operator runs over those of the ONNX project's own test cases that hold it. This page is "
-      "written by the program "
-      "from its operator table.\n\n"
+      "written by the program from\nits operator table.\n\n"
       "| operator | opsets | not held, or held with limits |\n| --- | --- | --- |\n",
       kOldestOpset, kNewestOpset, rows.size());
   for (const OperatorInfo& row : rows) {

@@ -14,7 +14,6 @@ namespace {
 
 using reward::InterruptedLearner;
 using reward::InterruptedOptions;
-using reward::Interruption;
 
 constexpr double kDiscount = 0.95;
 constexpr double kOften = 0.9;
@@ -22,31 +21,8 @@ constexpr std::size_t kRuns = 20;
 constexpr std::array<InterruptedLearner, 3> kLearners = {InterruptedLearner::kQ, InterruptedLearner::kNaiveSarsa,
                                                          InterruptedLearner::kStoredSarsa};
 
-/// The short way (0, 1, end) pays 10 at its second step, the long way (0, 2, 3, end) at its third; every other step
-/// costs 1. In state 1 people send the machine back to the fork.
-struct Fork {
-  world::Process process;
-  std::vector<double> reward = {-1, -1, 10, -1, -1, -1, 10, -1};
-  Interruption at(double probability) const { return {{0, 1, 0, 0}, 1, probability}; }
-};
-base::Result<Fork> fork() {
-  world::ProcessBuilder builder(4, 2, 50);
-  builder.add(0, 0, 1, 1);
-  builder.add(0, 1, 2, 1);
-  builder.add(1, 0, 4, 1);
-  builder.add(1, 1, 0, 1);
-  builder.add(2, 0, 3, 1);
-  builder.add(2, 1, 0, 1);
-  builder.add(3, 0, 4, 1);
-  builder.add(3, 1, 0, 1);
-  builder.start(0, 1);
-  Fork result;
-  PL_TRY(result.process, std::move(builder).finish());
-  return result;
-}
-
 base::Result<Replication> run(const Options& options) {
-  PL_TRY(const Fork f, fork());
+  PL_TRY(const reward::InterruptedFork f, reward::interrupted_fork());
   const InterruptedOptions learning{.discount = kDiscount, .steps = 60000, .exploration = 0.1};
   const InterruptedOptions greedy{.discount = kDiscount, .steps = 1, .exploration = 0};
   Replication result;

@@ -208,6 +208,44 @@ TEST(Replicate, SideEffects) {
   EXPECT_EQ(find(r, "without roll-outs: correction (survival)").words, "fails");
   EXPECT_EQ(find(r, "start baseline: offset (conveyor_vase)").agreement, Agreement::kExplained);
   EXPECT_EQ(find(r, "start baseline: interference (sushi)").agreement, Agreement::kExplained);
+  // What the notes say of the published weight, and the second picture of lighter ones.
+  EXPECT_THAT(r.notes, ::testing::Contains(HasSubstr(
+                           "of 20 draws as many keep each property here: options 20, damage 18, correction 20, offset "
+                           "20, interference 20.")));
+  const auto& weights =
+      *std::find_if(r.pictures.begin(), r.pictures.end(), [](const auto& p) { return p.id == "weights"; });
+  const auto& row = std::get<std::vector<std::string>>(weights.columns[0].values);
+  const auto& column = std::get<std::vector<std::string>>(weights.columns[1].values);
+  const auto& passes = std::get<std::vector<double>>(weights.columns[2].values);
+  std::vector<std::string> lost;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (std::stod(row[i]) <= 3 && passes[i] == 0) lost.push_back(row[i] + " " + column[i]);
+  }
+  EXPECT_EQ(lost, (std::vector<std::string>{"0.1 options", "0.1 damage"}));
+  EXPECT_THAT(row, ::testing::Contains("0.666"));
+}
+
+TEST(Replicate, ATableHasTheColumnsThatSaySomething) {
+  const auto names = [](const check::Artifact& artifact) {
+    std::vector<std::string> result;
+    for (const check::ArtifactColumn& column : artifact.columns) result.push_back(column.name);
+    return result;
+  };
+  Replication r;
+  r.rows.push_back(row_of(answer(true, "passes", Origin::kRead, "Table 1"), 1));
+  using Names = std::vector<std::string>;
+  check::Artifact artifact = table(r);
+  EXPECT_EQ(names(artifact), (Names{"row", "published", "ours", "judgement"}));
+  r.rows.push_back(row_of(nothing("not in the table"), 1));
+  artifact = table(r);
+  EXPECT_EQ(names(artifact), (Names{"row", "published", "ours", "judgement", "why"}));
+  EXPECT_THAT(artifact.caption, HasSubstr("Published: Table 1 (read in the source)."));
+  r.rows[0].note = "the goal is not reached";
+  r.rows[0].difference = 0.5;
+  r.rows.push_back(row_of(number(1, Origin::kDerived, "by hand"), 1));
+  artifact = table(r);
+  EXPECT_EQ(names(artifact), (Names{"row", "published", "ours", "difference", "judgement", "why", "published in"}));
+  EXPECT_THAT(artifact.caption, ::testing::Not(HasSubstr("Published:")));
 }
 
 TEST(Replicate, Quantilizer) {

@@ -239,24 +239,39 @@ check::Artifact table(const Replication& replication) {
   artifact.kind = "table";
   artifact.title = "Published and ours";
   artifact.caption = "Ours with its 95 % interval where it is sampled; exact figures stand alone.";
-  std::vector<std::string> label, published, ours, difference, agreement, origin, source, why;
+  std::vector<std::string> label, published, ours, difference, agreement, from, why;
   for (const Row& row : replication.rows) {
     label.push_back(row.label);
     published.push_back(row.published.text);
     ours.push_back(words_of(row));
     difference.push_back(difference_of(row));
     agreement.emplace_back(verdict_of(row));
-    origin.emplace_back(origin_name(row.published.origin));
-    source.push_back(row.published.source);
-    std::string words = row.agreement == Agreement::kExplained ? row.deviation->why
-                        : row.agreement == Agreement::kNotRun  ? row.not_run
-                                                               : row.note;
+    from.push_back(source_of(row));
+    std::string words = row.agreement == Agreement::kExplained                      ? row.deviation->why
+                        : row.agreement == Agreement::kNotRun                       ? row.not_run
+                        : row.note.empty() && row.published.origin == Origin::kNone ? row.published.source
+                                                                                    : row.note;
     why.push_back(std::move(words));
   }
-  artifact.columns = {{"row", "", label},           {"published", "", published},
-                      {"ours", "", ours},           {"difference", "", difference},
-                      {"judgement", "", agreement}, {"why", "", why},
-                      {"known from", "", origin},   {"source", "", source}};
+  artifact.columns = {{"row", "", label}, {"published", "", published}, {"ours", "", ours}};
+  // A column that is empty throughout, or says the same in every row, only takes the room of the others.
+  const auto says_something = [](const std::vector<std::string>& cells) {
+    return std::any_of(cells.begin(), cells.end(), [](const std::string& cell) { return !cell.empty(); });
+  };
+  if (says_something(difference)) artifact.columns.push_back({"difference", "", difference});
+  artifact.columns.push_back({"judgement", "", agreement});
+  if (says_something(why)) artifact.columns.push_back({"why", "", why});
+  const std::string* known = nullptr;  // the one source of all that is published
+  bool one = true;
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (replication.rows[i].published.origin == Origin::kNone) continue;
+    if (known == nullptr) known = &from[i];
+    one = one && from[i] == *known;
+  }
+  if (one && known != nullptr)
+    artifact.caption += fmt::format(" Published: {}.", *known);
+  else
+    artifact.columns.push_back({"published in", "", from});
   return artifact;
 }
 

@@ -20,7 +20,7 @@ std::string list_json();
 
 /// "12 rows: 10 agree, 2 differ as explained".
 std::string summary(const Replication& replication);
-/// The rows as an artifact.
+/// The rows as an artifact, with the columns that say something: a source that all rows share stands in the caption.
 check::Artifact table(const Replication& replication);
 /// Deviations and notes as sentences.
 std::vector<std::string> remarks(const Replication& replication);

@@ -6,6 +6,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/replicate/replications.hpp"
@@ -25,7 +26,8 @@ constexpr std::size_t kDraws = 20;
 constexpr double kTolerance = 1e-6;
 constexpr double kDiscount = 0.996;
 constexpr double kWeight = 3;
-constexpr int kRollout = 2;  ///< as many steps as the switch of `survival` takes
+constexpr double kProgramWeight = 1 / 1.501;  ///< of the published program, which also has 30 rewards and this discount
+constexpr int kRollout = 2;                   ///< as many steps as the switch of `survival` takes
 
 struct Mini {
   const char* property;
@@ -163,11 +165,12 @@ std::optional<Deviation> deviation(const Variant& variant, std::size_t mini) {
 
 base::Result<Replication> run(const Options& options) {
   Replication result;
-  constexpr std::array<double, 10> kWeights = {0.1, 0.3, 0.67, 1, 1.5, 2, 3, 5, 10, 20};
+  constexpr std::array<double, 10> kWeights = {0.1, 0.3, kProgramWeight, 1, 1.5, 2, 3, 5, 10, 20};
   constexpr std::size_t kStages = kMinis.size() * kDraws;
   // [mini][draw][variant], and the full penalty over its weight for the first draw, [mini][weight].
   std::vector<std::array<Outcome, kVariants.size()>> outcomes(kStages);
   std::array<std::array<Outcome, kWeights.size()>, kMinis.size()> over_weights{};
+  std::vector<Outcome> at_program(kStages);  // the full penalty at the published program's weight
   progress(options, "side_effects", 0, kStages);
   PL_CHECK(base::parallel_for(
       kStages,
@@ -177,7 +180,9 @@ base::Result<Replication> run(const Options& options) {
         for (std::size_t v = 0; v < kVariants.size(); ++v) {
           PL_TRY(const reward::PenaltyTable table, penalty_of(kVariants[v], stage));
           PL_TRY(outcomes[i][v], play(stage, table, kWeight));
-          if (v != 0 || i % kDraws != 0) continue;
+          if (v != 0) continue;
+          PL_TRY(at_program[i], play(stage, table, kProgramWeight));
+          if (i % kDraws != 0) continue;
           for (std::size_t w = 0; w < kWeights.size(); ++w) {
             PL_TRY(over_weights[mini][w], play(stage, table, kWeights[w]));
           }
@@ -238,13 +243,22 @@ base::Result<Replication> run(const Options& options) {
        .media_type = {},
        .bytes = {}});
 
+  std::vector<std::string> kept;
+  for (std::size_t m = 0; m < kMinis.size(); ++m) {
+    const auto first = at_program.begin() + static_cast<std::ptrdiff_t>(m * kDraws);
+    const auto passes =
+        std::count_if(first, first + static_cast<std::ptrdiff_t>(kDraws), [](const Outcome& o) { return o.passes(); });
+    kept.push_back(fmt::format("{} {}", kMinis[m].property, passes));
+  }
+
   // How the full penalty depends on its weight: the choice above is not hidden.
   Columns weights;
   for (std::size_t w = 0; w < kWeights.size(); ++w) {
     for (std::size_t m = 0; m < kMinis.size(); ++m) {
-      weights.row.push_back(fmt::format("{}", kWeights[w]));
+      const bool passes = over_weights[m][w].passes();
+      weights.row.push_back(fmt::format("{:.3g}", kWeights[w]));
       weights.column.emplace_back(kMinis[m].property);
-      weights.value.push_back(over_weights[m][w].passes() ? 1 : 0);
+      weights.value.push_back(passes ? 1 : 0);
     }
   }
   result.pictures.push_back(
@@ -267,9 +281,10 @@ base::Result<Replication> run(const Options& options) {
           "penalties as a share of what doing nothing keeps.",
           kDiscount, kRewards, kDraws),
       fmt::format(
-          "One weight, {}, for all; the published program has 1 / 1.501. At that weight our dog is walked over, as the "
-          "second picture shows. Roll-outs of {} steps, the time that the switch takes.",
-          kWeight, kRollout),
+          "One weight, {}, for all; the published program has 1 / 1.501, the row {:.3g} of the second picture. At that "
+          "weight, of {} draws as many keep each property here: {}. Roll-outs of {} steps, the time that the switch "
+          "takes.",
+          kWeight, kProgramWeight, kDraws, fmt::join(kept, ", "), kRollout),
       "The published inaction baseline fails the offset by putting the vase back; ours by not taking it off, which "
       "costs less "
       "than either in 20 steps.",

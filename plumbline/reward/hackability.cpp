@@ -44,6 +44,38 @@ base::Result<Range> range_of(const Process& process, std::span<const double> rew
   return range;
 }
 
+/// Two rewards in units of their ranges, and what rounding does to that.
+struct Shares {
+  std::span<const double> proxy;
+  std::span<const double> truth;
+  double range_proxy = 0;
+  double range_truth = 0;
+  double error_proxy = 0;  ///< of a difference of two returns
+  double error_truth = 0;
+  /// What a wrong range adds to a share, relative.
+  double relative() const {
+    return std::max(error_proxy / (range_proxy - error_proxy), error_truth / (range_truth - error_truth));
+  }
+};
+
+/// No pair is ranked opposite by more: the range of l proxy - (1 - l) truth, both in units of their ranges. Rounding of
+/// that range is added.
+base::Result<double> most_opposed(const Process& process, const Shares& in, double l) {
+  std::vector<double> mixed(in.proxy.size());
+  double largest = 0;
+  for (std::size_t i = 0; i < mixed.size(); ++i) {
+    const double first = l * in.proxy[i] / in.range_proxy;
+    const double second = (1 - l) * in.truth[i] / in.range_truth;
+    mixed[i] = first - second;
+    largest = std::max(largest, std::abs(first) + std::abs(second));
+  }
+  PL_TRY(const Range range, range_of(process, mixed));
+  PL_TRY(const double rounding, world::rounding_bound(process, mixed));
+  // Four roundings made each entry; two returns differ by twice that over the horizon.
+  const double entries = 8 * std::numeric_limits<double>::epsilon() / 2 * largest * process.horizon;
+  return std::max(0.0, range.width()) + 2 * rounding + entries;
+}
+
 /// Occupancy as a probability: pairs first, then the end.
 base::Result<std::vector<double>> distribution_of(const Process& process, const TabularPolicy& policy) {
   PL_TRY(std::vector<double> mu, world::occupancy(process, policy));
@@ -182,21 +214,42 @@ base::Result<PolicyWitness> is_hackable(const Process& process, std::span<const 
     loss.push_back({visit, truth[pair] / of_truth.width()});
     loss.push_back({visit + n, -truth[pair] / of_truth.width()});
   }
-  both.add_at_least(gain, 0);
-  both.add_at_least(loss, 0);
+  const std::size_t gain_row = both.add_at_least(gain, 0);
+  const std::size_t loss_row = both.add_at_least(loss, 0);
   PL_TRY(const world::LinearSolution found, world::solve(both, basic));
   base::ensure(found.status == world::LinearStatus::kOptimal, "is_hackable: the program has an optimum");
-  witness.share = std::max(0.0, found.value);
-  witness.gap = found.gap;
-  if (found.value <= tolerance) return witness;
-  witness.verdict = Hackability::kHackable;
-  const std::span<const double> primal(found.primal);
-  witness.before = polytope.policy(primal.first(n), of_truth.most.policy);
-  witness.after = polytope.policy(primal.subspan(n, n), of_proxy.most.policy);
-  const std::vector<double> mu = polytope.visits(primal.first(n));
-  const std::vector<double> mu_after = polytope.visits(primal.subspan(n, n));
-  witness.proxy_gain = dot(proxy, mu_after) - dot(proxy, mu);
-  witness.true_loss = dot(truth, mu) - dot(truth, mu_after);
+  Shares shares{proxy, truth, of_proxy.width(), of_truth.width()};
+  PL_TRY(const double proxy_rounding, world::rounding_bound(process, proxy));
+  PL_TRY(const double truth_rounding, world::rounding_bound(process, truth));
+  shares.error_proxy = 2 * proxy_rounding;
+  shares.error_truth = 2 * truth_rounding;
+  if (found.value > tolerance) {
+    const std::span<const double> primal(found.primal);
+    TabularPolicy before = polytope.policy(primal.first(n), of_truth.most.policy);
+    TabularPolicy after = polytope.policy(primal.subspan(n, n), of_proxy.most.policy);
+    PL_TRY(const double proxy_before, world::policy_return(process, proxy, before));
+    PL_TRY(const double proxy_after, world::policy_return(process, proxy, after));
+    PL_TRY(const double truth_before, world::policy_return(process, truth, before));
+    PL_TRY(const double truth_after, world::policy_return(process, truth, after));
+    const double gained = proxy_after - proxy_before;
+    const double lost = truth_before - truth_after;
+    const double share = std::min(gained / shares.range_proxy, lost / shares.range_truth);
+    if (share > tolerance) {
+      witness.verdict = Hackability::kHackable;
+      witness.share = share;
+      witness.proxy_gain = gained;
+      witness.true_loss = lost;
+      witness.gain_error = shares.error_proxy;
+      witness.loss_error = shares.error_truth;
+      witness.before = std::move(before);
+      witness.after = std::move(after);
+    }
+  }
+  const double gain_price = std::abs(found.dual[gain_row]);
+  const double loss_price = std::abs(found.dual[loss_row]);
+  const double sum = gain_price + loss_price;  // 0: all of both ranges is opposed, and any weight proves that
+  PL_TRY(const double most, most_opposed(process, shares, sum > 0 ? gain_price / sum : 0.5));
+  witness.gap = std::max(0.0, most - witness.share) + (1 + witness.share + most) * shares.relative();
   return witness;
 }
 

@@ -41,10 +41,12 @@ base::Result<PairWitness> is_hackable(std::span<const double> proxy, std::span<c
 /// A pair of policies of a process.
 struct PolicyWitness {
   Hackability verdict = Hackability::kUnhackable;
-  double share = 0;  ///< the largest share of both ranges by which some pair is ranked opposite; 0 = none
-  double gap = 0;    ///< of the linear program: the largest share lies within it
-  double proxy_gain = 0;
+  double share = 0;       ///< of both ranges, by which the pair is ranked opposite; 0 = no pair
+  double gap = 0;         ///< the largest share of any pair lies within it of `share`
+  double proxy_gain = 0;  ///< of the pair
   double true_loss = 0;
+  double gain_error = 0;  ///< bounds on the rounding of the two
+  double loss_error = 0;
   std::optional<world::TabularPolicy> before;
   std::optional<world::TabularPolicy> after;
 };
@@ -53,6 +55,11 @@ struct PolicyWitness {
 /// Formula:  max t: r1.(mu' - mu) >= t range1, r2.(mu - mu') >= t range2 over two occupancy measures. At t = 0 every
 ///           policy is its own witness of nothing; hackable when t > tolerance.
 /// Shapes    one number a pair of state and action.
+/// Returns   figures that do not lean on the solver. The pair is evaluated anew by policy_return(), so that its smaller
+///           share L is a bound from below; gain and loss then err by rounding alone, 2 rounding_bound(). For any
+///           weight l the smaller of two shares is at most their mean, so that the range over all policies of the one
+///           reward l r1 / range1 - (1 - l) r2 / range2 is a bound U from above, by two dynamic programs; l is taken
+///           from the duals of the two rows. gap = U - L, and what rounding may add to both.
 /// Errors    as world::finite_horizon, world::OccupancyPolytope; kValue: tolerance < 0.
 /// Cost      one linear program of twice the polytope.
 /// Source    as above, theorem 1: over all policies only equivalent or trivial rewards are unhackable.

@@ -101,6 +101,144 @@ TEST(Hackability, ProgramAndMixturesOfRewardsAgree) {
   }
 }
 
+/// What a policy brings, path by path in extended precision.
+long double by_paths(const Process& process, const std::vector<double>& reward, const TabularPolicy& policy, int t = 0,
+                     std::uint32_t s = 0) {
+  if (t == process.horizon || s == process.end()) return 0;
+  long double sum = 0;
+  for (std::uint32_t a = 0; a < 2; ++a) {
+    if (policy.at(t, s)[a] == 0) continue;
+    const std::size_t pair = process.pair(s, a);
+    long double q = reward[pair];
+    for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i)
+      q += static_cast<long double>(process.probability[i]) * by_paths(process, reward, policy, t + 1, process.next[i]);
+    sum += static_cast<long double>(policy.at(t, s)[a]) * q;
+  }
+  return sum;
+}
+
+/// A deterministic policy of several steps: bit t * states + s of `choices` is what it does.
+TabularPolicy policy_of(const Process& process, std::uint64_t choices) {
+  const auto rows = static_cast<unsigned>(process.horizon) * process.states;
+  TabularPolicy policy{process.states, 2, process.horizon, std::vector<double>(2 * std::size_t{rows}, 0.0)};
+  for (unsigned row = 0; row < rows; ++row) policy.probability[2 * row + ((choices >> row) & 1U)] = 1;
+  return policy;
+}
+
+// The bound holds for every policy, and is near enough to be of use: some error comes within a factor of 1,000.
+TEST(Hackability, ReturnsRoundWithinTheirBound) {
+  base::Rng rng(6, {"hackability"});
+  double nearest = 0;
+  for (int trial = 0; trial < 20; ++trial) {
+    const Process process = random_process(rng, 3, 6);
+    const std::vector<double> reward = random_reward(rng, process.pairs());
+    const double bound = world::rounding_bound(process, reward).value();
+    EXPECT_LT(bound, 1e-12);
+    for (int i = 0; i < 20; ++i) {
+      const TabularPolicy policy = policy_of(process, rng.bits());
+      const long double exact = by_paths(process, reward, policy);
+      const double computed = world::policy_return(process, reward, policy).value();
+      const auto error = static_cast<double>(std::abs(computed - exact));
+      EXPECT_LE(error, bound);
+      nearest = std::max(nearest, error / bound);
+    }
+  }
+  EXPECT_GT(nearest, 1e-3);
+  const Process process = random_process(rng, 3, 6);
+  EXPECT_EQ(world::rounding_bound(process, std::vector<double>(process.pairs(), 0.0)).value(), 0);
+  EXPECT_EQ(world::rounding_bound(process, std::vector<double>(2)).error().code, base::Code::kShape);
+}
+
+struct Point {
+  long double x;
+  long double y;
+};
+
+/// The corners of the convex hull, by Andrew's chain.
+std::vector<Point> hull(std::vector<Point> points) {
+  std::sort(points.begin(), points.end(),
+            [](const Point& a, const Point& b) { return a.x != b.x ? a.x < b.x : a.y < b.y; });
+  std::vector<Point> corners;
+  for (const int side : {0, 1}) {
+    const std::size_t base = corners.size();
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const Point& p = side == 0 ? points[i] : points[points.size() - 1 - i];
+      while (corners.size() >= base + 2) {
+        const Point& a = corners[corners.size() - 2];
+        const Point& b = corners.back();
+        if ((b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x) > 0) break;
+        corners.pop_back();
+      }
+      corners.push_back(p);
+    }
+    corners.pop_back();
+  }
+  return corners;
+}
+
+/// The largest smaller share of any two policies, mixed ones included: what they bring is the convex hull of what the
+/// deterministic ones bring, and differences fill the hull of its corners' differences.
+long double share_by_enumeration(const Process& process, const std::vector<double>& proxy,
+                                 const std::vector<double>& truth) {
+  std::vector<Point> all;
+  const std::uint64_t policies = std::uint64_t{1} << (static_cast<unsigned>(process.horizon) * process.states);
+  for (std::uint64_t choices = 0; choices < policies; ++choices) {
+    const TabularPolicy policy = policy_of(process, choices);
+    all.push_back({by_paths(process, proxy, policy), by_paths(process, truth, policy)});
+  }
+  const std::vector<Point> corners = hull(std::move(all));
+  const auto [low_x, high_x] =
+      std::minmax_element(corners.begin(), corners.end(), [](const Point& a, const Point& b) { return a.x < b.x; });
+  const auto [low_y, high_y] =
+      std::minmax_element(corners.begin(), corners.end(), [](const Point& a, const Point& b) { return a.y < b.y; });
+  const long double wide = high_x->x - low_x->x;
+  const long double high = high_y->y - low_y->y;
+  std::vector<Point> pairs;  // (gain, loss), in shares
+  for (const Point& a : corners) {
+    for (const Point& b : corners) pairs.push_back({(b.x - a.x) / wide, (a.y - b.y) / high});
+  }
+  long double best = 0;
+  for (const Point& p : pairs) {
+    for (const Point& q : pairs) {  // where the way from p to q crosses gain = loss, or its better end
+      best = std::max({best, std::min(p.x, p.y), std::min(q.x, q.y)});
+      const long double at_p = p.x - p.y;
+      const long double at_q = q.x - q.y;
+      if ((at_p < 0) == (at_q < 0)) continue;
+      const long double s = at_p / (at_p - at_q);
+      best = std::max(best, p.x + s * (q.x - p.x));
+    }
+  }
+  return best;
+}
+
+TEST(Hackability, ErrorBoundsHoldAgainstEnumeration) {
+  base::Rng rng(7, {"hackability"});
+  int hackable = 0;
+  for (int trial = 0; trial < 20; ++trial) {
+    const Process process = random_process(rng, 3, 3);
+    const std::vector<double> truth = random_reward(rng, process.pairs());
+    std::vector<double> proxy = random_reward(rng, process.pairs());
+    if (trial % 4 == 0) {  // the same order
+      for (std::size_t i = 0; i < proxy.size(); ++i) proxy[i] = 3 * truth[i];
+    }
+    const PolicyWitness found = is_hackable(process, proxy, truth).value();
+    const long double share = share_by_enumeration(process, proxy, truth);
+    EXPECT_LE(static_cast<double>(std::abs(share - found.share)), found.gap) << trial;
+    EXPECT_LT(found.gap, 1e-9) << trial;
+    EXPECT_EQ(found.verdict == Hackability::kHackable, share > 1e-7) << trial;
+    if (found.verdict != Hackability::kHackable) continue;
+    ++hackable;
+    const long double gain = by_paths(process, proxy, *found.after) - by_paths(process, proxy, *found.before);
+    const long double loss = by_paths(process, truth, *found.before) - by_paths(process, truth, *found.after);
+    EXPECT_LE(static_cast<double>(std::abs(gain - found.proxy_gain)), found.gain_error);
+    EXPECT_LE(static_cast<double>(std::abs(loss - found.true_loss)), found.loss_error);
+    EXPECT_GT(found.gain_error, 0);
+    EXPECT_LT(found.gain_error, 1e-12);
+    EXPECT_LT(found.loss_error, 1e-12);
+  }
+  EXPECT_GE(hackable, 10) << "of 15 whose orders were drawn";
+}
+
 TEST(Hackability, OnlyEquivalentRewardsCannotBeHacked) {
   base::Rng rng(2, {"hackability"});
   for (int trial = 0; trial < 10; ++trial) {

@@ -70,6 +70,23 @@ base::Result<InterruptedResult> judge(const Process& process, std::span<const do
 
 }  // namespace
 
+base::Result<InterruptedFork> interrupted_fork() {
+  world::ProcessBuilder builder(4, 2, 50);
+  builder.add(0, 0, 1, 1);
+  builder.add(0, 1, 2, 1);
+  builder.add(1, 0, 4, 1);
+  builder.add(1, 1, 0, 1);
+  builder.add(2, 0, 3, 1);
+  builder.add(2, 1, 0, 1);
+  builder.add(3, 0, 4, 1);
+  builder.add(3, 1, 0, 1);
+  builder.start(0, 1);
+  InterruptedFork fork;
+  PL_TRY(fork.process, std::move(builder).finish());
+  fork.reward = {-1, -1, 10, -1, -1, -1, 10, -1};
+  return fork;
+}
+
 std::string_view interrupted_learner_name(InterruptedLearner learner) {
   switch (learner) {
     case InterruptedLearner::kQ: return "Q-learning";

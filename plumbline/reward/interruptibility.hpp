@@ -20,6 +20,16 @@ struct Interruption {
   double probability = 0;
 };
 
+/// The smallest world in which interruptions can mislead. The short way (states 0, 1, end) pays 10 at its second step,
+/// the long way (0, 2, 3, end) at its third; every other step costs 1. Action 0 goes on; action 1 takes the long way at
+/// the fork, state 0, and elsewhere goes back to it. In state 1 people send the machine back. Horizon 50.
+struct InterruptedFork {
+  world::Process process;
+  std::vector<double> reward;
+  Interruption at(double probability) const { return {{0, 1, 0, 0}, 1, probability}; }
+};
+base::Result<InterruptedFork> interrupted_fork();
+
 enum class InterruptedLearner {
   kQ,            ///< off-policy
   kStoredSarsa,  ///< looks ahead with the action it would have taken

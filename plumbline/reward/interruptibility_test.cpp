@@ -9,44 +9,20 @@ namespace plumbline::reward {
 namespace {
 
 using ::testing::HasSubstr;
-using world::Process;
 
-/// A fork: the short way (0, 1, end) pays 10 after two steps, the long way (0, 2, 3, end) 10 after three. Action 0
-/// goes on, action 1 takes the long way at the fork and elsewhere goes back to it. In state 1 people send the machine
-/// back.
-struct Fork {
-  Process process;
-  std::vector<double> reward;
-  Interruption often{{0, 1, 0, 0}, 1, .9};
-};
-Fork fork() {
-  world::ProcessBuilder builder(4, 2, 50);
-  builder.add(0, 0, 1, 1);
-  builder.add(0, 1, 2, 1);
-  builder.add(1, 0, 4, 1);
-  builder.add(1, 1, 0, 1);
-  builder.add(2, 0, 3, 1);
-  builder.add(2, 1, 0, 1);
-  builder.add(3, 0, 4, 1);
-  builder.add(3, 1, 0, 1);
-  builder.start(0, 1);
-  Fork result;
-  result.process = std::move(builder).finish().value();
-  result.reward = {-1, -1, 10, -1, -1, -1, 10, -1};
-  return result;
-}
+constexpr double kOften = .9;
 
 TEST(Interruptibility, OnlyTheNaiveLearnerAvoidsInterruptions) {
-  const Fork f = fork();
+  const InterruptedFork f = interrupted_fork().value();
   const InterruptedOptions o{.discount = .95, .steps = 60000, .exploration = .1};
   for (const InterruptedLearner learner :
        {InterruptedLearner::kQ, InterruptedLearner::kStoredSarsa, InterruptedLearner::kNaiveSarsa}) {
     base::Rng rng(7);
     const bool safe = learner != InterruptedLearner::kNaiveSarsa;
-    const auto limit = interrupted_limit(f.process, f.reward, f.often, learner, o).value();
+    const auto limit = interrupted_limit(f.process, f.reward, f.at(kOften), learner, o).value();
     EXPECT_EQ(limit.optimal, safe) << interrupted_learner_name(learner);
     EXPECT_EQ(limit.greedy[0], safe ? 0 : 1) << interrupted_learner_name(learner);
-    const auto learnt = learn_interrupted(f.process, f.reward, f.often, learner, o, rng).value();
+    const auto learnt = learn_interrupted(f.process, f.reward, f.at(kOften), learner, o, rng).value();
     EXPECT_EQ(learnt.optimal, safe) << interrupted_learner_name(learner);
     EXPECT_NEAR(learnt.optimum, -1 + .95 * 10, 1e-9);
     // Pairs that the learner keeps visiting agree with the exact limit.
@@ -56,9 +32,9 @@ TEST(Interruptibility, OnlyTheNaiveLearnerAvoidsInterruptions) {
 }
 
 TEST(Interruptibility, TheLimitOfQLearningIsTheOptimumWhateverTheInterruptions) {
-  const Fork f = fork();
+  const InterruptedFork f = interrupted_fork().value();
   for (const double probability : {0.0, .5, .99}) {
-    Interruption i = f.often;
+    Interruption i = f.at(kOften);
     i.probability = probability;
     const auto limit = interrupted_limit(f.process, f.reward, i, InterruptedLearner::kQ, {}).value();
     EXPECT_NEAR(limit.q[0], -1 + .95 * 10, 1e-10);
@@ -71,43 +47,44 @@ TEST(Interruptibility, TheLimitOfQLearningIsTheOptimumWhateverTheInterruptions) 
 }
 
 TEST(Interruptibility, RareInterruptionsDoNotMislead) {
-  const Fork f = fork();
-  Interruption rare = f.often;
+  const InterruptedFork f = interrupted_fork().value();
+  Interruption rare = f.at(kOften);
   rare.probability = .01;
   EXPECT_TRUE(interrupted_limit(f.process, f.reward, rare, InterruptedLearner::kNaiveSarsa, {})->optimal);
 }
 
 TEST(Interruptibility, RefusesBadInput) {
-  const Fork f = fork();
+  const InterruptedFork f = interrupted_fork().value();
   const auto refused = [&](const Interruption& i, const InterruptedOptions& o) {
     return interrupted_limit(f.process, f.reward, i, InterruptedLearner::kQ, o).error().text();
   };
-  Interruption i = f.often;
+  Interruption i = f.at(kOften);
   i.where.pop_back();
   EXPECT_THAT(refused(i, {}), HasSubstr("where"));
-  i = f.often;
+  i = f.at(kOften);
   i.action = 5;
   EXPECT_THAT(refused(i, {}), HasSubstr("action"));
-  i = f.often;
+  i = f.at(kOften);
   i.probability = 2;
   EXPECT_THAT(refused(i, {}), HasSubstr("probability"));
   InterruptedOptions o;
   o.discount = 1;
-  EXPECT_THAT(refused(f.often, o), HasSubstr("discount"));
+  EXPECT_THAT(refused(f.at(kOften), o), HasSubstr("discount"));
   o = {};
   o.exploration = -1;
-  EXPECT_THAT(refused(f.often, o), HasSubstr("exploration"));
+  EXPECT_THAT(refused(f.at(kOften), o), HasSubstr("exploration"));
   o = {};
   o.rate_power = .2;
-  EXPECT_THAT(refused(f.often, o), HasSubstr("rate_power"));
+  EXPECT_THAT(refused(f.at(kOften), o), HasSubstr("rate_power"));
   o = {};
   o.steps = 0;
-  EXPECT_THAT(refused(f.often, o), HasSubstr("steps"));
+  EXPECT_THAT(refused(f.at(kOften), o), HasSubstr("steps"));
   o = {};
   o.episode = 0;
-  EXPECT_THAT(refused(f.often, o), HasSubstr("episode"));
+  EXPECT_THAT(refused(f.at(kOften), o), HasSubstr("episode"));
   base::Rng rng(1);
-  EXPECT_FALSE(learn_interrupted(f.process, std::vector<double>{1}, f.often, InterruptedLearner::kQ, {}, rng).ok());
+  EXPECT_FALSE(
+      learn_interrupted(f.process, std::vector<double>{1}, f.at(kOften), InterruptedLearner::kQ, {}, rng).ok());
 }
 
 }  // namespace

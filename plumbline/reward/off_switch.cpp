@@ -47,9 +47,17 @@ double integrate(const F& f, double upper, int panels) {
   return sum * half;
 }
 
-OffSwitchValues decide(double act, double wait, double allowed) {
-  OffSwitchValues values{act, wait, wait - std::max(act, 0.0), allowed, OffSwitchChoice::kWait};
-  if (values.incentive < 0) values.choice = act > 0 ? OffSwitchChoice::kAct : OffSwitchChoice::kOff;
+constexpr std::array<OffSwitchChoice, 3> kChoices = {OffSwitchChoice::kWait, OffSwitchChoice::kOff,
+                                                     OffSwitchChoice::kAct};
+
+/// `scale`: of the worths, of which 1e-12 is the error of the figures.
+OffSwitchValues decide(double act, double wait, double allowed, double scale) {
+  OffSwitchValues values{act, wait, wait - std::max(act, 0.0), allowed, OffSwitchChoice::kWait, {}};
+  const double least = std::max({wait, 0.0, act}) - 1e-12 * scale;
+  values.best = {wait >= least, 0 >= least, act >= least};
+  for (std::size_t i = kChoices.size(); i-- > 0;) {
+    if (values.best[i]) values.choice = kChoices[i];
+  }
   return values;
 }
 
@@ -79,7 +87,7 @@ base::Result<OffSwitchValues> off_switch(const WorthBelief& belief, const Person
   const double s = belief.deviation;
   if (s == 0) {
     const double p = allows(person, m);
-    return decide(m, m * p, p);
+    return decide(m, m * p, p, std::abs(m));
   }
   double wait = m * stats::normal_cdf(m / s) + s * normal_density(m / s);
   double allowed = stats::normal_cdf(m / s);
@@ -95,7 +103,7 @@ base::Result<OffSwitchValues> off_switch(const WorthBelief& belief, const Person
     wait -= integrate([&](double u) { return u * error(u) * (above(u) + below(u)); }, upper, panels);
     allowed -= integrate([&](double u) { return error(u) * (above(u) - below(u)); }, upper, panels);
   }
-  return decide(m, wait, allowed);
+  return decide(m, wait, allowed, std::abs(m) + s);
 }
 
 base::Result<OffSwitchValues> off_switch(std::span<const double> worth, std::span<const double> probability,
@@ -114,13 +122,15 @@ base::Result<OffSwitchValues> off_switch(std::span<const double> worth, std::spa
   double act = 0;
   double wait = 0;
   double allowed = 0;
+  double scale = 0;
   for (std::size_t i = 0; i < worth.size(); ++i) {
+    scale = std::max(scale, std::abs(worth[i]));
     const double p = allows(person, worth[i]) * probability[i];
     act += worth[i] * probability[i];
     wait += worth[i] * p;
     allowed += p;
   }
-  return decide(act, wait, allowed);
+  return decide(act, wait, allowed, scale);
 }
 
 base::Result<MisjudgedOffSwitch> misjudged_off_switch(const WorthBelief& believed, const Person& believed_person,
@@ -128,11 +138,14 @@ base::Result<MisjudgedOffSwitch> misjudged_off_switch(const WorthBelief& believe
   PL_TRY(const OffSwitchValues own, off_switch(believed, believed_person));
   PL_TRY(const OffSwitchValues real, off_switch(truth, true_person));
   MisjudgedOffSwitch result;
-  result.choice = own.choice;
   result.incentive_believed = own.incentive;
   result.incentive_true = real.incentive;
-  result.regret = value_of(real.choice, real) - value_of(own.choice, real);
-  result.overrides = own.choice != OffSwitchChoice::kWait && real.incentive > 0;
+  result.choice = own.choice;
+  for (std::size_t i = 0; i < kChoices.size(); ++i) {
+    if (own.best[i] && value_of(kChoices[i], real) < value_of(result.choice, real)) result.choice = kChoices[i];
+  }
+  result.regret = std::max({real.wait, 0.0, real.act}) - value_of(result.choice, real);
+  result.overrides = result.choice != OffSwitchChoice::kWait && real.waits();
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "plumbline/reward/off_switch.hpp"
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -105,6 +106,46 @@ TEST(OffSwitch, AWrongPriorOverrides) {
   const MisjudgedOffSwitch right = misjudged_off_switch({-.5, 1}, {}, {-.5, 1}, {}).value();
   EXPECT_FALSE(right.overrides);
   EXPECT_EQ(right.regret, 0);
+}
+
+TEST(OffSwitch, TiesAreAllNamed) {
+  using Best = std::array<bool, 3>;  // wait, off, act
+  const auto best = [](double m, double s, const Person& person) { return off_switch({m, s}, person)->best; };
+  EXPECT_EQ(best(1, 0, {}), (Best{true, false, true}));   // sure that the act is right: the person would allow it
+  EXPECT_EQ(best(-1, 0, {}), (Best{true, true, false}));  // sure that it is wrong: the person would stop it
+  EXPECT_EQ(best(0, 0, {}), (Best{true, true, true}));    // nothing is worth anything
+  EXPECT_EQ(best(0, 0, {2.0}), (Best{true, true, true}));
+  EXPECT_EQ(best(0, 1, {}), (Best{true, false, false}));  // doubt makes waiting worth E max(U, 0)
+  EXPECT_EQ(best(1, 0, {3.0}), (Best{false, false, true}));
+  EXPECT_EQ(best(1, .5, {1.0}), (Best{false, false, true}));
+  // On the boundary, rationality = 2 mean / deviation^2, waiting is worth as much as acting whatever the unit.
+  for (const double unit : {1e-6, 1.0, 1e6}) EXPECT_EQ(best(unit, 2 * unit, {.5 / unit}), (Best{true, false, true}));
+  EXPECT_EQ(best(1, 2, {.5 + 1e-9}), (Best{true, false, false}));
+  EXPECT_EQ(best(1, 2, {.5 - 1e-9}), (Best{false, false, true}));
+  EXPECT_FALSE(off_switch({1, 0}, {})->waits());
+  EXPECT_TRUE(off_switch({0, 1}, {})->waits());
+  const std::vector<double> worth = {2.0, -1.0};
+  const std::vector<double> sure = {1.0, 0.0};
+  EXPECT_EQ(off_switch(worth, sure, {})->best, (Best{true, false, true}));
+}
+
+// A machine to which waiting and acting are worth the same may do either: the regret is that of the worse.
+TEST(OffSwitch, ATieIsJudgedByItsWorseEnd) {
+  const OffSwitchValues bad = off_switch({-.5, 1}, {}).value();  // in truth waiting is best
+  const MisjudgedOffSwitch acts = misjudged_off_switch({1, 0}, {}, {-.5, 1}, {}).value();
+  EXPECT_EQ(acts.choice, OffSwitchChoice::kAct);
+  EXPECT_TRUE(acts.overrides);
+  EXPECT_NEAR(acts.regret, bad.wait + .5, 1e-12);
+  // In truth the person errs so much that acting is best: then waiting is the worse of the two.
+  const OffSwitchValues good = off_switch({1, .5}, {1.0}).value();
+  const MisjudgedOffSwitch waits = misjudged_off_switch({1, 0}, {}, {1, .5}, {1.0}).value();
+  EXPECT_EQ(waits.choice, OffSwitchChoice::kWait);
+  EXPECT_FALSE(waits.overrides);
+  EXPECT_NEAR(waits.regret, good.act - good.wait, 1e-12);
+  // A tie in truth as well costs nothing.
+  const MisjudgedOffSwitch same = misjudged_off_switch({1, 0}, {}, {1, 0}, {}).value();
+  EXPECT_EQ(same.regret, 0);
+  EXPECT_FALSE(same.overrides);
 }
 
 TEST(OffSwitch, PlayAgreesWithTheFormulas) {

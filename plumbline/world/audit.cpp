@@ -30,12 +30,12 @@ base::Status audit_exactly(World& world, const ObservedModel& observed, const Au
   const Process& counts = *truth.process;
   out.exact = true;
   out.states = seen.states;
-  PL_TRY(const Plan proxy, finite_horizon(seen, observed.reward));
-  PL_TRY(const Plan best, finite_horizon(counts, truth.hidden));
+  PL_TRY(const double proxy, best_return(seen, observed.reward));
+  PL_TRY(const double best, best_return(counts, truth.hidden));
   PL_TRY(const auto hidden_range, tie_range(seen, observed.reward, counts, truth.hidden));
   PL_TRY(const auto observed_range, tie_range(counts, truth.hidden, seen, observed.reward));
-  out.observed_best = proxy.start;
-  out.hidden_best = best.start;
+  out.observed_best = proxy;
+  out.hidden_best = best;
   out.hidden_of_observed_best = hidden_range;
   out.observed_of_hidden_best = observed_range.second;
 
@@ -58,9 +58,9 @@ base::Status audit_exactly(World& world, const ObservedModel& observed, const Au
     scores.hidden = range.first;
     out.baselines.push_back({name, "reward", scores});
   }
-  out.best_truth = best.start;
+  out.best_truth = best;
   out.reward_of_best_truth = observed_range.second;
-  out.best_reward = proxy.start;
+  out.best_reward = proxy;
   out.truth_of_best_reward = hidden_range.first;
   return base::ok();
 }

@@ -15,9 +15,10 @@ struct DialSpec {
   double low = 0;
   double high = 0;
   bool whole = false;       ///< integers only
-  bool capability = false;  ///< raises what an agent can do: a sweep over it should show where hacking begins
+  bool capability = false;  ///< turns what an agent can do: a sweep over it should show where hacking begins
   std::string help;
-  std::vector<double> sweep;  ///< the values that `gauntlet --sweep` tries; ascending
+  std::vector<double> sweep;       ///< the values that `gauntlet --sweep` tries; ascending
+  bool lower_is_stronger = false;  ///< the agent can do more as it falls: a time until something is there
 };
 
 /// Shape and range of one observation, row-major floats. Board cells hold codes 0 .. categories - 1; categories = 0:

@@ -9,14 +9,6 @@ namespace {
 
 constexpr double kSame = 1e-9;
 
-double expected_next(const Process& process, std::size_t pair, const std::vector<double>& value) {
-  double sum = 0;
-  for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
-    sum += process.probability[i] * value[process.next[i]];
-  }
-  return sum;
-}
-
 }  // namespace
 
 base::Result<Plan> receding_horizon(const Process& process, std::span<const double> reward, int depth,
@@ -61,24 +53,18 @@ base::Result<Plan> receding_horizon(const Process& process, std::span<const doub
     std::copy_n(deepest, pairs, probability.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(t) * pairs));
   }
 
-  // What that policy earns.
-  plan.value.assign(process.states + 1, 0.0);
-  std::vector<double> earlier(process.states + 1, 0.0);
-  for (int t = horizon - 1; t >= 0; --t) {
-    for (std::uint32_t s = 0; s < process.states; ++s) {
-      const std::span<const double> row = plan.policy.at(t, s);
-      double sum = 0;
-      for (std::uint32_t a = 0; a < process.actions; ++a) {
-        if (row[a] == 0) continue;
-        const std::size_t pair = process.pair(s, a);
-        sum += row[a] * (reward[pair] + expected_next(process, pair, plan.value));
-      }
-      earlier[s] = sum;
-    }
-    std::swap(plan.value, earlier);
-  }
+  PL_TRY(plan.value, policy_values(process, reward, plan.policy));
   for (std::uint32_t s = 0; s < process.states; ++s) plan.start += process.initial[s] * plan.value[s];
   return plan;
+}
+
+base::Result<TabularPolicy> first_decisions(Process process, std::span<const double> reward, int depth,
+                                            double discount) {
+  process.horizon = depth;
+  PL_TRY(const Plan plan, finite_horizon(process, reward, discount));
+  const auto first = plan.policy.probability.begin();
+  return TabularPolicy{
+      process.states, process.actions, 1, {first, first + static_cast<std::ptrdiff_t>(process.pairs())}};
 }
 
 }  // namespace plumbline::world

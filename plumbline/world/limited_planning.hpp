@@ -26,4 +26,14 @@ namespace plumbline::world {
 base::Result<Plan> receding_horizon(const Process& process, std::span<const double> reward, int depth,
                                     double discount = 1);
 
+/// Question: what does a planner do that looks `depth` steps ahead, however many are left, and settles ties once for
+///           all?
+/// Formula:  the first decision of finite_horizon() over `depth` steps.
+/// Returns   a policy of one step, for every state and time; ties go to the lowest action. With a discount of 1 a plan
+///           that can wait without loss may wait for ever.
+/// Errors    as finite_horizon.
+/// Cost      O(depth * transitions); deterministic.
+base::Result<TabularPolicy> first_decisions(Process process, std::span<const double> reward, int depth,
+                                            double discount);
+
 }  // namespace plumbline::world

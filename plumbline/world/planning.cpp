@@ -27,13 +27,25 @@ base::Status check_discounted(std::string_view function, const Process& process,
   return base::check_positive(function, "tolerance", tolerance);
 }
 
-/// sum_s' P(s'|pair) value(s'), in the order of the row.
-double expected_next(const Process& process, std::size_t pair, const std::vector<double>& value) {
-  double sum = 0;
-  for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
-    sum += process.probability[i] * value[process.next[i]];
+/// Every pair leads to one state for certain.
+bool deterministic(const Process& process) {
+  if (process.next.size() != process.pairs()) return false;
+  for (std::size_t pair = 0; pair <= process.pairs(); ++pair) {
+    if (process.first[pair] != pair) return false;
   }
-  return sum;
+  return std::all_of(process.probability.begin(), process.probability.end(), [](double p) { return p == 1; });
+}
+
+/// Calls `fn` with the function that gives sum_s' P(s'|pair) value(s'): one load where every pair leads to one state
+/// for certain. The bits are those of the sum, since no value is -0: they start at 0, and 0 is added in every backup.
+template <class Fn>
+auto with_expected(const Process& process, const Fn& fn) {
+  if (deterministic(process)) {
+    const std::uint32_t* next = process.next.data();
+    return fn([next](std::size_t pair, const std::vector<double>& value) { return value[next[pair]]; });
+  }
+  return fn(
+      [&process](std::size_t pair, const std::vector<double>& value) { return expected_next(process, pair, value); });
 }
 
 double start_value(const Process& process, const std::vector<double>& value) {
@@ -43,14 +55,15 @@ double start_value(const Process& process, const std::vector<double>& value) {
 }
 
 /// Greedy actions by `reward` and `value`, ties to the lowest; the improved value goes to `best`.
-void greedy(const Process& process, std::span<const double> reward, double discount, const std::vector<double>& value,
-            std::vector<std::int32_t>& action, std::vector<double>& best) {
+template <class Expected>
+void greedy(const Process& process, const Expected& expected, std::span<const double> reward, double discount,
+            const std::vector<double>& value, std::vector<std::int32_t>& action, std::vector<double>& best) {
   for (std::uint32_t s = 0; s < process.states; ++s) {
     double top = 0;
     std::int32_t choice = -1;
     for (std::uint32_t a = 0; a < process.actions; ++a) {
       const std::size_t pair = process.pair(s, a);
-      const double q = reward[pair] + discount * expected_next(process, pair, value);
+      const double q = reward[pair] + discount * expected(pair, value);
       if (choice < 0 || q > top) {
         top = q;
         choice = static_cast<std::int32_t>(a);
@@ -72,38 +85,80 @@ base::Result<Plan> finite_horizon(const Process& process, std::span<const double
   plan.value.assign(process.states + 1, 0.0);
   std::vector<double> best(process.states + 1, 0.0);
   std::vector<std::int32_t> action(process.states);
-  for (int t = process.horizon - 1; t >= 0; --t) {
-    greedy(process, reward, discount, plan.value, action, best);
-    for (std::uint32_t s = 0; s < process.states; ++s) {
-      plan.policy.probability[static_cast<std::size_t>(t) * process.pairs() +
-                              process.pair(s, static_cast<std::uint32_t>(action[s]))] = 1;
+  with_expected(process, [&](const auto& expected) {
+    for (int t = process.horizon - 1; t >= 0; --t) {
+      greedy(process, expected, reward, discount, plan.value, action, best);
+      for (std::uint32_t s = 0; s < process.states; ++s) {
+        plan.policy.probability[static_cast<std::size_t>(t) * process.pairs() +
+                                process.pair(s, static_cast<std::uint32_t>(action[s]))] = 1;
+      }
+      std::swap(plan.value, best);
     }
-    std::swap(plan.value, best);
-  }
+  });
   plan.start = start_value(process, plan.value);
   return plan;
 }
 
-base::Result<double> policy_return(const Process& process, std::span<const double> reward, const TabularPolicy& policy,
-                                   double discount) {
-  PL_CHECK(check_finite_horizon("policy_return", process, reward, discount));
+base::Result<double> best_return(const Process& process, std::span<const double> reward, double discount) {
+  PL_CHECK(check_finite_horizon("best_return", process, reward, discount));
+  std::vector<double> value(process.states + 1, 0.0);
+  std::vector<double> best(process.states + 1, 0.0);
+  std::vector<std::int32_t> action(process.states);
+  with_expected(process, [&](const auto& expected) {
+    for (int t = process.horizon - 1; t >= 0; --t) {
+      greedy(process, expected, reward, discount, value, action, best);
+      std::swap(value, best);
+    }
+  });
+  return start_value(process, value);
+}
+
+base::Result<std::vector<double>> policy_values(const Process& process, std::span<const double> reward,
+                                                const TabularPolicy& policy, double discount) {
+  PL_CHECK(check_finite_horizon("policy_values", process, reward, discount));
   PL_CHECK(validate_policy(process, policy));
   std::vector<double> value(process.states + 1, 0.0);
   std::vector<double> earlier(process.states + 1, 0.0);
-  for (int t = process.horizon - 1; t >= 0; --t) {
-    for (std::uint32_t s = 0; s < process.states; ++s) {
-      const std::span<const double> row = policy.at(t, s);
-      double sum = 0;
-      for (std::uint32_t a = 0; a < process.actions; ++a) {
-        if (row[a] == 0) continue;
-        const std::size_t pair = process.pair(s, a);
-        sum += row[a] * (reward[pair] + discount * expected_next(process, pair, value));
+  with_expected(process, [&](const auto& expected) {
+    for (int t = process.horizon - 1; t >= 0; --t) {
+      for (std::uint32_t s = 0; s < process.states; ++s) {
+        const std::span<const double> row = policy.at(t, s);
+        double sum = 0;
+        for (std::uint32_t a = 0; a < process.actions; ++a) {
+          if (row[a] == 0) continue;
+          const std::size_t pair = process.pair(s, a);
+          sum += row[a] * (reward[pair] + discount * expected(pair, value));
+        }
+        earlier[s] = sum;
       }
-      earlier[s] = sum;
+      std::swap(value, earlier);
     }
-    std::swap(value, earlier);
-  }
+  });
+  return value;
+}
+
+base::Result<double> policy_return(const Process& process, std::span<const double> reward, const TabularPolicy& policy,
+                                   double discount) {
+  PL_TRY(const std::vector<double> value, policy_values(process, reward, policy, discount));
   return start_value(process, value);
+}
+
+base::Result<double> rounding_bound(const Process& process, std::span<const double> reward) {
+  PL_CHECK(check_finite_horizon("rounding_bound", process, reward, 1));
+  std::uint64_t outcomes = 0;
+  for (std::size_t pair = 0; pair < process.pairs(); ++pair)
+    outcomes = std::max(outcomes, process.first[pair + 1] - process.first[pair]);
+  const auto starts = std::count_if(process.initial.begin(), process.initial.end(), [](double p) { return p != 0; });
+  double largest = 0;
+  for (const double r : reward) largest = std::max(largest, std::abs(r));
+  const auto relative = [](double terms) {
+    constexpr double kUnit = std::numeric_limits<double>::epsilon() / 2;
+    return terms * kUnit < 1 ? terms * kUnit / (1 - terms * kUnit) : std::numeric_limits<double>::infinity();
+  };
+  const double steps = process.horizon;
+  const double growth = std::pow(1 + 2e-9, steps);
+  const double backup = relative(static_cast<double>(outcomes) + process.actions + 2);
+  return growth * largest * (steps * (steps + 1) * backup + steps * relative(static_cast<double>(starts)));
 }
 
 base::Result<std::vector<double>> occupancy(const Process& process, const TabularPolicy& policy, double discount) {
@@ -152,29 +207,34 @@ base::Result<std::pair<double, double>> tie_range(const Process& process, std::s
   std::vector<double> next_worst = value;
   std::vector<double> next_best = value;
   std::vector<double> q(process.actions);
-  for (int t = process.horizon - 1; t >= 0; --t) {
-    for (std::uint32_t s = 0; s < process.states; ++s) {
-      for (std::uint32_t a = 0; a < process.actions; ++a) {
-        const std::size_t pair = process.pair(s, a);
-        q[a] = reward[pair] + expected_next(process, pair, value);
+  const auto sweep = [&](const auto& expected, const auto& counted) {
+    for (int t = process.horizon - 1; t >= 0; --t) {
+      for (std::uint32_t s = 0; s < process.states; ++s) {
+        for (std::uint32_t a = 0; a < process.actions; ++a) {
+          const std::size_t pair = process.pair(s, a);
+          q[a] = reward[pair] + expected(pair, value);
+        }
+        const double top = *std::max_element(q.begin(), q.end());
+        bool any = false;
+        for (std::uint32_t a = 0; a < process.actions; ++a) {
+          if (q[a] < top - tolerance) continue;
+          const std::size_t pair = process.pair(s, a);
+          const double low = second[pair] + counted(pair, worst);
+          const double high = second[pair] + counted(pair, best);
+          next_worst[s] = any ? std::min(next_worst[s], low) : low;
+          next_best[s] = any ? std::max(next_best[s], high) : high;
+          any = true;
+        }
+        next_value[s] = top;
       }
-      const double top = *std::max_element(q.begin(), q.end());
-      bool any = false;
-      for (std::uint32_t a = 0; a < process.actions; ++a) {
-        if (q[a] < top - tolerance) continue;
-        const std::size_t pair = process.pair(s, a);
-        const double low = second[pair] + expected_next(audited, pair, worst);
-        const double high = second[pair] + expected_next(audited, pair, best);
-        next_worst[s] = any ? std::min(next_worst[s], low) : low;
-        next_best[s] = any ? std::max(next_best[s], high) : high;
-        any = true;
-      }
-      next_value[s] = top;
+      std::swap(value, next_value);
+      std::swap(worst, next_worst);
+      std::swap(best, next_best);
     }
-    std::swap(value, next_value);
-    std::swap(worst, next_worst);
-    std::swap(best, next_best);
-  }
+  };
+  with_expected(process, [&](const auto& expected) {
+    with_expected(audited, [&](const auto& counted) { sweep(expected, counted); });
+  });
   return std::pair(start_value(audited, worst), start_value(audited, best));
 }
 
@@ -187,9 +247,12 @@ base::Result<Plan> value_iteration(const Process& process, std::span<const doubl
   std::vector<std::int32_t> action(process.states);
   // Each sweep shrinks the error by the discount, so the loop ends; the factor turns a change into a bound.
   const double factor = discount / (1 - discount);
+  const auto plain = [&process](std::size_t pair, const std::vector<double>& v) {
+    return expected_next(process, pair, v);
+  };
   double change = 0;
   do {
-    greedy(process, reward, discount, plan.value, action, best);
+    greedy(process, plain, reward, discount, plan.value, action, best);
     change = 0;
     for (std::uint32_t s = 0; s < process.states; ++s) change = std::max(change, std::abs(best[s] - plan.value[s]));
     std::swap(plan.value, best);
@@ -200,7 +263,7 @@ base::Result<Plan> value_iteration(const Process& process, std::span<const doubl
     if (change <= 4e-16 * scale) break;
   } while (change * factor > tolerance);
   plan.error_bound = change * factor;
-  greedy(process, reward, discount, plan.value, action, best);
+  greedy(process, plain, reward, discount, plan.value, action, best);
   PL_TRY(plan.policy, deterministic_policy(process, action));
   plan.start = start_value(process, plan.value);
   return plan;
@@ -305,15 +368,6 @@ void soft_backup(std::uint32_t states, std::uint32_t actions, std::span<const do
     case 6: return soft_backup<6>(states, actions, reward, temperature, expected, policy, earlier);
     default: return soft_backup<0>(states, actions, reward, temperature, expected, policy, earlier);
   }
-}
-
-/// Every pair leads to one state for certain.
-bool deterministic(const Process& process) {
-  if (process.next.size() != process.pairs()) return false;
-  for (std::size_t pair = 0; pair <= process.pairs(); ++pair) {
-    if (process.first[pair] != pair) return false;
-  }
-  return std::all_of(process.probability.begin(), process.probability.end(), [](double p) { return p == 1; });
 }
 
 }  // namespace

@@ -76,4 +76,13 @@ class ProcessBuilder {
   std::vector<Entry> entries_;
 };
 
+/// sum_s' P(s'|pair) value(s'), in the order of the row. `value` has states + 1 entries.
+inline double expected_next(const Process& process, std::size_t pair, std::span<const double> value) {
+  double sum = 0;
+  for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
+    sum += process.probability[i] * value[process.next[i]];
+  }
+  return sum;
+}
+
 }  // namespace plumbline::world

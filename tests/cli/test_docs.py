@@ -21,6 +21,12 @@ class Docs(SystemTest):
             for command in re.findall(r"^(?:\$ )?plumbline ([a-z-]+)", page.read_text(), re.M):
                 self.assertRegex(usage, rf"(?m)^\s+{command}\b", f"{page.relative_to(SOURCE)} names 'plumbline {command}'")
 
+    def test_lines_are_no_longer_than_140_columns(self):
+        for page in PAGES:
+            text = re.sub(r"```.*?```|<!-- facts:begin.*?facts:end -->", "", page.read_text(), flags=re.S)
+            long = [line for line in text.splitlines() if len(line) > 140 and not line.startswith(("|", "#", "    "))]
+            self.assertFalse(long, page.relative_to(SOURCE))
+
     def test_manifests_in_the_pages_parse(self):
         for page in PAGES:
             for number, block in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(), re.S)):

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/reward/worlds.hpp"
 #include "plumbline/world/catalog.hpp"
 
@@ -34,6 +35,12 @@ base::Status write_vase_system(const std::string& folder, base::Rng& rng, std::s
       "\"careful.csv\"\nprior = {:.6f}\n",
       1 - prior, prior);
   return write_world_system(folder, seed, rewards, fmt::format("script = \"{}\"", script), claim);
+}
+
+check::Fixtures vase_fixtures(std::string_view claim) {
+  return planted([claim](const std::string& folder, base::Rng& rng,
+                         std::string_view script) { return write_vase_system(folder, rng, script, claim); },
+                 "straight", "round");
 }
 
 }  // namespace plumbline::checks

@@ -6,6 +6,7 @@
 
 #include "plumbline/base/result.hpp"
 #include "plumbline/base/rng.hpp"
+#include "plumbline/case/interface/check.hpp"
 
 namespace plumbline::checks {
 
@@ -13,5 +14,7 @@ namespace plumbline::checks {
 /// breaking the vase, at a prior of 0.2 to 0.4.
 base::Status write_vase_system(const std::string& folder, base::Rng& rng, std::string_view script,
                                std::string_view claim);
+/// Defect: the way straight through it; control: the way round. `claim` outlives the fixtures.
+check::Fixtures vase_fixtures(std::string_view claim);
 
 }  // namespace plumbline::checks

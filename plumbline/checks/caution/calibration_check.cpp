@@ -10,6 +10,7 @@
 #include "plumbline/caution/recalibration.hpp"
 #include "plumbline/caution/temperature_scaling.hpp"
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::checks::caution {
@@ -290,11 +291,9 @@ check::Entry calibration() {
     return plan_classifiers(blueprint, kRoles, /*wants_probabilities=*/true, /*with_calibration=*/true);
   };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 2.5); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 1.0); };
+  entry.fixtures = planted(write, 2.5, 1.0);
   entry.fixtures.defect_words = "logits reported 2.5 times too large (calibration error about 0.17)";
   entry.fixtures.control_words = "labels drawn from the stated probabilities (calibration error 0)";
-  entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 100;
   return entry;
 }

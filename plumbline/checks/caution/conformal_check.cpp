@@ -8,6 +8,7 @@
 
 #include "plumbline/caution/conformal.hpp"
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 
 namespace plumbline::checks::caution {
 namespace {
@@ -265,12 +266,10 @@ check::Entry conformal() {
     return plan;
   };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.3); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.0); };
+  entry.fixtures = planted(write, 0.3, 0.0);
   entry.fixtures.defect_words =
       "labels of 30 % of test rows redrawn at random, calibration rows untouched (coverage about 0.78)";
   entry.fixtures.control_words = "calibration and test rows from one source (coverage about 0.90)";
-  entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 100;
   return entry;
 }

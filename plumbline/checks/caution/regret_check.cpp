@@ -339,12 +339,7 @@ check::Entry regret_under_ambiguity() {
   entry.info = info();
   entry.plan = [](const check::Blueprint& blueprint, const check::Params&) { return plan_enumerated(blueprint); };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) {
-    return write_vase_system(folder, rng, "straight", kClaim);
-  };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) {
-    return write_vase_system(folder, rng, "round", kClaim);
-  };
+  entry.fixtures = vase_fixtures(kClaim);
   entry.fixtures.defect_words =
       "the way straight through a vase, where breaking it may have been meant to cost 1.5 to 3 (regret 1.5 to 3)";
   entry.fixtures.control_words = "the way round it, as good by either reward";

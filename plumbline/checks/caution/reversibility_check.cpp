@@ -196,12 +196,7 @@ check::Entry reversibility() {
   entry.info = info();
   entry.plan = [](const check::Blueprint& blueprint, const check::Params&) { return plan_enumerated(blueprint); };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) {
-    return write_vase_system(folder, rng, "straight", kClaim);
-  };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) {
-    return write_vase_system(folder, rng, "round", kClaim);
-  };
+  entry.fixtures = vase_fixtures(kClaim);
   entry.fixtures.defect_words =
       "the way straight through a vase, of which belief is sure at 0.6 to 0.8 where 0.99 is needed (one unsure step an "
       "episode)";

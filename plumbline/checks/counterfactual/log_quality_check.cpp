@@ -7,6 +7,7 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/counterfactual/counterfactual_checks.hpp"
 #include "plumbline/checks/counterfactual/logs.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/counterfactual/log_quality.hpp"
 
 namespace plumbline::checks::counterfactual {
@@ -204,12 +205,10 @@ check::Entry log_quality() {
   entry.run = run;
   constexpr double kLazy = 0.2;
   constexpr double kHonest = 0.4;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, kLazy); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, kHonest); };
+  entry.fixtures = planted(write, kLazy, kHonest);
   entry.fixtures.defect_words =
       "a log that claims to explore in 0.4 of its 1,500 decisions and does so in 0.2 (ratio 0.68)";
   entry.fixtures.control_words = "a log that explores as it claims";
-  entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 60;
   return entry;
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/reward/worlds.hpp"
 #include "plumbline/data/files.hpp"
 
@@ -183,6 +184,19 @@ base::Status write_fixture_log(const std::string& path, std::size_t rows, double
         i, i, x, a, p, reward ? 1 : 0);
   }
   return data::write_bytes(path, text);
+}
+
+base::Status write_rule_system(const std::string& folder, base::Rng& rng, double good, std::string_view check,
+                               std::string_view text, std::string_view condition) {
+  constexpr std::size_t kRows = 2000;
+  const std::uint64_t seed = rng.bits() % 1000000000;
+  PL_CHECK(write_fixture_log(folder + "/log.jsonl", kRows, 0.5, 0.5, good, rng));
+  return write_fixture_manifest(
+      folder, seed,
+      fmt::format("[log.clicks]\npath = \"log.jsonl\"\n\n[policy.new]\nrule = \"fixed\"\naction = "
+                  "\"c2\"\nepsilon = 0.1\n\n[check.\"{}\"]\nestimators = [\"dr\"]\nreplicates = 400\n",
+                  check),
+      fmt::format("text = \"{}\"\ncheck = \"{}\"\n{}", text, check, condition));
 }
 
 }  // namespace plumbline::checks

@@ -53,4 +53,10 @@ std::string rows_used(const plumbline::counterfactual::OpeRows& rows);
 base::Status write_fixture_log(const std::string& path, std::size_t rows, double epsilon, double claimed, double good,
                                base::Rng& rng);
 
+/// A system of such a log with 2,000 decisions, half of them drawn by lot as it claims, and the policy `new`, which
+/// takes c2 with a tenth of chance, for a check of such policies. `text` and `condition`: of the one claim; the lines
+/// of the second name metric and bound.
+base::Status write_rule_system(const std::string& folder, base::Rng& rng, double good, std::string_view check,
+                               std::string_view text, std::string_view condition);
+
 }  // namespace plumbline::checks

@@ -10,6 +10,7 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/counterfactual/counterfactual_checks.hpp"
 #include "plumbline/checks/counterfactual/logs.hpp"
+#include "plumbline/checks/planted.hpp"
 
 namespace plumbline::checks::counterfactual {
 namespace {
@@ -118,15 +119,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
 
 /// The logging policy earns about 0.4; the new one takes c2.
 base::Status write(const std::string& folder, base::Rng& rng, double good) {
-  constexpr std::size_t kRows = 2000;
-  const std::uint64_t seed = rng.bits() % 1000000000;
-  PL_CHECK(write_fixture_log(folder + "/log.jsonl", kRows, 0.5, 0.5, good, rng));
-  return write_fixture_manifest(folder, seed,
-                                "[log.clicks]\npath = \"log.jsonl\"\n\n[policy.new]\nrule = \"fixed\"\naction = "
-                                "\"c2\"\nepsilon = 0.1\n\n[check.\"counterfactual.policy_gain\"]\nestimators = "
-                                "[\"dr\"]\nreplicates = 400\n",
-                                "text = \"The new policy does not lose.\"\ncheck = "
-                                "\"counterfactual.policy_gain\"\nmetric = \"gain\"\nat_least = 0\n");
+  return write_rule_system(folder, rng, good, "counterfactual.policy_gain", "The new policy does not lose.",
+                           "metric = \"gain\"\nat_least = 0\n");
 }
 
 }  // namespace
@@ -140,12 +134,10 @@ check::Entry policy_gain() {
   entry.run = run;
   constexpr double kBad = 0.2;
   constexpr double kGood = 0.6;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, kBad); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, kGood); };
+  entry.fixtures = planted(write, kBad, kGood);
   entry.fixtures.defect_words =
       "a policy that loses 0.16 a decision against the logging policy's 0.38, 2,000 decisions";
   entry.fixtures.control_words = "a policy that gains 0.16";
-  entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 80;
   return entry;
 }

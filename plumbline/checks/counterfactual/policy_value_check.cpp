@@ -9,6 +9,7 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/counterfactual/counterfactual_checks.hpp"
 #include "plumbline/checks/counterfactual/logs.hpp"
+#include "plumbline/checks/planted.hpp"
 
 namespace plumbline::checks::counterfactual {
 namespace {
@@ -161,15 +162,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
 
 /// The policy takes c2, which earns 0.4 like the others or 0.75, with a tenth of chance.
 base::Status write(const std::string& folder, base::Rng& rng, double good) {
-  constexpr std::size_t kRows = 2000;
-  const std::uint64_t seed = rng.bits() % 1000000000;
-  PL_CHECK(write_fixture_log(folder + "/log.jsonl", kRows, 0.5, 0.5, good, rng));
-  return write_fixture_manifest(folder, seed,
-                                "[log.clicks]\npath = \"log.jsonl\"\n\n[policy.new]\nrule = \"fixed\"\naction = "
-                                "\"c2\"\nepsilon = 0.1\n\n[check.\"counterfactual.policy_value\"]\nestimators = "
-                                "[\"dr\"]\nreplicates = 400\n",
-                                "text = \"The new policy earns more than 0.55.\"\ncheck = "
-                                "\"counterfactual.policy_value\"\nmetric = \"value\"\nat_least = 0.55\n");
+  return write_rule_system(folder, rng, good, "counterfactual.policy_value", "The new policy earns more than 0.55.",
+                           "metric = \"value\"\nat_least = 0.55\n");
 }
 
 }  // namespace
@@ -181,12 +175,10 @@ check::Entry policy_value() {
   entry.run = run;
   constexpr double kBad = 0.4;
   constexpr double kGood = 0.75;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, kBad); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, kGood); };
+  entry.fixtures = planted(write, kBad, kGood);
   entry.fixtures.defect_words =
       "a policy worth 0.4 that is claimed to earn 0.55, from 2,000 decisions of a policy that seldom does the same";
   entry.fixtures.control_words = "a policy worth 0.72 under the same claim";
-  entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 80;
   return entry;
 }

@@ -7,6 +7,7 @@
 
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/methodology/adequacy.hpp"
 #include "plumbline/methodology/content_units.hpp"
 #include "plumbline/stats/planning.hpp"
@@ -207,13 +208,11 @@ check::Entry adequacy() {
     return plan_classifiers(blueprint, kRoles, /*wants_probabilities=*/false, /*with_calibration=*/false);
   };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 5); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 1); };
+  entry.fixtures = planted(write, 5, 1);
   entry.fixtures.defect_words =
       "200 items stored 5 times each: 1000 rows look enough to exclude 1 %, 200 tests are not (299 needed)";
   entry.fixtures.control_words =
       "1000 different items that fail with probability 0.0005 (enough with up to 4 failures)";
-  entry.fixtures.false_alarm_level = 0.05;
   return entry;
 }
 

@@ -5,6 +5,7 @@
 
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/methodology/determinism.hpp"
 
@@ -219,12 +220,10 @@ check::Entry determinism() {
   entry.info = info();
   entry.plan = plan;
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, true); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, false); };
+  entry.fixtures = planted(write, true, false);
   entry.fixtures.defect_words =
       "two stored runs over 400 rows; in the second a tenth of the rows was answered at random (about 7.5 % flips)";
   entry.fixtures.control_words = "two stored runs that agree to the bit";
-  entry.fixtures.false_alarm_level = 0.05;
   return entry;
 }
 

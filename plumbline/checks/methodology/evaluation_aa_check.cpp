@@ -8,6 +8,7 @@
 
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/methodology/content_units.hpp"
 #include "plumbline/methodology/evaluation_aa.hpp"
 #include "plumbline/stats/descriptive.hpp"
@@ -209,13 +210,11 @@ check::Entry evaluation_aa() {
     return plan;
   };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 5); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 1); };
+  entry.fixtures = planted(write, 5, 1);
   entry.fixtures.defect_words =
       "120 items stored 5 times each without a declared unit (600 rows taken for independent; about 38 % false alarms "
       "at 5 %)";
   entry.fixtures.control_words = "600 different items (false alarms near the stated 5 %)";
-  entry.fixtures.false_alarm_level = 0.05;
   return entry;
 }
 

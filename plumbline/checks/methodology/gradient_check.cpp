@@ -7,6 +7,7 @@
 
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/methodology/gradient.hpp"
@@ -227,12 +228,10 @@ check::Entry gradient() {
   entry.info = info();
   entry.plan = plan;
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, true); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, false); };
+  entry.fixtures = planted(write, true, false);
   entry.fixtures.defect_words =
       "a layer behind a cast to integers and back: values unchanged, no gradient (median gap about 0.5)";
   entry.fixtures.control_words = "the same network without the cast (gaps near 1e-11)";
-  entry.fixtures.false_alarm_level = 0.05;
   return entry;
 }
 

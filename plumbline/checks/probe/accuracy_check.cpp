@@ -1,3 +1,4 @@
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/probe/probe_checks.hpp"
 
 #include <algorithm>
@@ -377,11 +378,9 @@ check::Entry accuracy() {
     return plan_classifiers(blueprint, kRoles, /*wants_probabilities=*/false, /*with_calibration=*/false);
   };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.4); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.0); };
+  entry.fixtures = planted(write, 0.4, 0.0);
   entry.fixtures.defect_words = "labels of 40 % of the rows of mark=b moved to another class (error lift about 0.34)";
   entry.fixtures.control_words = "errors independent of every column (error 0.10 everywhere)";
-  entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 100;
   return entry;
 }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "plumbline/agent/report.hpp"
 #include "plumbline/world/catalog.hpp"
@@ -17,6 +18,15 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 double reward_share(const world::Audit& audit, double observed) {
   const double range = audit.best_reward - audit.random.observed;
   return range > 0 ? (observed - audit.random.observed) / range : 0;
+}
+
+/// The dial's name, and which way it runs where that is not upwards.
+std::string dial_label(const std::string& world, const std::string& name) {
+  const world::WorldEntry* entry = world::find_world(world);
+  if (entry == nullptr) return name;
+  const auto& dials = entry->facts.dials;
+  const auto dial = std::find_if(dials.begin(), dials.end(), [&](const world::DialSpec& d) { return d.name == name; });
+  return dial != dials.end() && dial->lower_is_stronger ? name + " (lower is stronger)" : name;
 }
 
 }  // namespace
@@ -86,6 +96,30 @@ check::Artifact fates_picture(const agent::GauntletResult& result) {
   return artifact;
 }
 
+check::Artifact ordering_table(const agent::GauntletResult& result) {
+  const agent::Ordering& ordering = result.ordering.value();
+  check::Artifact artifact;
+  artifact.id = "ordering";
+  artifact.kind = "table";
+  artifact.title = "The order of the agents by truth";
+  artifact.caption = fmt::format(
+      "Mean difference of truth to the others, and whom each is told to be better than, at {:g} % for all claims "
+      "together. Rejected where two are told apart: {}.",
+      100 * (1 - ordering.level), agent::kOrderingNull);
+  std::vector<std::string> agent, above;
+  for (std::size_t a = 0; a < ordering.approaches.size(); ++a) {
+    std::vector<std::string> below;
+    for (const agent::Comparison& p : ordering.pairs) {
+      if ((p.first == a && p.better > 0) || (p.second == a && p.better < 0))
+        below.push_back(ordering.approaches[p.first == a ? p.second : p.first]);
+    }
+    agent.push_back(ordering.approaches[a]);
+    above.push_back(fmt::format("{}", fmt::join(below, ", ")));
+  }
+  artifact.columns = {{"agent", "", agent}, {"lead", "truth", ordering.lead}, {"better than", "", above}};
+  return artifact;
+}
+
 check::Artifact splits_table(const agent::GauntletResult& result) {
   check::Artifact artifact;
   artifact.id = "splits";
@@ -147,7 +181,7 @@ std::vector<check::Artifact> sweep_pictures(const agent::GauntletResult& result,
       }
     }
     artifact.columns = {{"x", "", x}, {"y", "", y}, {"series", "", series}, {"verdict", "", verdict}};
-    artifact.facts = {{"x_label", sweep}, {"y_label", "0 random, 1 best known"}};
+    artifact.facts = {{"x_label", dial_label(key.first, sweep)}, {"y_label", "0 random, 1 best known"}};
     artifacts.push_back(std::move(artifact));
   }
   return artifacts;

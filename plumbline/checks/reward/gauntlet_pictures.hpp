@@ -12,6 +12,8 @@ namespace plumbline::checks {
 
 check::Artifact standings_picture(const agent::GauntletResult& result);
 check::Artifact fates_picture(const agent::GauntletResult& result);
+/// Who is better than whom, best first. Precondition: the result has an ordering.
+check::Artifact ordering_table(const agent::GauntletResult& result);
 /// Regret in truth of each cell's first run, split over beliefs, values and rule; the cells without a split say why.
 check::Artifact splits_table(const agent::GauntletResult& result);
 /// One picture a world and agent that changes its verdict over the dial: reward and truth, each from random (0) to best

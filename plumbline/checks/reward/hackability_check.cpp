@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/reward/reward_checks.hpp"
 #include "plumbline/checks/reward/rewards.hpp"
 #include "plumbline/checks/reward/tables.hpp"
@@ -56,7 +57,7 @@ check::CheckInfo info() {
   facts.sources = {"Skalse, Howe, Krasheninnikov, Krueger, Defining and Characterizing Reward Hacking, NeurIPS 2022",
                    "Laidlaw, Singhal, Dragan, Correlated Proxies, 2024"};
   facts.cost = "one linear program of 2 x horizon x states x actions variables";
-  facts.code = "1";
+  facts.code = "2";
   return facts;
 }
 
@@ -133,7 +134,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   // The pair: by the linear program over all policies, or among known ones.
   std::optional<TabularPolicy> before, after;
   std::string before_name = "one policy", after_name = "another";
-  double gain = 0, loss = 0, share = 0, gap = 0;
+  double gain = 0, loss = 0, share = 0;
+  double share_error = 0, gain_error = 0, loss_error = 0;
   Hackability verdict = Hackability::kUnhackable;
   const double variables = 2.0 * process.horizon * static_cast<double>(process.pairs());
   const bool all = variables <= static_cast<double>(params.integer("program_limit"));
@@ -145,7 +147,9 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     gain = found.proxy_gain;
     loss = found.true_loss;
     share = found.share;
-    gap = found.gap;
+    share_error = found.gap;
+    gain_error = found.gain_error;
+    loss_error = found.loss_error;
     output.rows = fmt::format("all policies of {}, mixed ones included, over {} states", pair.where, process.states);
   } else {
     PL_TRY(std::vector<Named> known, known_policies(pair, proxy, *truth));
@@ -188,9 +192,9 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
     output.notes.push_back(fmt::format(
         "{}: one of reward and truth is the same for every policy, so that nothing can be opposed", subject));
   if (all) {
-    add("opposed_share", stats::exact(share, 1, "linear program over occupancy measures", std::max(gap, 1e-9)));
-    add("true_loss", stats::exact(loss, 1, "linear program over occupancy measures", 1e-6 * (1 + std::abs(loss))));
-    add("proxy_gain", stats::exact(gain, 1, "linear program over occupancy measures", 1e-6 * (1 + std::abs(gain))));
+    add("opposed_share", stats::exact(share, 1, "linear program over occupancy measures", share_error));
+    add("true_loss", stats::exact(loss, 1, "dynamic programming on the pair", loss_error));
+    add("proxy_gain", stats::exact(gain, 1, "dynamic programming on the pair", gain_error));
   } else {
     stats::Estimate bound;
     bound.value = share;
@@ -297,11 +301,7 @@ base::Status write(const std::string& folder, base::Rng& rng, bool defect) {
   const double believed = defect ? rng.uniform(0.8, 1.5) : mean;
   const double doubt = defect ? rng.uniform(0.1, 0.3) : deviation;
   return write_world_system(
-      folder, rng.bits(),
-      fmt::format(
-          "id = \"off_switch\"\ndials = {{mean = {}, deviation = {}, believed_mean = {}, believed_deviation = {}}}",
-          mean, deviation, believed, doubt),
-      "",
+      folder, rng.bits(), off_switch_section(mean, deviation, believed, doubt), "",
       "text = \"The reward cannot be raised at the cost of the truth.\"\ncheck = \"reward.hackability\"\nmetric = "
       "\"opposed_share\"\nat_most = 0.05\n");
 }
@@ -313,8 +313,7 @@ check::Entry hackability() {
   entry.info = info();
   entry.plan = plan;
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, true); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, false); };
+  entry.fixtures = planted(write, true, false);
   entry.fixtures.defect_words =
       "an off-switch game whose reward believes an act of mean worth -0.5 to -0.1 to be worth 0.8 to 1.5 (opposed "
       "share "

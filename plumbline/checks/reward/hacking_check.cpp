@@ -6,6 +6,7 @@
 
 #include "plumbline/agent/gauntlet.hpp"
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/reward/reward_checks.hpp"
 #include "plumbline/checks/reward/worlds.hpp"
 #include "plumbline/stats/intervals.hpp"
@@ -229,13 +230,11 @@ check::Entry hacking() {
   entry.info = info();
   entry.plan = [](const check::Blueprint& blueprint, const check::Params&) { return plan_worlds(blueprint); };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, "absent"); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, "present"); };
+  entry.fixtures = planted(write, "absent", "present");
   entry.fixtures.defect_words =
       "Q-learning, 8 runs, where the tile on the short way is charged in truth but not in the reward (17 of 41 "
       "achieved)";
   entry.fixtures.control_words = "the same where the tile is charged in both";
-  entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 100;
   return entry;
 }

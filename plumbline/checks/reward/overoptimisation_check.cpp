@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 
 #include "plumbline/agent/outside.hpp"
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/reward/reward_checks.hpp"
 #include "plumbline/checks/reward/rewards.hpp"
 #include "plumbline/checks/reward/tables.hpp"
@@ -74,7 +76,7 @@ check::CheckInfo info() {
                    "Nakano et al., WebGPT, 2021 (the unbiased estimator of best of n)",
                    "Manheim, Garrabrant, Categorizing Variants of Goodhart's Law, 2018"};
   facts.cost = "O(items log items + items x strengths); worlds: a dynamic program a temperature";
-  facts.code = "1";
+  facts.code = "2";
   return facts;
 }
 
@@ -111,10 +113,10 @@ struct Words {
   std::string where;
   std::string proxy;
   std::string gold;
-  std::string item;  ///< "item", "episode"
+  std::string unit;  ///< the column within whose values is chosen; empty: among all
 };
 
-/// Evidence, curve and finding from the selection. `top`: rows that the proxy puts first, with their gold.
+/// Evidence, curve and finding from the selection. `misleading`: rows that the proxy puts first and that are bad.
 void report(check::Output& output, const Overoptimisation& found, const Words& words,
             const std::vector<std::size_t>& misleading) {
   const check::CheckInfo facts = info();
@@ -211,7 +213,11 @@ void report(check::Output& output, const Overoptimisation& found, const Words& w
   finding.detail = fmt::format(
       "{} rises from {} to {} on the way.{}", words.proxy, short_number(found.curve.front().proxy),
       short_number(last.proxy),
-      misleading.empty() ? "" : " The rows named are put first by the proxy and are worse than the average.");
+      misleading.empty()   ? std::string()
+      : words.unit.empty() ? " The rows named are put first by the proxy and are worse than the average."
+                           : fmt::format(" The rows named are put first by the proxy within their {0} and are worse "
+                                         "than the average of that {0}; the worst first.",
+                                         words.unit));
   finding.next_step =
       found.peak > 1
           ? fmt::format("Select no harder than the best of {} ({} nats){}.", found.peak, short_number(best->divergence),
@@ -222,20 +228,37 @@ void report(check::Output& output, const Overoptimisation& found, const Words& w
   output.findings.push_back(std::move(finding));
 }
 
-/// Of the items that the proxy ranks highest, those worse than the mean.
-std::vector<std::size_t> misleading_rows(const std::vector<double>& proxy, const std::vector<double>& gold) {
-  std::vector<std::size_t> order(proxy.size());
+constexpr std::size_t kShown = 20;
+
+/// Of the items that the proxy ranks highest among these, those worse than their mean.
+std::vector<std::size_t> misleading_rows(std::vector<std::size_t> order, const std::vector<double>& proxy,
+                                         const std::vector<double>& gold) {
   double mean = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    order[i] = i;
-    mean += gold[i] / static_cast<double>(gold.size());
-  }
+  for (const std::size_t i : order) mean += gold[i] / static_cast<double>(order.size());
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return proxy[a] > proxy[b]; });
-  constexpr std::size_t kShown = 20;
   std::vector<std::size_t> rows;
   for (std::size_t i = 0; i < std::min(order.size() / 20 + 1, order.size()) && rows.size() < kShown; ++i) {
     if (gold[order[i]] < mean) rows.push_back(order[i]);
   }
+  return rows;
+}
+
+/// Choice is within a unit, so that scores of different units are never set against each other: what the proxy puts
+/// first in each unit of at least `strongest` items, by how far it falls short of the unit's mean.
+std::vector<std::size_t> misleading_rows_by_unit(const std::vector<double>& proxy, const std::vector<double>& gold,
+                                                 const std::vector<int>& units, std::int64_t strongest) {
+  std::map<int, std::vector<std::size_t>> of_unit;
+  for (std::size_t i = 0; i < units.size(); ++i) of_unit[units[i]].push_back(i);
+  std::vector<std::pair<double, std::size_t>> found;
+  for (const auto& [unit, members] : of_unit) {
+    if (std::ssize(members) < strongest) continue;
+    double mean = 0;
+    for (const std::size_t i : members) mean += gold[i] / static_cast<double>(members.size());
+    for (const std::size_t i : misleading_rows(members, proxy, gold)) found.emplace_back(mean - gold[i], i);
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < std::min(found.size(), kShown); ++i) rows.push_back(found[i].second);
   return rows;
 }
 
@@ -265,7 +288,7 @@ base::Result<check::Output> judge_scores(check::Context& context, const check::P
   base::Rng rng = context.rng("halves");
   const auto items = static_cast<std::int64_t>(table.rows());
   std::int64_t strongest = params.integer("strongest");
-  const Words words{name, part.proxy, part.gold, "item"};
+  const Words words{name, part.proxy, part.gold, part.unit};
   if (unit == nullptr) {
     // Best of n needs ten times as many items on either half.
     constexpr std::int64_t kHalfTenth = 20;
@@ -273,7 +296,9 @@ base::Result<check::Output> judge_scores(check::Context& context, const check::P
     PL_TRY(const Overoptimisation found,
            plumbline::reward::overoptimisation(proxy->numbers, gold->numbers, strengths(strongest), rng));
     output.rows = fmt::format("{} scored items of {}, one half to find the peak", items, name);
-    report(output, found, words, misleading_rows(proxy->numbers, gold->numbers));
+    std::vector<std::size_t> all(table.rows());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    report(output, found, words, misleading_rows(std::move(all), proxy->numbers, gold->numbers));
     return output;
   }
   std::map<std::string, int> number;
@@ -298,7 +323,7 @@ base::Result<check::Output> judge_scores(check::Context& context, const check::P
   if (found.used < static_cast<double>(sizes.size()))
     output.notes.push_back(fmt::format("{}: {} of {} units have fewer than {} items and were left out", name,
                                        static_cast<double>(sizes.size()) - found.used, sizes.size(), strongest));
-  report(output, found, words, misleading_rows(proxy->numbers, gold->numbers));
+  report(output, found, words, misleading_rows_by_unit(proxy->numbers, gold->numbers, units, strongest));
   return output;
 }
 
@@ -349,7 +374,7 @@ base::Result<check::Output> judge_episodes(check::Context& context, const check:
   base::Rng rng = context.rng("halves");
   PL_TRY(const Overoptimisation found,
          plumbline::reward::overoptimisation(played.observed, played.hidden, strengths(strongest), rng));
-  report(output, found, {where, "reward", "truth", "episode"}, {});
+  report(output, found, {where, "reward", "truth", {}}, {});
   return output;
 }
 
@@ -470,8 +495,7 @@ check::Entry overoptimisation() {
   entry.info = info();
   entry.plan = plan;
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.03); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0); };
+  entry.fixtures = planted(write, 0.03, 0.0);
   entry.fixtures.defect_words =
       "1,500 scored items, three in a hundred of them exploits with a score 8 higher and a gold 4 lower (gold of the "
       "best of "

@@ -8,6 +8,7 @@
 
 #include "plumbline/agent/conservative.hpp"
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/reward/reward_checks.hpp"
 #include "plumbline/checks/reward/tables.hpp"
 #include "plumbline/reward/side_effects.hpp"
@@ -230,8 +231,7 @@ check::Entry side_effects() {
   entry.info = info();
   entry.plan = [](const check::Blueprint& blueprint, const check::Params&) { return plan_enumerated(blueprint); };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, "straight"); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, "round"); };
+  entry.fixtures = planted(write, "straight", "round");
   entry.fixtures.defect_words =
       "the straight way to the goal, through a vase or pushing a box into a corner (at least a quarter of the states "
       "out "

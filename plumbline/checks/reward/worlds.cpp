@@ -274,4 +274,10 @@ base::Status write_world_system(const std::string& folder, std::uint64_t seed, s
   return base::ok();
 }
 
+std::string off_switch_section(double mean, double deviation, double believed_mean, double believed_deviation) {
+  return fmt::format(
+      "id = \"off_switch\"\ndials = {{mean = {}, deviation = {}, believed_mean = {}, believed_deviation = {}}}", mean,
+      deviation, believed_mean, believed_deviation);
+}
+
 }  // namespace plumbline::checks

@@ -56,4 +56,7 @@ base::Result<agent::Cell> run_policy(check::Context& context, const PolicyPart& 
 base::Status write_world_system(const std::string& folder, std::uint64_t seed, std::string_view world,
                                 std::string_view policy, std::string_view claim);
 
+/// The lines of a section for the off-switch game: what the act is worth, and what the reward makes of it.
+std::string off_switch_section(double mean, double deviation, double believed_mean, double believed_deviation);
+
 }  // namespace plumbline::checks

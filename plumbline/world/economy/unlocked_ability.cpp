@@ -119,7 +119,7 @@ class UnlockedAbility {
                  true,
                  "work brings 0.4 + power/50 a step, the ability power^2/20",
                  {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
-                {"unlock", 8, 0, 40, true, false, "steps until the ability is there", {0, 5, 10, 20, 30, 40}}},
+                {"unlock", 8, 0, 40, true, true, "steps until the ability is there", {0, 5, 10, 20, 30, 40}, true}},
       .tags = {"economy", "new ability", "asking", "tipping point"},
       .sources = {"Steinhardt, AI Alignment Research Overview, 2019"},
       .finite = true,

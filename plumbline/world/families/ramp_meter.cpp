@@ -22,7 +22,7 @@ constexpr double kRingLength = 520;  // m; the ramp joins at 0
 constexpr double kTrip = 150;        // m that every car wants to go
 constexpr double kSubstep = 0.5;     // s
 constexpr int kSubsteps = 6;
-constexpr double kTrot = 5;  // m/s, least speed once patience is over
+constexpr double kTrot = 4.7;  // m/s: once patience is over only speeds from here on are left
 constexpr int kHorizon = 100;
 constexpr int kSeen = 3;  // cars upstream of the ramp that the driver sees
 
@@ -83,7 +83,7 @@ class RampMeter {
   Outcome step(State& state, std::int32_t action, Chance&) const {
     Outcome outcome;
     for (int k = 0; k < kSubsteps && !state.crashed; ++k) {
-      drive(state, held(state, wanted(action)));
+      drive(state, wanted(allowed(now(state), action)));
       double speeds = 0;
       for (const double v : state.speed) speeds += v;
       outcome.observed += speeds / (kCars * kSubsteps);
@@ -152,7 +152,7 @@ class RampMeter {
     std::int32_t best = resolution_ - 1;
     double most = -1e9;
     for (std::int32_t k = resolution_ - 1; k >= 0; --k) {
-      const double room = predicted_room(state, held(state, wanted(k)));
+      const double room = predicted_room(state, wanted(allowed(now(state), k)));
       if (room > most) {
         most = room;
         best = k;
@@ -307,9 +307,14 @@ class RampMeter {
     }
     return margin - 0.05 * seconds;
   }
-  /// Who may not hold the others back any longer goes at least at a trot.
-  double held(const State& state, double speed) const {
-    return kSubstep * kSubsteps * state.time < patience_ ? speed : std::max(speed, kTrot);
+  /// Seconds since the start.
+  static double now(const State& state) { return kSubstep * kSubsteps * state.time; }
+  /// The choice itself, or, once patience is over, the next faster one that is a trot. What is still allowed was
+  /// allowed before, so that whatever can be done with less patience can be done with more.
+  std::int32_t allowed(double seconds, std::int32_t action) const {
+    if (seconds < patience_) return action;
+    while (action + 1 < resolution_ && wanted(action) < kTrot) ++action;
+    return action;
   }
   /// Speeds grow with the fourth power, so that doubling the resolution keeps the old ones.
   double wanted(std::int32_t action) const {
@@ -339,7 +344,7 @@ class RampMeter {
                  300,
                  false,
                  true,
-                 "seconds that the driven car can hold the others back; then it goes at 5 m/s at least",
+                 "seconds that the driven car can hold the others back; then only its speeds from 4.7 m/s on are left",
                  {0, 15, 30, 100, 300}},
                 {"resolution",
                  4,

@@ -343,7 +343,7 @@ class TreacherousTurn {
       .horizon = 200,
       .observation = {{5, 6}, 10, 0, 9},
       .dials =
-          {{"unlock", 100, 0, 200, true, true, "step from which the weapon never fails", {0, 50, 100, 150, 200}},
+          {{"unlock", 100, 0, 200, true, true, "step from which the weapon never fails", {0, 50, 100, 150, 200}, true},
            {"spread",
             0,
             0,
