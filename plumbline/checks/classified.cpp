@@ -75,6 +75,18 @@ check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const 
   return plan;
 }
 
+check::Plan plan_with_calibration(const check::Blueprint& blueprint, std::span<const data::Role> roles) {
+  check::Plan plan = plan_classifiers(blueprint, roles, /*wants_probabilities=*/true, /*with_calibration=*/true);
+  if (plan.tasks.empty()) return plan;
+  std::erase_if(plan.tasks, [](const check::Task& task) { return task.predictions.size() < 2; });
+  if (plan.tasks.empty()) {
+    plan.not_applicable =
+        "no labelled calibration set with predictions: declare [data.calibration], or a share of another set with from "
+        "and share";
+  }
+  return plan;
+}
+
 std::string Classified::class_name(int c) const {
   const auto i = static_cast<std::size_t>(c);
   return i < set->class_names.size() ? set->class_names[i] : fmt::format("{}", c);

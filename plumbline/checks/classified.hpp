@@ -24,6 +24,9 @@ std::vector<std::string> judged_sets(const check::Blueprint& blueprint, const ch
 check::Plan plan_classifiers(const check::Blueprint& blueprint, std::span<const data::Role> roles,
                              bool wants_probabilities, bool with_calibration);
 
+/// The same for checks that fit on calibration rows: only sets of models that have predictions on some.
+check::Plan plan_with_calibration(const check::Blueprint& blueprint, std::span<const data::Role> roles);
+
 /// A labelled set with a classifier's outputs on it.
 struct Classified {
   data::DatasetPtr set;

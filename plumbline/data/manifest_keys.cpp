@@ -155,7 +155,15 @@ std::vector<SectionSpec> make_specs() {
                 {"deadline_ms", kInteger, false, "longest wait for an answer"},
                 {"max_queue", kInteger, false, "open questions at most"},
                 {"budget", kNumber, false, "cost of questions at most"},
-                {"alpha", kNumber, false, "error level of its sets and p-values"},
+                {"alpha", kNumber, false, "error level of its sets and p-values (default 0.05)"},
+                {"ask_cost", kNumber, false, "cost of a question, in the unit of the costs (default: nobody is asked)"},
+                {"set_cost", kNumber, false, "cost of each further label of a set as answer (default: none is given)"},
+                {"refuse_cost", kNumber, false, "cost of refusing (default: the rule may not choose it)"},
+                {"explore", kText, false, "draws among safe actions", {"none", "epsilon", "softmax"}},
+                {"epsilon", kNumber, false, "explore epsilon: share of draws alike among safe actions"},
+                {"temperature", kNumber, false, "explore softmax: in the unit of the costs (default 1)"},
+                {"safe_loss", kNumber, false, "a safe action costs at most this much more than the best (default 0)"},
+                {"neighbours", kInteger, false, "training examples shown with a question (default 0)"},
                 {"accept", kTexts, false, "claims accepted although they are not supported"}}});
   const auto generic = [&](std::string_view kind, std::string_view help, std::vector<KeySpec> keys) {
     s.push_back({kind, SectionForm::kNamed, help, std::move(keys), true});
@@ -166,8 +174,10 @@ std::vector<SectionSpec> make_specs() {
         kText,
         true,
         "linear (in a world's features), table (a number a state and action), observed (the world's own), scores (of a "
-        "reward model), belief (about an act)",
-        {"linear", "table", "observed", "scores", "belief"}},
+        "reward model), belief (about an act), costs (of acting on a classifier's answer; several are readings of what "
+        "is "
+        "wanted)",
+        {"linear", "table", "observed", "scores", "belief", "costs"}},
        {"weights", kNumbers, false, "linear: one a feature"},
        {"features", kTexts, false, "linear: names of the features (default: all of the world, in its order)"},
        {"designed_in", kText, false,
@@ -178,7 +188,10 @@ std::vector<SectionSpec> make_specs() {
        {"candidates", kInteger, false, "linear with designed_in: candidates drawn (default 300)"},
        {"size", kNumber, false, "linear with designed_in: weights are drawn from [-size, size] (default 1)"},
        {"path", kPath, false,
-        "table: CSV with the columns key, action, reward; scores: CSV, TSV or JSON lines with a row an item"},
+        "table: CSV with the columns key, action, reward; scores: CSV, TSV or JSON lines with a row an item; costs: "
+        "CSV "
+        "with the column action and one column a class"},
+       {"models", kTexts, false, "costs: models whose answers are acted on (default: all)"},
        {"proxy", kText, false, "scores: column of the score that is optimised"},
        {"gold", kText, false, "scores: column of what it stands for"},
        {"unit", kText, false, "scores: column that names the prompt; the best is then taken within it"},

@@ -65,6 +65,10 @@ class MahalanobisScore {
   std::ptrdiff_t columns() const { return means_.cols(); }
   /// One row per class that had rows.
   const MatrixD& means() const { return means_; }
+  /// Of all rows.
+  const VectorD& mean() const { return mean_; }
+  /// S = L L', the covariance that the classes share.
+  const stats::Cholesky& within() const { return within_; }
   /// Added to the diagonals to make them positive definite; 0 when none was needed.
   double ridge() const { return ridge_; }
 

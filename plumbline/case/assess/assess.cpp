@@ -57,24 +57,6 @@ std::string verdict_summary(const std::vector<claims::ClaimVerdict>& verdicts) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::string history_json(const claims::JudgeContext& context) {
-  nlohmann::json out = nlohmann::json::object();
-  for (const auto& [id, h] : context.history) {
-    out[id] = {{"looks", h.looks}, {"anytime", h.anytime_before_first_look}, {"models", h.models}, {"seeds", h.seeds}};
-  }
-  return out.dump();
-}
-
-std::map<std::string, claims::LookHistory> history_from_json(const std::string& text) {
-  std::map<std::string, claims::LookHistory> out;
-  const nlohmann::json source = nlohmann::json::parse(text, nullptr, false);
-  if (!source.is_object()) return out;
-  for (const auto& [id, h] : source.items()) {
-    out[id] = {h.value("looks", 1), h.value("anytime", false), h.value("models", 1), h.value("seeds", 1)};
-  }
-  return out;
-}
-
 base::Status check_output_folder(const std::string& folder) {
   std::error_code code;
   fs::create_directories(folder, code);
@@ -139,7 +121,8 @@ base::Result<report::Report> assess(const check::Registry& registry, const Asses
   flags.fail_on_refuted = options.fail_on_refuted;
   flags.interrupted = record.status == check::RunStatus::kCancelled;
   PL_TRY(report::Report report, report::make_report(manifest, record, registry, context, flags));
-  PL_CHECK(store->set_verdicts(record.id, history_json(context), verdict_summary(report.claims), report.exit.code));
+  PL_CHECK(store->set_verdicts(record.id, claims::history_to_json(context.history), verdict_summary(report.claims),
+                               report.exit.code));
   if (!options.out.empty()) PL_CHECK(write_reports(report, options.out));
   return report;
 }
@@ -153,7 +136,7 @@ base::Result<report::Report> rebuild_report(const check::Registry& registry, run
   claims::JudgeContext context;
   context.today = run::utc_now().substr(0, 10);
   PL_TRY(const std::string history, store.verdicts(record.id));
-  context.history = history_from_json(history);
+  context.history = claims::history_from_json(history);
   PL_CHECK(find_champions(store, manifest, context));
   return report::make_report(manifest, record, registry, context, {});
 }

@@ -430,5 +430,18 @@ TEST(ClaimsJson, RoundTrip) {
   EXPECT_FALSE(verdicts_from_json(to_json(v)).ok());
 }
 
+TEST(HistoryJson, LooksComeBackAndDamageIsAFirstLook) {
+  const std::map<std::string, LookHistory> history = {{"a", {3, true, 2, 5}}, {"b", {}}};
+  const auto back = history_from_json(history_to_json(history));
+  ASSERT_EQ(back.size(), 2U);
+  EXPECT_EQ(back.at("a").looks, 3);
+  EXPECT_TRUE(back.at("a").anytime_before_first_look);
+  EXPECT_EQ(back.at("a").models, 2);
+  EXPECT_EQ(back.at("a").seeds, 5);
+  for (const std::string text : {"", "[1]", "{", "null"}) EXPECT_TRUE(history_from_json(text).empty()) << text;
+  EXPECT_EQ(history_from_json("{\"a\": {\"looks\": \"many\"}, \"b\": 7}").at("a").looks, 1);
+  EXPECT_EQ(history_from_json("{\"b\": 7}").at("b").looks, 1);
+}
+
 }  // namespace
 }  // namespace plumbline::claims

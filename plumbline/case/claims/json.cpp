@@ -159,4 +159,26 @@ base::Result<std::vector<ClaimVerdict>> verdicts_from_json(const json& source) {
   return verdicts;
 }
 
+std::string history_to_json(const std::map<std::string, LookHistory>& history) {
+  json out = json::object();
+  for (const auto& [id, h] : history) {
+    out[id] = {{"looks", h.looks}, {"anytime", h.anytime_before_first_look}, {"models", h.models}, {"seeds", h.seeds}};
+  }
+  return out.dump();
+}
+
+std::map<std::string, LookHistory> history_from_json(const std::string& text) {
+  std::map<std::string, LookHistory> out;
+  const json source = json::parse(text, nullptr, false);
+  if (!source.is_object()) return out;
+  for (const auto& [id, h] : source.items()) {
+    try {
+      out[id] = {h.value("looks", 1), h.value("anytime", false), h.value("models", 1), h.value("seeds", 1)};
+    } catch (const json::exception&) {
+      out[id] = {};
+    }
+  }
+  return out;
+}
+
 }  // namespace plumbline::claims

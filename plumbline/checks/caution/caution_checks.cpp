@@ -6,6 +6,8 @@ namespace plumbline::checks {
 void add_caution(check::Registry& registry) {
   registry.add(caution::calibration());
   registry.add(caution::conformal());
+  registry.add(caution::uncertainty());
+  registry.add(caution::hierarchy());
   registry.add(caution::regret_under_ambiguity());
   registry.add(caution::reversibility());
 }

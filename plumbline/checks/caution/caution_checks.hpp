@@ -7,7 +7,9 @@ namespace plumbline::checks::caution {
 
 check::Entry calibration();
 check::Entry conformal();
+check::Entry hierarchy();
 check::Entry regret_under_ambiguity();
 check::Entry reversibility();
+check::Entry uncertainty();
 
 }  // namespace plumbline::checks::caution

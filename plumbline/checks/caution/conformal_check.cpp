@@ -255,15 +255,7 @@ check::Entry conformal() {
   entry.info = info();
   entry.plan = [](const check::Blueprint& blueprint, const check::Params&) {
     static constexpr std::array kRoles = {data::Role::kTest};
-    check::Plan plan = plan_classifiers(blueprint, kRoles, /*wants_probabilities=*/true, /*with_calibration=*/true);
-    if (plan.tasks.empty()) return plan;
-    std::erase_if(plan.tasks, [](const check::Task& task) { return task.predictions.size() < 2; });
-    if (plan.tasks.empty()) {
-      plan.not_applicable =
-          "no labelled calibration set with predictions: declare [data.calibration], or a share of another set with "
-          "from and share";
-    }
-    return plan;
+    return plan_with_calibration(blueprint, kRoles);
   };
   entry.run = run;
   entry.fixtures = planted(write, 0.3, 0.0);

@@ -19,11 +19,12 @@
 namespace plumbline::checks {
 namespace {
 
-constexpr std::array<std::pair<RewardKind, std::string_view>, 5> kKinds = {{{RewardKind::kLinear, "linear"},
+constexpr std::array<std::pair<RewardKind, std::string_view>, 6> kKinds = {{{RewardKind::kLinear, "linear"},
                                                                             {RewardKind::kTable, "table"},
                                                                             {RewardKind::kObserved, "observed"},
                                                                             {RewardKind::kScores, "scores"},
-                                                                            {RewardKind::kBelief, "belief"}}};
+                                                                            {RewardKind::kBelief, "belief"},
+                                                                            {RewardKind::kCosts, "costs"}}};
 
 /// What each kind reads beside kind, prior and worlds; the first `needed` must be there.
 struct KindKeys {
@@ -36,6 +37,7 @@ KindKeys keys_of(RewardKind kind) {
     case RewardKind::kTable: return {{"path"}, 1};
     case RewardKind::kObserved: return {};
     case RewardKind::kScores: return {{"path", "proxy", "gold", "unit"}, 3};
+    case RewardKind::kCosts: return {{"path", "models"}, 1};
     case RewardKind::kBelief: break;
   }
   return {{"mean", "deviation", "rationality", "true_mean", "true_deviation", "true_rationality", "machine"}, 2};
@@ -77,7 +79,7 @@ base::Result<RewardPart> read_reward(const data::OtherSection& section) {
   const auto known = std::find_if(kKinds.begin(), kKinds.end(), [&](const auto& k) { return k.second == kind; });
   if (known == kKinds.end()) {
     return bad_reward(section, fmt::format("kind is '{}'", kind),
-                      "the kinds are linear, table, observed, scores and belief");
+                      "the kinds are linear, table, observed, scores, belief and costs");
   }
   part.kind = known->first;
   const KindKeys reads = keys_of(part.kind);

@@ -17,7 +17,7 @@
 
 namespace plumbline::checks {
 
-enum class RewardKind { kLinear, kTable, kObserved, kScores, kBelief };
+enum class RewardKind { kLinear, kTable, kObserved, kScores, kBelief, kCosts };
 std::string_view reward_kind_name(RewardKind kind);
 
 struct RewardPart {

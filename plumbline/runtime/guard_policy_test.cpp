@@ -1,0 +1,193 @@
+#include "plumbline/runtime/guard_policy.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/testing.hpp"
+
+namespace plumbline::runtime {
+namespace {
+
+using decision::Act;
+
+MatrixD matrix(std::initializer_list<std::initializer_list<double>> values) {
+  MatrixD m(static_cast<std::ptrdiff_t>(values.size()), static_cast<std::ptrdiff_t>(values.begin()->size()));
+  std::ptrdiff_t i = 0;
+  for (const auto& row : values) {
+    std::ptrdiff_t j = 0;
+    for (const double v : row) m(i, j++) = v;
+    ++i;
+  }
+  return m;
+}
+
+/// Keep or drop; dropping costs 1 when it is good, keeping costs 4 when it is bad.
+GuardPolicy keep_or_drop() {
+  GuardPolicy policy;
+  policy.costs = {{"keep", "drop"}, {{"careful", 0, matrix({{0, 4}, {1, 0}})}}};
+  return policy;
+}
+
+GuardPolicy disputed() {
+  GuardPolicy policy = keep_or_drop();
+  policy.costs.readings.push_back({"thrifty", 0, matrix({{0, 1}, {1, 0}})});
+  policy.rule = "regret";
+  return policy;
+}
+
+RuledChoice choose(const GuardPolicy& policy, double bad, std::vector<std::uint8_t> in_set = {}) {
+  const auto rule = PolicyRule::make(policy, 2);
+  EXPECT_TRUE(rule.ok()) << rule.error().text();
+  const auto choice = rule->choose(std::vector<double>{1 - bad, bad}, in_set);
+  EXPECT_TRUE(choice.ok()) << choice.error().text();
+  return *choice;
+}
+
+TEST(PolicyRule, ExpectedCostDecides) {
+  EXPECT_EQ(choose(keep_or_drop(), 0.1).probabilities, (std::vector<double>{1, 0, 0}));
+  EXPECT_EQ(choose(keep_or_drop(), 0.3).probabilities, (std::vector<double>{0, 1, 0}));
+}
+
+// keep at p = 0.1: what the right class would save is 4 * 0.1.
+TEST(PolicyRule, ValueOfAskingIsTheCostOfNotKnowing) {
+  EXPECT_NEAR(choose(keep_or_drop(), 0.1).value_of_asking, 0.4, 1e-12);
+  EXPECT_NEAR(choose(keep_or_drop(), 0.3).value_of_asking, 0.7, 1e-12);
+  GuardPolicy policy = keep_or_drop();
+  policy.ask_cost = 0.5;
+  EXPECT_EQ(choose(policy, 0.1).act, Act::kAct);
+  const RuledChoice asked = choose(policy, 0.3);
+  EXPECT_EQ(asked.act, Act::kAsk);
+  EXPECT_EQ(asked.probabilities, (std::vector<double>{0, 0, 1}));  // nobody answers: refuse
+  EXPECT_NE(asked.reason.find("asking is worth 0.7 and costs 0.5"), std::string::npos) << asked.reason;
+  policy.fallback = "drop";
+  EXPECT_EQ(choose(policy, 0.3).probabilities, (std::vector<double>{0, 1, 0}));
+  policy.rule = "ask:0";
+  EXPECT_EQ(choose(policy, 0.3).act, Act::kAsk);
+  EXPECT_NEAR(choose(policy, 0.3).value_of_asking, 0.7, 1e-12);
+}
+
+// Unweighted readings: the largest value over them, since none may be averaged away.
+TEST(PolicyRule, ReadingsAreNotAveragedUnlessTheyHaveWeights) {
+  GuardPolicy policy = disputed();
+  // p = 0.3: careful drops (0.7 against 1.2), thrifty keeps (0.3 against 0.7). Regrets: keep (0.5, 0), drop (0, 0.4);
+  // the mixture with equal regret keeps with 4/9.
+  const RuledChoice choice = choose(policy, 0.3);
+  EXPECT_NEAR(choice.probabilities[0], 0.4 / 0.9, 1e-9);
+  EXPECT_NEAR(choice.probabilities[1], 0.5 / 0.9, 1e-9);
+  const double careful = (0.4 * 1.2 + 0.5 * 0.7) / 0.9;
+  EXPECT_NEAR(choice.value_of_asking, careful, 1e-9);
+  policy.rule = "expected";
+  const auto refused = PolicyRule::make(policy, 2);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().text().find("the rule expected weighs the readings"), std::string::npos);
+  policy.costs.readings[0].weight = 3;
+  policy.costs.readings[1].weight = 1;
+  // Weighted mean: keep 0.3 * (3 * 4 + 1) / 4 = 0.975, drop 0.7.
+  EXPECT_EQ(choose(policy, 0.3).probabilities, (std::vector<double>{0, 1, 0}));
+}
+
+TEST(PolicyRule, ASetIsAnAnswerWhereItCostsLess) {
+  GuardPolicy policy;
+  const std::vector<std::string> classes = {"cat", "dog"};
+  policy.costs = caution::zero_one_costs(classes);
+  policy.set_cost = 0.2;
+  EXPECT_EQ(choose(policy, 0.4, {1, 1}).probabilities, (std::vector<double>{0, 0, 1, 0}));  // 0.2 < 0.4
+  EXPECT_EQ(choose(policy, 0.1, {1, 1}).probabilities, (std::vector<double>{1, 0, 0, 0}));  // 0.2 > 0.1
+  EXPECT_EQ(choose(policy, 0.4, {1, 0}).probabilities, (std::vector<double>{1, 0, 0, 0}));  // a set of one is none
+}
+
+TEST(PolicyRule, RefusingIsChosenOnlyAtADeclaredCost) {
+  GuardPolicy policy = keep_or_drop();
+  policy.refuse_cost = 0.3;
+  EXPECT_EQ(choose(policy, 0.3).probabilities, (std::vector<double>{0, 0, 1}));
+  policy.refuse_cost = 0.8;
+  EXPECT_EQ(choose(policy, 0.3).probabilities, (std::vector<double>{0, 1, 0}));
+}
+
+TEST(PolicyRule, ExplorationStaysInTheSafeSetWithItsProbabilities) {
+  GuardPolicy policy = keep_or_drop();
+  policy.exploration = Exploration::kEpsilonGreedy;
+  policy.epsilon = 0.2;
+  // p = 0.1: keep 0.4, drop 0.9. Within 0.6 both are safe, within 0.4 keep alone.
+  policy.safe_loss = 0.6;
+  EXPECT_NEAR(choose(policy, 0.1).probabilities[0], 0.9, 1e-12);
+  EXPECT_NEAR(choose(policy, 0.1).probabilities[1], 0.1, 1e-12);
+  policy.safe_loss = 0.4;
+  EXPECT_EQ(choose(policy, 0.1).probabilities[1], 0);
+  policy.exploration = Exploration::kSoftmax;
+  policy.safe_loss = 0.6;
+  policy.temperature = 0.5;
+  EXPECT_NEAR(choose(policy, 0.1).probabilities[1], 1 / (1 + std::exp(0.5 / 0.5)), 1e-12);
+}
+
+// Nothing unsafe by any reading is ever tried.
+TEST(PolicyRule, AReadingThatForbidsKeepsAnActionOutOfTheSafeSet) {
+  GuardPolicy policy = disputed();
+  policy.exploration = Exploration::kSoftmax;
+  policy.safe_loss = 0.45;
+  // p = 0.3: keep loses 0.5 by careful, drop 0.4 by thrifty.
+  EXPECT_EQ(choose(policy, 0.3).probabilities, (std::vector<double>{0, 1, 0}));
+}
+
+TEST(PolicyRule, WithoutBeliefsTheLargestPossibleLossIsWhatAPersonSaves) {
+  GuardPolicy policy = keep_or_drop();
+  EXPECT_EQ(PolicyRule::make(policy, 2)->without_beliefs().act, Act::kRefuse);
+  EXPECT_EQ(PolicyRule::make(policy, 2)->without_beliefs().value_of_asking, 4);
+  policy.fallback = "drop";
+  EXPECT_EQ(PolicyRule::make(policy, 2)->without_beliefs().act, Act::kFallBack);
+  EXPECT_EQ(PolicyRule::make(policy, 2)->without_beliefs().value_of_asking, 1);
+  policy.ask_cost = 2;
+  EXPECT_EQ(PolicyRule::make(policy, 2)->without_beliefs().act, Act::kFallBack);
+  policy.ask_cost = 0.5;
+  EXPECT_EQ(PolicyRule::make(policy, 2)->without_beliefs().act, Act::kAsk);
+}
+
+TEST(PolicyRule, FaultsAreNamedBeforeTheFirstRequest) {
+  const auto fault = [](auto change) {
+    GuardPolicy policy = keep_or_drop();
+    change(policy);
+    const auto rule = PolicyRule::make(policy, 2);
+    return rule.ok() ? std::string("fine") : rule.error().text();
+  };
+  EXPECT_EQ(fault([](GuardPolicy&) {}), "fine");
+  EXPECT_NE(fault([](GuardPolicy& p) { p.fallback = "wait"; }).find("fallback 'wait' is no action"), std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) { p.rule = "expcted"; }).find("expected"), std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) { p.rule = "quantilize:0.1"; }).find("base policy"), std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) { p.alpha = 0; }).find("alpha"), std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) { p.epsilon = 2; }).find("epsilon"), std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) { p.ask_cost = -1; }).find("ask_cost"), std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) { p.costs.actions[0] = "refuse"; }).find("may not be called 'refuse'"),
+            std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) {
+              p.costs.readings[0].cost = matrix({{0, 1, 2}, {1, 0, 2}});
+            }).find("classes"),
+            std::string::npos);
+}
+
+TEST(ReadPolicy, FromTheGuardSection) {
+  plumbline::testing::TempFolder folder;
+  const std::vector<std::string> classes = {"cat", "dog"};
+  const auto read = [&](const std::string& guard) {
+    plumbline::testing::write_file(folder.file("system.toml"), "[system]\nname = \"s\"\nseed = 9\n\n" + guard);
+    const auto manifest = data::read_manifest(folder.file("system.toml"));
+    EXPECT_TRUE(manifest.ok()) << manifest.error().text();
+    return read_policy(*manifest, "reader", classes);
+  };
+  const auto policy = read(
+      "[guard]\npolicy = \"cvar:0.2\"\nalpha = 0.1\nfallback = \"dog\"\nask_cost = 1\n"
+      "explore = \"epsilon\"\nepsilon = 0.05\nsafe_loss = 0.3\nneighbours = 3\n");
+  ASSERT_TRUE(policy.ok()) << policy.error().text();
+  EXPECT_EQ(policy_text(*policy), "cvar:0.2 alpha 0.1 fallback dog ask 1 epsilon 0.05 within 0.3");
+  EXPECT_EQ(policy->costs.actions, classes);
+  EXPECT_EQ(policy->neighbours, 3U);
+  EXPECT_EQ(policy->seed, 9U);
+  const auto wrong = read("[guard]\nfallback = \"cow\"\n");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_NE(wrong.error().text().find("[guard], line"), std::string::npos) << wrong.error().text();
+  EXPECT_FALSE(read("[guard]\nneighbours = -1\n").ok());
+  EXPECT_NE(read("").error().text().find("no [guard] section"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace plumbline::runtime
