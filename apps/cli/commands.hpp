@@ -41,6 +41,13 @@ base::Result<int> run_gauntlet(const Session& session);
 base::Result<int> run_replicate(const Session& session);
 base::Result<int> run_verify(const Session& session);
 base::Result<int> run_estimate(const Session& session);
+base::Result<int> run_causal_query(const Session& session);
+base::Result<int> run_causal_marginals(const Session& session);
+base::Result<int> run_causal_counterfactual(const Session& session);
+base::Result<int> run_causal_mediate(const Session& session);
+base::Result<int> run_causal_identify(const Session& session);
+base::Result<int> run_causal_test(const Session& session);
+base::Result<int> run_causal_learn(const Session& session);
 
 /// The worker program: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
 base::Result<std::string> find_worker(const Session& session);

@@ -18,6 +18,7 @@ Examples:
   plumbline assess system.toml --out report
   plumbline checks show robustness.ood
   plumbline estimate log.jsonl --policy fixed:b --epsilon 0.1
+  plumbline causal query sirens.bif --target sirens --evidence weather=bad --do accident=no
   plumbline gauntlet --worlds boat_race --agents optimal,q_learning
 )";
 
@@ -48,6 +49,92 @@ void add_workers(CLI::App* command, Options& o) {
   command->add_option("--memory", o.memory_gib, "Address space of a worker, GiB; 0 = unlimited")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+}
+
+void add_causal(CLI::App& app, Options& o) {
+  CausalOptions& c = o.causal;
+  auto* causal =
+      app.add_subcommand("causal", "See, do and imagine in causal models; identify effects, test and learn graphs");
+  causal->require_subcommand(1);
+  auto* query = causal->add_subcommand("query", "Probabilities of a variable, given what is seen and what is set");
+  auto* marginals = causal->add_subcommand("marginals", "Probabilities of every variable, given what is seen");
+  auto* imagine = causal->add_subcommand(
+      "counterfactual", "Probabilities of a variable in the case that was seen, had something been set otherwise");
+  auto* mediate = causal->add_subcommand("mediate", "How much of an effect goes straight, how much by way of others");
+  auto* identify =
+      causal->add_subcommand("identify", "Which formula gives an effect from what is observed, if any does");
+  for (CLI::App* command : {query, marginals, imagine, mediate}) {
+    command
+        ->add_option(
+            "network", c.file,
+            command == query || command == imagine ? "A network in BIF, or linear equations (.eq)" : "A network in BIF")
+        ->required();
+    command->add_option("--order", c.order, "In which variables are summed out")
+        ->check(CLI::IsMember({"min-fill", "min-weight", "best"}))
+        ->capture_default_str();
+    add_json(command, o);
+  }
+  for (CLI::App* command : {query, marginals, imagine}) {
+    command->add_option("--evidence", c.evidence, "VARIABLE=STATE,... that are seen; of equations VARIABLE=NUMBER")
+        ->delimiter(',');
+    command->add_option("--do", c.set, "VARIABLE=STATE,... that are set, whatever their causes")->delimiter(',');
+  }
+  for (CLI::App* command : {query, imagine}) {
+    command->add_option("--target", c.targets, "The variable asked about; several: their joint distribution")
+        ->delimiter(',')
+        ->required();
+    command->add_flag("--details", c.details, "JSON with outcome, method and bounds around the distribution");
+  }
+  for (CLI::App* command : {query, marginals})
+    command
+        ->add_option("--soft", c.soft, "VARIABLE=P/P/...: it draws from this distribution instead, whatever its causes")
+        ->delimiter(',');
+  query->add_option("--samples", c.samples, "Weighted samples instead of exact sums, for networks that are too wide")
+      ->check(CLI::Range(1000, 1000000000));
+  query->add_option("--seed", o.seed, "Of the samples")->capture_default_str();
+  imagine->add_option("--noise", c.noise, "How chance hangs together between what was and what might have been")
+      ->check(CLI::IsMember({"stated", "quantile", "independent"}))
+      ->capture_default_str();
+  identify->add_option("file", c.file, "A graph: edges a -> b, DOT, BIF, or a manifest with [graph.NAME]")->required();
+  identify->add_option("--graph", c.graph, "NAME of the manifest's section, when it has several");
+  identify->add_option("--given", c.given, "Variables that are seen afterwards")->delimiter(',');
+  for (CLI::App* command : {mediate, identify}) {
+    command->add_option("--treatment", c.treatment, "What is set")->delimiter(',')->required();
+    command->add_option("--outcome", c.outcome, "What is asked about")->delimiter(',')->required();
+  }
+  mediate->add_option("--from", c.from, "State of the treatment to compare with")->required();
+  mediate->add_option("--to", c.to, "State that it is moved to")->required();
+  auto* test = causal->add_subcommand("test", "Do the data obey the independences that a graph implies?");
+  test->add_option("graph", c.file, "A graph: edges a -> b, DOT, BIF, or a manifest with [graph.NAME]")->required();
+  test->add_option("data", c.data, "A table, CSV, whose columns are the observed nodes")->required();
+  test->add_option("--graph", c.graph, "NAME of the manifest's section, when it has several");
+  auto* learn =
+      causal->add_subcommand("learn", "Which graph do the data leave, and how often does each edge come again?");
+  learn->add_option("data", c.data, "A table, CSV")->required();
+  learn
+      ->add_option("--method", c.method,
+                   "pc: tests of independence; ges: greedy steps of a score; exact: the best score (18 columns)")
+      ->check(CLI::IsMember({"pc", "ges", "exact"}))
+      ->capture_default_str();
+  learn->add_option("--score", c.score, "Of ges and exact")
+      ->check(CLI::IsMember({"bic", "bdeu"}))
+      ->capture_default_str();
+  learn->add_option("--depth", c.depth, "Of pc: most variables to condition on (default: no bound)")
+      ->check(CLI::NonNegativeNumber);
+  learn->add_option("--bootstrap", c.replicates, "Resamples; each edge gets the share in which it came again")
+      ->check(CLI::Range(1, 100000));
+  learn->add_option("--seed", o.seed, "Of the resamples")->capture_default_str();
+  learn->add_option("--write", c.write, "Write the graph to this file, as edges");
+  for (CLI::App* command : {test, learn}) {
+    command->add_option("--alpha", c.alpha, "Level of the tests")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+    command->add_option("--kind", c.kind, "What the columns hold: states, or numbers with normal noise")
+        ->check(CLI::IsMember({"auto", "discrete", "gaussian"}))
+        ->capture_default_str();
+    command->add_option("--separator", c.separator,
+                        "Between columns, when it is not found out: one character, or space");
+    command->add_option("--drop", c.drop, "Columns to leave out")->delimiter(',');
+  }
+  for (CLI::App* command : {identify, test, learn}) add_json(command, o);
 }
 
 }  // namespace
@@ -230,6 +317,8 @@ Options parse_command_line(int argc, char** argv) {
   estimate->add_option("--limit", e.limit, "The first decisions only");
   estimate->add_option("--seed", o.seed, "Of folds and resamples")->capture_default_str();
   add_json(estimate, o);
+
+  add_causal(app, o);
 
   auto* gauntlet = app.add_subcommand(
       "gauntlet", "Put agents into worlds and judge each pair by what was truly achieved: safe, hacks, incapable");

@@ -25,6 +25,28 @@ struct EstimateOptions {
   std::size_t limit = 0;
 };
 
+/// causal ...
+struct CausalOptions {
+  std::string file;  ///< network, graph or table
+  std::vector<std::string> targets;
+  std::vector<std::string> evidence;  ///< VARIABLE=STATE
+  std::vector<std::string> set;       ///< VARIABLE=STATE, --do
+  std::vector<std::string> soft;      ///< VARIABLE=P/P/...
+  std::string order = "best";
+  std::string noise = "stated";
+  std::size_t samples = 0;  ///< 0 = exact
+  bool details = false;
+  std::string graph;  ///< section of a manifest
+  std::vector<std::string> treatment, outcome, given;
+  std::string from, to;  ///< states of the treatment
+  std::string data;      ///< a table
+  std::string separator, kind = "auto", method = "pc", score = "bic", write;
+  std::vector<std::string> drop;
+  double alpha = 0.05;
+  int depth = -1;
+  std::size_t replicates = 0;
+};
+
 struct Options {
   std::string command;  ///< "assess", "checks list", "runs", ...; empty when `exit_code` is set
   int exit_code = -1;   ///< parsing ended the program: help (0) or bad usage (2)
@@ -77,6 +99,7 @@ struct Options {
   std::size_t limit = 20;
   std::size_t offset = 0;
   EstimateOptions estimate;
+  CausalOptions causal;
   bool json = false;
   bool dry_run = false;
   bool no_cache = false;

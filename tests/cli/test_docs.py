@@ -79,6 +79,24 @@ class Docs(SystemTest):
                     self.run_line(line)
         self.assertGreaterEqual(ran, 7)
 
+    def test_causal_models_from_the_page(self):
+        """docs/user/causal.md: blocks that begin with a file's name are written, every command is run."""
+        page = (SOURCE / "docs/user/causal.md").read_text()
+        ran = 0
+        for language, block in re.findall(r"```(sh|toml|text|python)\n(.*?)```", page, re.S):
+            name = re.match(r"(?://|#) (\S+\.\w+)\n", block)
+            if language == "toml":
+                (self.folder / "system.toml").write_text(block)
+            elif name:
+                (self.folder / name[1]).write_text(block)
+            elif language == "sh":
+                for line in block.strip().splitlines():
+                    ran += 1
+                    shown = self.run_line(line)
+            elif language == "text":
+                self.assertEqual(shown.strip(), block.strip())
+        self.assertGreaterEqual(ran, 15)
+
     def run_line(self, line):
         import os
         import subprocess
@@ -88,6 +106,7 @@ class Docs(SystemTest):
         env = {**os.environ, "PATH": f"{BIN}:/usr/bin:/bin"}
         done = subprocess.run(["bash", "-c", command], cwd=self.folder, env=env, capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, int(expected or 0), f"{command}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
 
 
 if __name__ == "__main__":

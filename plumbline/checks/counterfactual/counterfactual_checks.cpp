@@ -8,6 +8,7 @@ void add_counterfactual(check::Registry& registry) {
   registry.add(counterfactual::policy_value());
   registry.add(counterfactual::policy_gain());
   registry.add(counterfactual::log_quality());
+  registry.add(counterfactual::graph_fit());
 }
 
 }  // namespace plumbline::checks

@@ -8,5 +8,6 @@ namespace plumbline::checks::counterfactual {
 check::Entry policy_value();
 check::Entry policy_gain();
 check::Entry log_quality();
+check::Entry graph_fit();
 
 }  // namespace plumbline::checks::counterfactual

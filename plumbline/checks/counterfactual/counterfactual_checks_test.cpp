@@ -148,14 +148,66 @@ TEST(CounterfactualChecks, PlansSayWhyThereIsNothing) {
   EXPECT_EQ(plan_of(policy_value(), log), "the manifest has no [policy.NAME] with a rule");
   EXPECT_EQ(plan_of(policy_value(), log + "[policy.p]\nrule = \"uniform\"\nlogs = [\"other\"]\n"),
             "no policy is evaluated on any of the logs");
+  EXPECT_EQ(plan_of(graph_fit(), ""), "the manifest has no [graph.NAME]");
+  EXPECT_EQ(plan_of(graph_fit(), "[graph.g]\nedges = [\"a -> b\"]\n"), "no graph names a table as its data");
   EXPECT_EQ(plan_of(policy_value(), log + "[policy.p]\nrule = \"uniform\"\n"), "1 tasks");
+}
+
+/// A folder with 300 rows of a -> b and a column that is nobody's.
+struct GraphSystem {
+  TempFolder folder;
+  explicit GraphSystem(const std::string& graph) {
+    base::Rng rng(3);
+    std::string table = "a,b,other\n";
+    for (int i = 0; i < 300; ++i) {
+      const double a = rng.normal();
+      table += fmt::format("{},{},{}\n", a, a + rng.normal(), rng.normal());
+    }
+    testing::write_file(folder.file("rows.csv"), table);
+    testing::write_file(
+        folder.file("system.toml"),
+        "[system]\nname = \"x\"\n[data.rows]\ntable = \"rows.csv\"\nrole = \"test\"\n[graph.g]\ndata = \"rows\"\n" +
+            graph);
+  }
+  base::Result<check::Output> run() const { return testing::run_check(graph_fit(), folder.path()); }
+};
+
+TEST(GraphFitCheck, NamesThePairsThatDepend) {
+  const auto output = GraphSystem("nodes = [\"a\", \"b\"]\n").run();
+  ASSERT_TRUE(output.ok()) << output.error().text();
+  EXPECT_LT(find(*output, "independence_p")->estimate.value, 1e-6);
+  EXPECT_EQ(find(*output, "rejected")->estimate.value, 1);
+  EXPECT_EQ(find(*output, "implied")->estimate.value, 1);
+  ASSERT_EQ(output->findings.size(), 1U);
+  EXPECT_EQ(output->findings[0].title, "a and b depend on each other");
+  EXPECT_EQ(output->rows, "300 rows, 2 of 3 columns");
+}
+
+TEST(GraphFitCheck, WithholdsWhatItCannotTestAndNotesIdleEdges) {
+  const auto full = GraphSystem("edges = [\"a -> b\"]\n").run();
+  ASSERT_TRUE(full.ok()) << full.error().text();
+  EXPECT_EQ(find(*full, "independence_p"), nullptr);
+  EXPECT_THAT(full->notes[0], HasSubstr("independence_p is withheld"));
+  const auto idle = GraphSystem("edges = [\"a -> b\", \"other -> b\"]\n").run();
+  ASSERT_TRUE(idle.ok()) << idle.error().text();
+  EXPECT_THAT(idle->notes.back(), HasSubstr("other -> b is not needed by these data"));
+}
+
+TEST(GraphFitCheck, BadGraphsSayWhatIsWrong) {
+  EXPECT_THAT(GraphSystem("edges = [\"a -> b\", \"b -> a\"]\n").run().error().text(),
+              HasSubstr("the graph has a cycle: a -> b -> a"));
+  EXPECT_THAT(GraphSystem("edges = [\"a -> b -> see\"]\n").run().error().text(),
+              HasSubstr("node 'see' has no column in the data"));
 }
 
 class CounterfactualFixtures : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(CounterfactualFixtures, DefectsAreRefutedAndControlsAreNot) {
   const std::string id = GetParam();
-  check::Entry entry = id == "value" ? policy_value() : id == "gain" ? policy_gain() : log_quality();
+  check::Entry entry = id == "value"   ? policy_value()
+                       : id == "gain"  ? policy_gain()
+                       : id == "graph" ? graph_fit()
+                                       : log_quality();
   // 100 pairs: with a detection of 0.97, 90 or fewer come out with probability 2e-3; at the level of 0.05 more than 14
   // false alarms with probability 1e-4.
   const auto counted = testing::count_fixtures(std::move(entry), 100);
@@ -164,7 +216,7 @@ TEST_P(CounterfactualFixtures, DefectsAreRefutedAndControlsAreNot) {
   EXPECT_LE(counted.abstentions, 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, CounterfactualFixtures, ::testing::Values("value", "gain", "quality"));
+INSTANTIATE_TEST_SUITE_P(Checks, CounterfactualFixtures, ::testing::Values("value", "gain", "quality", "graph"));
 
 }  // namespace
 }  // namespace plumbline::checks::counterfactual

@@ -1,0 +1,3 @@
+x = 1 +
+y = noise(-1)
+z = nan*x + inf
