@@ -1,8 +1,9 @@
-# plumbline_room(NAME [DEPS rooms…] [LINK libraries…] [SOURCES …]): one library per room, from the room's own folder.
+# plumbline_room(NAME [DEPS rooms…] [LINK libraries…] [SOURCES …]): one library per room, from the room's own folder, without its
+# SUBROOMS, folders that are rooms themselves.
 # Sources are every *.cpp of the folder but *_test.cpp and *_bench.cpp, unless SOURCES names them. Tests beside the code
 # become one executable, plumbline_<room>_test.
 function(plumbline_room name)
-  cmake_parse_arguments(ROOM "" "FOLDER;TEST_TIMEOUT" "DEPS;LINK;PRIVATE_LINK;SOURCES;TEST_LINK" ${ARGN})
+  cmake_parse_arguments(ROOM "" "FOLDER;TEST_TIMEOUT" "DEPS;LINK;PRIVATE_LINK;SOURCES;SUBROOMS;TEST_LINK" ${ARGN})
   set(folder ${CMAKE_CURRENT_SOURCE_DIR})
   if(ROOM_FOLDER)
     set(folder ${ROOM_FOLDER})
@@ -10,6 +11,9 @@ function(plumbline_room name)
   if(NOT ROOM_SOURCES)
     file(GLOB_RECURSE ROOM_SOURCES CONFIGURE_DEPENDS ${folder}/*.cpp)
     list(FILTER ROOM_SOURCES EXCLUDE REGEX "_(test|bench)\\.cpp$")
+    foreach(subroom ${ROOM_SUBROOMS})
+      list(FILTER ROOM_SOURCES EXCLUDE REGEX "^${folder}/${subroom}/")
+    endforeach()
   endif()
   set(target plumbline_${name})
   add_library(${target} ${ROOM_SOURCES})
@@ -32,6 +36,9 @@ function(plumbline_room name)
     return()
   endif()
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${folder}/*_test.cpp)
+  foreach(subroom ${ROOM_SUBROOMS})
+    list(FILTER tests EXCLUDE REGEX "^${folder}/${subroom}/")
+  endforeach()
   if(tests AND PLUMBLINE_BUILD_TESTS)
     plumbline_test(${target}_test SOURCES ${tests} LINK ${target} ${ROOM_TEST_LINK} TIMEOUT ${ROOM_TEST_TIMEOUT})
   endif()

@@ -39,16 +39,17 @@ base::Result<assess::AssessOptions> assess_options(const Session& session, const
 
 }  // namespace
 
-base::Result<std::string> find_worker(const Session& session) {
+base::Result<std::string> find_program(const Session& session, const std::string& name) {
   const fs::path folder = session.program_folder;
   std::error_code code;
-  for (const fs::path& place :
-       {folder / "plumbline-worker", folder / ".." / "libexec" / "plumbline" / "plumbline-worker"}) {
+  for (const fs::path& place : {folder / name, folder / ".." / "libexec" / "plumbline" / name}) {
     if (fs::exists(place, code)) return fs::canonical(place, code).string();
   }
-  return base::make_error(base::Code::kIo, "plumbline-worker is missing", folder.string(),
+  return base::make_error(base::Code::kIo, name + " is missing", folder.string(),
                           "Install it beside plumbline, or in ../libexec/plumbline");
 }
+
+base::Result<std::string> find_worker(const Session& session) { return find_program(session, "plumbline-worker"); }
 
 assess::ExecutorMaker worker_executor(const Session& session, const std::string& worker, const std::string& program) {
   const Options& o = session.options;

@@ -173,6 +173,12 @@ base::Result<int> run_init(const Session& session) {
                              file.string(), (fs::path(session.options.folder) / "near.vnnlib").string());
     return 0;
   }
+  if (session.options.kind == "guard") {
+    PL_CHECK(write_guard_example(session.options.folder));
+    std::cout << fmt::format("wrote {} with a model and its data\nNext:\n  plumbline guard {} --accept case\n",
+                             file.string(), file.string());
+    return 0;
+  }
   std::ofstream out(file);
   out << manifest_template(session.options.kind);
   if (!out.flush())

@@ -48,8 +48,11 @@ base::Result<int> run_causal_mediate(const Session& session);
 base::Result<int> run_causal_identify(const Session& session);
 base::Result<int> run_causal_test(const Session& session);
 base::Result<int> run_causal_learn(const Session& session);
+base::Result<int> run_guard(const Session& session);
 
-/// The worker program: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
+/// A program of this project, by name: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
+base::Result<std::string> find_program(const Session& session, const std::string& name);
+/// The worker program.
 base::Result<std::string> find_worker(const Session& session);
 
 }  // namespace plumbline::cli

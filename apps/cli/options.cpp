@@ -20,6 +20,7 @@ Examples:
   plumbline estimate log.jsonl --policy fixed:b --epsilon 0.1
   plumbline causal query sirens.bif --target sirens --evidence weather=bad --do accident=no
   plumbline gauntlet --worlds boat_race --agents optimal,q_learning
+  plumbline guard system.toml --listen 127.0.0.1:8077
 )";
 
 void add_manifest(CLI::App* command, Options& o) {
@@ -154,10 +155,10 @@ Options parse_command_line(int argc, char** argv) {
   app.add_flag("-v,--verbose", o.verbose, "Also log diagnostics to standard error");
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
-  init->add_option("folder", o.folder, "Where to write system.toml (kind network: a small network with properties)")
+  init->add_option("folder", o.folder, "Where to write system.toml (kinds network and guard: a whole small example)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network", "world"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network", "world", "guard"}))
       ->required();
 
   auto* assess =
@@ -354,6 +355,15 @@ Options parse_command_line(int argc, char** argv) {
   replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
   replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
   add_json(replicate, o);
+  auto* guard =
+      app.add_subcommand("guard", "Stand before a model: decide with uncertainty, ask people, fall back, log");
+  add_manifest(guard, o);
+  add_roots(guard, roots);
+  guard->add_option("--accept", o.accept,
+                    "Start although this claim is not supported (or: case, model, calibration, thresholds)");
+  guard->add_option("--listen", o.listen, "ADDRESS:PORT instead of the manifest's");
+  guard->add_flag("--shadow", o.shadow, "Decide and log, but carry out the fallback");
+  guard->add_option("--export", o.export_log, "Write the log as JSON lines, which estimate reads, and end");
   auto* proof = app.add_subcommand(
       "verify", "Attack a network, or prove that no input in the property's range is unsafe, with a certificate");
   proof->add_option("model", o.model, "The network, ONNX");

@@ -98,6 +98,10 @@ struct Options {
   std::size_t keep = 20;
   std::size_t limit = 20;
   std::size_t offset = 0;
+  std::vector<std::string> accept;  ///< guard
+  std::string listen;
+  std::string export_log;
+  bool shadow = false;
   EstimateOptions estimate;
   CausalOptions causal;
   bool json = false;

@@ -11,6 +11,9 @@ namespace plumbline::cli {
 /// one that does not, and a list of both. Errors kIo.
 base::Status write_network_example(const std::string& folder);
 
+/// For `plumbline init --kind guard`: a classifier of parcels with its sets, costs and a [guard] section. Errors kIo.
+base::Status write_guard_example(const std::string& folder);
+
 /// Precondition: kind is images, table, predictions or world (the command line checks it).
 std::string manifest_template(const std::string& kind);
 

@@ -1,6 +1,7 @@
 """The commands of the documentation, run; the help text, read; links and figures of the pages, checked."""
 import pathlib
 import re
+import subprocess
 import unittest
 
 from cli.support import SOURCE, SystemTest, plumbline
@@ -63,6 +64,20 @@ class Docs(SystemTest):
         self.assertGreaterEqual(len(lines), 7)
         self.assertEqual((self.folder / "small/out.csv").read_text().splitlines()[0], "onnx,vnnlib,verdict,seconds")
 
+    def test_walk_through_of_the_guard(self):
+        """docs/user/guard.md, every command in order, from the example to a decision, its reward and the log."""
+        page = (SOURCE / "docs/user/guard.md").read_text()
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.S) for line in block.strip().splitlines()]
+        try:
+            for line in lines:
+                self.run_line(line)
+        finally:
+            if (self.folder / "guard.pid").exists():
+                subprocess.run(["sh", "-c", "sleep 1; kill -9 $(cat guard.pid)"], cwd=self.folder, capture_output=True, check=False)
+        self.assertGreaterEqual(len(lines), 10)
+        self.assertEqual(len((self.folder / "log.jsonl").read_text().splitlines()), 3)
+        self.assertIn("drained", (self.folder / "guard.txt").read_text())
+
     def test_decision_logs_from_python_to_gate(self):
         """docs/user/logs.md: the log that it makes, every command, the case."""
         page = (SOURCE / "docs/user/logs.md").read_text()
@@ -99,7 +114,6 @@ class Docs(SystemTest):
 
     def run_line(self, line):
         import os
-        import subprocess
 
         from cli.support import BIN
         command, _, expected = line.partition("  # exit status ")

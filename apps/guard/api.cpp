@@ -1,0 +1,539 @@
+#include "apps/guard/api.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <unordered_map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/guard/metrics.hpp"
+#include "apps/guard/openapi.hpp"
+#include "plumbline/data/bytes.hpp"
+#include "plumbline/stats/intervals.hpp"
+
+namespace plumbline::guard {
+namespace {
+
+using base::Code;
+using base::make_error;
+using runtime::Guard;
+using runtime::Instant;
+using Json = nlohmann::ordered_json;
+
+base::Error refusal(std::string word, std::string message, std::string hint = {}) {
+  return make_error(Code::kValue, std::move(message), std::move(word), std::move(hint));
+}
+
+double wall_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+/// Text that came from outside may hold anything; what cannot be said in UTF-8 is replaced.
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Json error_json(const base::Error& error) {
+  Json out = {{"code", error.where}, {"message", error.message}};
+  if (!error.hint.empty()) out["hint"] = error.hint;
+  return out;
+}
+
+base::Result<Json> parse_body(const std::string& body) {
+  // Deeper than any form here; a parser's stack is not for callers to fill.
+  int depth = 0;
+  bool too_deep = false;
+  const auto watch = [&](int level, Json::parse_event_t, Json&) {
+    depth = std::max(depth, level);
+    too_deep = too_deep || level > 16;
+    return !too_deep;
+  };
+  Json json = Json::parse(body, watch, false);
+  if (json.is_discarded() || too_deep || !json.is_object())
+    return refusal("bad_request", "the body is not a JSON object");
+  return json;
+}
+
+base::Result<std::string> text_at(const Json& json, const char* key, bool required) {
+  const auto found = json.find(key);
+  if (found == json.end() && !required) return std::string();
+  if (found == json.end() || !found->is_string())
+    return refusal("bad_request", fmt::format("\"{}\" is not a text", key));
+  return found->get<std::string>();
+}
+
+base::Status known_keys(const Json& json, std::initializer_list<const char*> keys) {
+  for (const auto& [key, value] : json.items()) {
+    const bool known = std::any_of(keys.begin(), keys.end(), [&](const char* k) { return key == k; });
+    if (!known) return refusal("bad_request", fmt::format("\"{}\" is no key here", key.substr(0, 40)));
+  }
+  return base::ok();
+}
+
+base::Result<runtime::Request> request_of(const Json& json, const Started& started) {
+  runtime::Request request;
+  PL_TRY(request.id, text_at(json, "id", true));
+  PL_TRY(request.unit, text_at(json, "unit", false));
+  PL_TRY(const std::string model, text_at(json, "model", false));
+  if (!model.empty() && model != started.model && model != started.decider->info().model)
+    return refusal("unknown_model", fmt::format("model '{}' is not guarded here", model.substr(0, 80)),
+                   fmt::format("This guard stands before '{}'", started.model));
+  const auto input = json.find("input");
+  if (input == json.end() || !input->is_array()) return refusal("bad_request", "\"input\" is not a list of numbers");
+  request.input.reserve(input->size());
+  for (const Json& number : *input) {
+    if (!number.is_number()) return refusal("bad_request", "\"input\" is not a list of numbers");
+    request.input.push_back(number.get<float>());
+  }
+  return request;
+}
+
+struct Batch {
+  std::vector<runtime::Request> requests;
+  std::optional<Instant> wait;
+  bool single = true;
+};
+
+base::Result<Batch> batch_of(const std::string& body, const Started& started, std::size_t most) {
+  PL_TRY(const Json json, parse_body(body));
+  Batch batch;
+  if (const auto wait = json.find("deadline_ms"); wait != json.end()) {
+    if (!wait->is_number() || !(wait->get<double>() > 0 && wait->get<double>() <= 86'400'000))
+      return refusal("bad_request", "\"deadline_ms\" is no number from 0 to 86400000");
+    batch.wait = static_cast<Instant>(wait->get<double>() * 1e6);
+  }
+  const auto many = json.find("requests");
+  batch.single = many == json.end();
+  if (batch.single) {
+    PL_CHECK(known_keys(json, {"id", "unit", "model", "input", "deadline_ms"}));
+    PL_TRY(runtime::Request request, request_of(json, started));
+    batch.requests.push_back(std::move(request));
+    return batch;
+  }
+  PL_CHECK(known_keys(json, {"requests", "deadline_ms"}));
+  if (!many->is_array() || many->empty() || many->size() > most)
+    return refusal("bad_request", fmt::format("\"requests\" is not a list of 1 to {} requests", most));
+  for (const Json& one : *many) {
+    if (!one.is_object()) return refusal("bad_request", "\"requests\" holds something that is no object");
+    PL_CHECK(known_keys(one, {"id", "unit", "model", "input"}));
+    PL_TRY(runtime::Request request, request_of(one, started));
+    batch.requests.push_back(std::move(request));
+  }
+  return batch;
+}
+
+std::string answer_text(const runtime::Answer& answer) {
+  if (answer.error) return dump({{"id", answer.id}, {"error", error_json(*answer.error)}});
+  return answer.again ? "{\"again\":true," + answer.body.substr(1) : answer.body;
+}
+
+/// The answers to one call, filled in on the guard's thread.
+struct Pending {
+  bool single = true;
+  std::vector<std::string> parts;
+  std::vector<std::pair<std::string, Instant>> deadlines;
+  std::unordered_multimap<std::string, std::size_t> places;
+  std::size_t missing = 0;
+  std::optional<base::Error> error;  ///< of a single request
+};
+
+ApiReply reply_of(const std::shared_ptr<Pending>& pending, runtime::GuardLoop& loop) {
+  if (pending->single && pending->error) return error_reply(*pending->error);
+  ApiReply reply;
+  if (pending->single) {
+    reply.body = std::move(pending->parts.front());
+  } else {
+    reply.body = "{\"answers\":[";
+    for (std::size_t i = 0; i < pending->parts.size(); ++i) reply.body += (i == 0 ? "" : ",") + pending->parts[i];
+    reply.body += "]}";
+  }
+  reply.in_time = [pending, &loop] {
+    bool in_time = true;
+    for (const auto& [id, deadline] : pending->deadlines) {
+      if (deadline == 0 || loop.now() <= deadline) continue;
+      in_time = false;
+      loop.late(id);
+    }
+    return in_time;
+  };
+  return reply;
+}
+
+base::Result<std::uint64_t> question_of(const Json& json) {
+  const auto found = json.find("question");
+  if (found == json.end() || !found->is_number_unsigned())
+    return refusal("bad_request", "\"question\" is no number of a question");
+  return found->get<std::uint64_t>();
+}
+
+/// Who answers: the token's name; where there are no tokens, what the body says.
+base::Result<std::string> rater_of(const Json& json, const Caller& caller) {
+  PL_TRY(std::string said, text_at(json, "rater", caller.anonymous));
+  if (!caller.anonymous && !said.empty() && said != caller.name)
+    return refusal("forbidden", fmt::format("the token is of {}", caller.name), "Leave \"rater\" out");
+  if (!caller.anonymous) return caller.name;
+  if (said.empty() || said.size() > 100) return refusal("bad_request", "\"rater\" has 1 to 100 characters");
+  return said;
+}
+
+Json question_json(const Guard& guard, std::uint64_t number, Instant now) {
+  const runtime::OpenQuestion& item = guard.state().queue().open().at(number);
+  const runtime::Question& q = item.question;
+  Json out = {{"question", number},
+              {"actions", q.actions},
+              {"kind", q.kind},
+              {"reason", q.reason},
+              {"if_nobody_answers", q.safe.empty() ? Json(nullptr) : Json(q.safe)},
+              {"two_people_for", q.irreversible},
+              {"seconds_left", static_cast<double>(q.deadline - now) / 1e9}};
+  if (const runtime::OpenDecision* open = guard.state().find_open(q.decision); open != nullptr && !open->detail.empty())
+    out["detail"] = Json::parse(open->detail, nullptr, false);
+  return out;
+}
+
+Json rater_json(const runtime::RaterRecord& r) {
+  Json out = {{"answers", r.answers},
+              {"undone", r.undone},
+              {"vetoes", r.vetoes},
+              {"gold_answered", r.gold_answered},
+              {"gold_right", r.gold_right},
+              {"pairs", r.pairs},
+              {"pairs_agreed", r.pairs_agreed}};
+  if (r.answers > 0) out["seconds_per_answer"] = r.seconds / static_cast<double>(r.answers);
+  if (r.gold_answered > 0) {
+    const auto rate = stats::clopper_pearson(r.gold_right, r.gold_answered);
+    if (rate.ok()) {
+      const auto low = rate->low(0.95);
+      const auto high = rate->high(0.95);
+      out["gold_rate"] = {{"value", rate->value},
+                          {"low", low ? Json(*low) : Json()},
+                          {"high", high ? Json(*high) : Json()},
+                          {"level", 0.95}};
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+int error_status(const std::string& word) {
+  static const std::map<std::string, int> statuses = {{"bad_request", 400},
+                                                      {"unknown_action", 400},
+                                                      {"bad_reward", 400},
+                                                      {"unauthorized", 401},
+                                                      {"token_expired", 401},
+                                                      {"forbidden", 403},
+                                                      {"not_found", 404},
+                                                      {"unknown_model", 404},
+                                                      {"unknown_decision", 404},
+                                                      {"unknown_question", 404},
+                                                      {"method_not_allowed", 405},
+                                                      {"timeout", 408},
+                                                      {"already_answered", 409},
+                                                      {"not_leased", 409},
+                                                      {"question_settled", 409},
+                                                      {"nothing_to_undo", 409},
+                                                      {"not_decided", 409},
+                                                      {"void_decision", 409},
+                                                      {"shadow_decision", 409},
+                                                      {"contradictory_feedback", 409},
+                                                      {"id_reused", 409},
+                                                      {"question_expired", 410},
+                                                      {"lease_expired", 410},
+                                                      {"too_large", 413},
+                                                      {"busy", 503},
+                                                      {"draining", 503},
+                                                      {"log_refused", 503},
+                                                      {"log_stalled", 503},
+                                                      {"late", 504}};
+  const auto found = statuses.find(word);
+  return found == statuses.end() ? 500 : found->second;
+}
+
+ApiReply error_reply(const base::Error& error) {
+  return {error_status(error.where), dump({{"error", error_json(error)}})};
+}
+
+struct Api::Route {
+  const char* method;
+  const char* path;
+  std::optional<Scope> scope;  ///< empty: anybody
+  void (Api::*handle)(const ApiRequest&, const Caller&, const Respond&);
+};
+
+const std::vector<Api::Route>& Api::routes() {
+  static const std::vector<Route> all = {
+      {"POST", "/v1/decide", Scope::kDecide, &Api::decide},
+      {"POST", "/v1/check", Scope::kDecide, &Api::check},
+      {"POST", "/v1/feedback", Scope::kDecide, &Api::feedback},
+      {"GET", "/v1/queue", Scope::kRead, &Api::queue},
+      {"POST", "/v1/queue/lease", Scope::kAnswer, &Api::lease},
+      {"POST", "/v1/queue/answer", Scope::kAnswer, &Api::answer},
+      {"POST", "/v1/queue/release", Scope::kAnswer, &Api::release},
+      {"POST", "/v1/queue/veto", Scope::kAnswer, &Api::veto},
+      {"POST", "/v1/queue/undo", Scope::kAnswer, &Api::undo},
+      {"GET", "/v1/cases", Scope::kRead, &Api::cases},
+      {"GET", "/metrics", Scope::kRead, &Api::metrics},
+      {"GET", "/healthz", {}, &Api::health},
+      {"GET", "/readyz", {}, &Api::ready},
+      {"GET", "/openapi.json", {}, &Api::openapi},
+  };
+  return all;
+}
+
+Api::Api(runtime::GuardLoop& loop, const Started& started, const Tokens& tokens, const ApiLimits& limits)
+    : loop_(loop), started_(started), tokens_(tokens), limits_(limits) {}
+
+void Api::handle(const ApiRequest& request, const Respond& respond) {
+  const std::string path = request.target.substr(0, request.target.find('?'));
+  const Route* found = nullptr;
+  bool path_known = false;
+  for (const Route& route : routes()) {
+    if (path != route.path) continue;
+    path_known = true;
+    if (request.method == route.method) found = &route;
+  }
+  if (!path_known)
+    return respond(error_reply(refusal("not_found", "there is nothing here", "GET /openapi.json lists what there is")));
+  if (found == nullptr)
+    return respond(error_reply(refusal("method_not_allowed", fmt::format("{} does not answer to this method", path))));
+  Caller caller;
+  if (found->scope) {
+    auto recognised = tokens_.recognise(request.authorization, wall_now());
+    if (!recognised.ok()) return respond(error_reply(recognised.error()));
+    caller = std::move(recognised).value();
+    if (!caller.may(*found->scope))
+      return respond(error_reply(refusal(
+          "forbidden", fmt::format("the token of {} has no scope {}", caller.name, scope_name(*found->scope)))));
+  }
+  (this->*found->handle)(request, caller, respond);
+}
+
+void Api::run(runtime::GuardLoop::Command command, const Respond& respond) {
+  if (!loop_.post(std::move(command)))
+    respond(error_reply(refusal("busy", "too many requests wait", "Try again later")));
+}
+
+void Api::acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond) {
+  if (!frame.ok()) return respond(error_reply(frame.error()));
+  loop_.when_durable(*frame, [respond](const base::Status& status) {
+    if (status.ok()) return respond({200, "{\"ok\":true}"});
+    respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));
+  });
+}
+
+void Api::decide(const ApiRequest& request, const Caller&, const Respond& respond) {
+  auto batch = batch_of(request.body, started_, limits_.batch);
+  if (!batch.ok()) return respond(error_reply(batch.error()));
+  auto pending = std::make_shared<Pending>();
+  pending->single = batch->single;
+  pending->missing = batch->requests.size();
+  pending->parts.resize(pending->missing);
+  for (std::size_t i = 0; i < batch->requests.size(); ++i) pending->places.emplace(batch->requests[i].id, i);
+  const auto collect = [this, pending, respond](const runtime::Answer& answer) {
+    const auto place = pending->places.find(answer.id);
+    pending->parts[place->second] = answer_text(answer);
+    pending->places.erase(place);
+    if (answer.error) {
+      pending->error = answer.error;
+    } else {
+      pending->deadlines.emplace_back(answer.id, answer.deadline);
+    }
+    if (--pending->missing == 0) respond(reply_of(pending, loop_));
+  };
+  if (!loop_.decide(std::move(batch->requests), batch->wait, collect))
+    respond(error_reply(refusal("busy", "too many requests wait", "Try again later")));
+}
+
+void Api::check(const ApiRequest& request, const Caller&, const Respond& respond) {
+  auto batch = batch_of(request.body, started_, limits_.batch);
+  if (!batch.ok()) return respond(error_reply(batch.error()));
+  run(
+      [batch = std::move(*batch), respond](Guard& guard, Instant) {
+        Json answers = Json::array();
+        for (const runtime::Request& one : batch.requests) {
+          const base::Status status = guard.check(one, batch.wait);
+          if (batch.single && !status.ok()) return respond(error_reply(status.error()));
+          Json answer = {{"id", one.id}, {"ok", status.ok()}};
+          if (!status.ok()) answer["error"] = error_json(status.error());
+          if (status.ok()) {
+            const std::string& fallback = guard.options().fallback;
+            answer["actions"] = guard.decider().actions;
+            answer["fallback"] = fallback.empty() ? Json(nullptr) : Json(fallback);
+            answer["deadline_ms"] =
+                static_cast<double>(std::min(guard.options().deadline, batch.wait.value_or(guard.options().deadline))) /
+                1e6;
+          }
+          answers.push_back(std::move(answer));
+        }
+        respond({200, dump(batch.single ? answers.front() : Json{{"answers", answers}})});
+      },
+      respond);
+}
+
+void Api::feedback(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  const auto body = [&]() -> base::Result<std::tuple<std::string, double, std::optional<double>>> {
+    PL_TRY(const Json json, parse_body(request.body));
+    PL_CHECK(known_keys(json, {"id", "reward", "delay"}));
+    PL_TRY(std::string id, text_at(json, "id", true));
+    if (!json.contains("reward") || !json["reward"].is_number())
+      return refusal("bad_reward", "\"reward\" is no number");
+    std::optional<double> delay;
+    if (json.contains("delay")) {
+      if (!json["delay"].is_number()) return refusal("bad_reward", "\"delay\" is no number of seconds");
+      delay = json["delay"].get<double>();
+    }
+    return std::tuple(id, json["reward"].get<double>(), delay);
+  }();
+  if (!body.ok()) return respond(error_reply(body.error()));
+  run(
+      [this, body = *body, name = caller.name, respond](Guard& guard, Instant now) {
+        acknowledge(guard.feedback(std::get<0>(body), std::get<1>(body), std::get<2>(body), name, now), respond);
+      },
+      respond);
+}
+
+void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
+  run(
+      [respond](Guard& guard, Instant now) {
+        const runtime::QuestionQueue& queue = guard.state().queue();
+        std::vector<std::pair<double, std::uint64_t>> order;
+        for (const auto& [number, item] : queue.open())
+          if (item.question.gold_name.empty()) order.emplace_back(-queue.priority(item.question), number);
+        std::sort(order.begin(), order.end());
+        Json out = {{"open", order.size()}, {"questions", Json::array()}, {"raters", Json::object()}};
+        if (order.size() > 100) order.resize(100);
+        for (const auto& [priority, number] : order) {
+          const runtime::OpenQuestion& item = queue.open().at(number);
+          Json one = question_json(guard, number, now);
+          one["value_per_second"] = -priority;
+          one["answers"] = item.votes.size();
+          if (item.lease && now < item.lease->until) one["with"] = item.lease->rater;
+          out["questions"].push_back(std::move(one));
+        }
+        for (const auto& [name, record] : queue.raters()) out["raters"][name] = rater_json(record);
+        respond({200, dump(out)});
+      },
+      respond);
+}
+
+void Api::lease(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  const auto rater = [&]() -> base::Result<std::string> {
+    PL_TRY(const Json json, parse_body(request.body.empty() ? "{}" : request.body));
+    PL_CHECK(known_keys(json, {"rater"}));
+    return rater_of(json, caller);
+  }();
+  if (!rater.ok()) return respond(error_reply(rater.error()));
+  run(
+      [this, rater = *rater, respond](Guard& guard, Instant now) {
+        const auto leased = guard.lease(rater, now);
+        if (!leased.ok()) return respond(error_reply(leased.error()));
+        if (leased->question == 0) return respond({200, "{\"question\":null}"});
+        const std::string body = dump({{"question", question_json(guard, leased->question, now)}});
+        loop_.when_durable(leased->frame, [respond, body](const base::Status& status) {
+          if (status.ok()) return respond({200, body});
+          respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));
+        });
+      },
+      respond);
+}
+
+namespace {
+
+/// What a person says about a question: who, which, and what.
+struct Said {
+  std::string rater;
+  std::uint64_t question = 0;
+  std::string action;
+};
+
+base::Result<Said> said_of(const std::string& body, const Caller& caller, bool with_action) {
+  PL_TRY(const Json json, parse_body(body));
+  PL_CHECK(with_action ? known_keys(json, {"question", "action", "rater"}) : known_keys(json, {"question", "rater"}));
+  Said said;
+  PL_TRY(said.rater, rater_of(json, caller));
+  PL_TRY(said.question, question_of(json));
+  PL_TRY(said.action, text_at(json, "action", with_action));
+  return said;
+}
+
+}  // namespace
+
+void Api::answer(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  const auto said = said_of(request.body, caller, true);
+  if (!said.ok()) return respond(error_reply(said.error()));
+  run([this, s = *said, respond](
+          Guard& guard, Instant now) { acknowledge(guard.answer(s.rater, s.question, s.action, now), respond); },
+      respond);
+}
+
+void Api::release(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  const auto said = said_of(request.body, caller, false);
+  if (!said.ok()) return respond(error_reply(said.error()));
+  run([this, s = *said, respond](Guard& guard,
+                                 Instant now) { acknowledge(guard.release(s.rater, s.question, now), respond); },
+      respond);
+}
+
+void Api::veto(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  const auto said = said_of(request.body, caller, false);
+  if (!said.ok()) return respond(error_reply(said.error()));
+  run([this, s = *said, respond](Guard& guard,
+                                 Instant now) { acknowledge(guard.veto(s.rater, s.question, now), respond); },
+      respond);
+}
+
+void Api::undo(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  const auto said = said_of(request.body, caller, false);
+  if (!said.ok()) return respond(error_reply(said.error()));
+  run([this, s = *said, respond](Guard& guard,
+                                 Instant now) { acknowledge(guard.undo(s.rater, s.question, now), respond); },
+      respond);
+}
+
+void Api::cases(const ApiRequest&, const Caller&, const Respond& respond) {
+  const runtime::StartDecision& start = started_.start;
+  Json claims = Json::array();
+  for (const claims::ClaimVerdict& claim : start.claims)
+    claims.push_back({{"id", claim.id},
+                      {"text", claim.text},
+                      {"severity", claim.severity},
+                      {"verdict", claims::verdict_name(claim.verdict)},
+                      {"reason", claim.reason}});
+  Json obstacles = Json::array();
+  for (const runtime::StartObstacle& o : start.obstacles)
+    obstacles.push_back({{"claim", o.claim}, {"reason", o.reason}, {"accepted", o.accepted}});
+  const Json one = {{"case", start.case_hash},    {"run", start.run},       {"model", started_.decider->info().model},
+                    {"accepted", start.accepted}, {"obstacles", obstacles}, {"claims", claims},
+                    {"notes", start.notes}};
+  respond({200, dump({{"cases", Json::array({one})}})});
+}
+
+void Api::health(const ApiRequest&, const Caller&, const Respond& respond) { respond({200, "{\"ok\":true}"}); }
+
+void Api::ready(const ApiRequest&, const Caller&, const Respond& respond) {
+  const bool ready = !loop_.stopped() && !loop_.draining();
+  const Json out = {{"ready", ready},
+                    {"reason", loop_.stopped()    ? "the log has stopped"
+                               : loop_.draining() ? "going down"
+                                                  : ""},
+                    {"model", started_.model},
+                    {"policy", started_.decider->info().policy},
+                    {"case", started_.start.case_hash},
+                    {"accepted", started_.start.accepted},
+                    {"shadow", started_.options.shadow},
+                    {"sync", runtime::sync_policy_name(started_.journal.sync)}};
+  respond({ready ? 200 : 503, dump(out)});
+}
+
+void Api::metrics(const ApiRequest&, const Caller&, const Respond& respond) {
+  run(
+      [this, respond](Guard& guard, Instant) {
+        respond({200, metrics_text(guard, loop_.metrics()), "text/plain; version=0.0.4"});
+      },
+      respond);
+}
+
+void Api::openapi(const ApiRequest&, const Caller&, const Respond& respond) {
+  respond({200, std::string(openapi_document())});
+}
+
+}  // namespace plumbline::guard

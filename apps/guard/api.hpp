@@ -1,0 +1,72 @@
+#pragma once
+/// The interface over HTTP, without HTTP's bytes: a request with its body in, a reply with its body out. What each path
+/// takes and gives is in the OpenAPI document (openapi.json), which is served and which the tests hold this against.
+
+#include <functional>
+#include <string>
+
+#include "apps/guard/start.hpp"
+#include "apps/guard/tokens.hpp"
+#include "plumbline/runtime/guard_loop.hpp"
+
+namespace plumbline::guard {
+
+struct ApiRequest {
+  std::string method;
+  std::string target;
+  std::string authorization;
+  std::string body;
+};
+
+struct ApiReply {
+  int status = 200;
+  std::string body;
+  const char* type = "application/json";
+  /// Called just before the bytes go out: false when the reply came too late and `body` must not be used.
+  std::function<bool()> in_time{};
+};
+
+struct ApiLimits {
+  std::size_t batch = 1024;  ///< requests of one call
+};
+
+/// {"error": {"code", "message", "hint"}} with the status of its word.
+ApiReply error_reply(const base::Error& error);
+/// The status of an error's word, 500 for an unknown one.
+int error_status(const std::string& word);
+
+class Api {
+ public:
+  using Respond = std::function<void(ApiReply)>;  ///< from any thread, once
+
+  Api(runtime::GuardLoop& loop, const Started& started, const Tokens& tokens, const ApiLimits& limits = {});
+
+  void handle(const ApiRequest& request, const Respond& respond);
+
+ private:
+  struct Route;
+  static const std::vector<Route>& routes();
+  void decide(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void check(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void feedback(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void queue(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void lease(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void answer(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void release(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void veto(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void undo(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void cases(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void health(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void ready(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void metrics(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void openapi(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void run(runtime::GuardLoop::Command command, const Respond& respond);
+  void acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond);
+
+  runtime::GuardLoop& loop_;
+  const Started& started_;
+  const Tokens& tokens_;
+  ApiLimits limits_;
+};
+
+}  // namespace plumbline::guard

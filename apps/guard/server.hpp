@@ -1,0 +1,43 @@
+#pragma once
+/// HTTP/1.1 around the interface: connections, their limits and their time. Plain or TLS.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "apps/guard/api.hpp"
+
+namespace plumbline::guard {
+
+struct ServerLimits {
+  std::uint64_t body_bytes = std::uint64_t{4} << 20U;
+  std::uint32_t header_bytes = 16U << 10U;
+  int read_seconds = 10;   ///< for a whole request, from its connection or from the reply before it
+  int write_seconds = 10;  ///< for a whole reply
+  std::size_t connections = 12'000;
+};
+
+class Server {
+ public:
+  /// Binds "ADDRESS:PORT" (port 0: any free one; IPv6 in brackets). Errors kIo: not to be bound; kParse: no such form,
+  /// or files that are no certificate and key.
+  static base::Result<std::unique_ptr<Server>> listen(const std::string& address, Api& api, const TlsFiles& tls,
+                                                      const ServerLimits& limits = {});
+  ~Server();
+
+  std::string address() const;
+  bool loopback() const;
+  /// Serves until stop(). `on_signal` is called on SIGTERM or SIGINT, on a thread of its own; a second signal ends the
+  /// process.
+  void run(std::function<void()> on_signal);
+  /// No new connections; those that are open get their replies.
+  void stop();
+
+ private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace plumbline::guard

@@ -1,0 +1,233 @@
+#include "apps/guard/start.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "plumbline/case/run/session.hpp"
+#include "plumbline/checks/catalog.hpp"
+#include "plumbline/predict/open.hpp"
+#include "plumbline/runtime/classifier_artifacts.hpp"
+
+namespace plumbline::guard {
+namespace {
+
+using base::Code;
+using base::make_error;
+using runtime::kMillisecond;
+
+/// The values of [guard], by name.
+class Keys {
+ public:
+  Keys(const data::Manifest& manifest, const std::map<std::string, std::string>& roots)
+      : manifest_(manifest), roots_(roots) {}
+
+  std::string text(const std::string& key, const std::string& otherwise = {}) const {
+    const auto* value = find<std::string>(key);
+    return value == nullptr ? otherwise : *value;
+  }
+  bool flag(const std::string& key) const {
+    const auto* value = find<bool>(key);
+    return value != nullptr && *value;
+  }
+  std::vector<std::string> texts(const std::string& key) const {
+    const auto* value = find<std::vector<std::string>>(key);
+    return value == nullptr ? std::vector<std::string>() : *value;
+  }
+  /// Errors kValue: outside [low, high].
+  base::Result<std::int64_t> integer(const std::string& key, std::int64_t otherwise, std::int64_t low,
+                                     std::int64_t high) const {
+    const auto* value = find<std::int64_t>(key);
+    if (value == nullptr) return otherwise;
+    if (*value < low || *value > high)
+      return make_error(Code::kValue, fmt::format("{} is {}, expected {} to {}", key, *value, low, high), place());
+    return *value;
+  }
+  /// A path that the reader has checked, below the manifest's folder or below a root ("data:guard").
+  std::string path(const std::string& key) const {
+    const std::string written = text(key);
+    if (written.empty()) return written;
+    const std::size_t colon = written.find(':');
+    const auto root = roots_.find(written.substr(0, colon));
+    if (colon == std::string::npos) return manifest_.folder + "/" + written;
+    if (root != roots_.end()) return root->second + "/" + written.substr(colon + 1);
+    const char* data = std::getenv("PLUMBLINE_DATA");
+    return (data == nullptr ? std::string() : std::string(data)) + "/" + written.substr(colon + 1);
+  }
+  bool has(const std::string& key) const { return manifest_.guard->keys.contains(key); }
+  std::string place() const { return fmt::format("{}:{} [guard]", manifest_.path, manifest_.guard->line); }
+
+ private:
+  template <class T>
+  const T* find(const std::string& key) const {
+    const auto found = manifest_.guard->keys.find(key);
+    return found == manifest_.guard->keys.end() ? nullptr : std::get_if<T>(&found->second);
+  }
+  const data::Manifest& manifest_;
+  const std::map<std::string, std::string>& roots_;
+};
+
+base::Status refuse_unserved(const Keys& keys) {
+  for (const char* key : {"store", "overseer", "budget"}) {
+    if (keys.has(key))
+      return make_error(Code::kUnsupported, fmt::format("{} is declared, and this guard does not serve it", key),
+                        keys.place(), "Take the key out");
+  }
+  return base::ok();
+}
+
+/// Questions whose answers are known: {"actions": [...], "answer": "...", "reason": "..."} a line.
+base::Result<std::vector<runtime::Question>> read_gold(const std::string& path) {
+  std::vector<runtime::Question> all;
+  if (path.empty()) return all;
+  std::ifstream in(path);
+  if (!in) return make_error(Code::kIo, "cannot be read", path, "Check `gold` of [guard]");
+  int number = 0;
+  for (std::string line; std::getline(in, line);) {
+    const std::string place = fmt::format("{}:{}", path, ++number);
+    if (line.empty()) continue;
+    try {
+      const auto json = nlohmann::json::parse(line);
+      runtime::Question question;
+      json.at("actions").get_to(question.actions);
+      json.at("answer").get_to(question.gold);
+      question.reason = json.value("reason", "");
+      question.gold_name = fmt::format("line {}", number);
+      if (std::find(question.actions.begin(), question.actions.end(), question.gold) == question.actions.end())
+        return make_error(Code::kValue, fmt::format("the answer '{}' is not among the actions", question.gold), place);
+      all.push_back(std::move(question));
+    } catch (const nlohmann::json::exception&) {
+      return make_error(Code::kParse, "is not {\"actions\": [texts], \"answer\": text}", place);
+    }
+  }
+  return all;
+}
+
+base::Status read_limits(const Keys& keys, runtime::GuardOptions& options) {
+  constexpr std::int64_t kDay = 86'400'000;
+  PL_TRY(const std::int64_t deadline, keys.integer("deadline_ms", 1000, 1, kDay));
+  PL_TRY(const std::int64_t margin, keys.integer("margin_ms", std::min<std::int64_t>(50, deadline / 4), 0, kDay));
+  PL_TRY(const std::int64_t lease, keys.integer("lease_ms", 60'000, 100, kDay));
+  PL_TRY(const std::int64_t undo, keys.integer("undo_ms", 0, 0, kDay));
+  PL_TRY(const std::int64_t open, keys.integer("max_open", 10'000, 1, 1'000'000));
+  PL_TRY(const std::int64_t remembered, keys.integer("remember", 1'000'000, 1, 100'000'000));
+  PL_TRY(const std::int64_t columns, keys.integer("log_columns", 64, 0, 100'000));
+  PL_TRY(const std::int64_t questions, keys.integer("max_queue", 1000, 0, 100'000));
+  PL_TRY(const std::int64_t gold, keys.integer("gold_every", 20, 0, 1'000'000));
+  options.deadline = deadline * kMillisecond;
+  options.margin = margin * kMillisecond;
+  options.queue.lease = lease * kMillisecond;
+  options.queue.undo = undo * kMillisecond;
+  options.max_open = static_cast<std::size_t>(open);
+  options.remembered = static_cast<std::size_t>(remembered);
+  options.context_columns = static_cast<std::size_t>(columns);
+  options.queue.open = static_cast<std::size_t>(questions);
+  options.queue.gold_every = static_cast<std::uint64_t>(gold);
+  return base::ok();
+}
+
+/// The rule of starting. Without a case there is nothing to rule on, and only an explicit acceptance helps.
+base::Result<runtime::StartDecision> judge(const data::Manifest& manifest, const Keys& keys, run::Session& session,
+                                           const runtime::ClassifierParts& parts,
+                                           const std::vector<std::string>& accept) {
+  const std::string reference = manifest.guard->case_reference;
+  if (reference.empty()) {
+    runtime::StartDecision start;
+    const bool accepted = std::find(accept.begin(), accept.end(), "case") != accept.end();
+    start.obstacles.push_back({"case", "no assessed case is named", accepted});
+    start.may_start = accepted;
+    if (accepted) start.accepted = {"case"};
+    for (const std::string& claim : accept)
+      if (claim != "case")
+        return make_error(Code::kValue, fmt::format("'{}' is accepted, but there is no case that claims it", claim),
+                          keys.place());
+    return start;
+  }
+  PL_TRY(const runtime::CaseReference where, runtime::parse_case_reference(reference, manifest.folder));
+  PL_TRY(const runtime::AssessedCase assessed, runtime::read_case(manifest, where, checks::catalog(), session));
+  return runtime::judge_start(
+      assessed,
+      {parts.model, parts.model_hash, parts.calibration, parts.calibration_fingerprint, parts.thresholds_hash()},
+      accept);
+}
+
+std::vector<std::string> column_names(const data::Dataset& set) {
+  std::vector<std::string> names;
+  for (const data::Column& column : set.table.columns) names.push_back(column.name);
+  return names;
+}
+
+}  // namespace
+
+base::Result<std::string> log_folder(const data::Manifest& manifest, const std::map<std::string, std::string>& roots) {
+  if (!manifest.guard)
+    return make_error(Code::kValue, "has no section [guard]", manifest.path,
+                      "Add one; docs/user/guard.md shows a short one");
+  const std::string path = Keys(manifest, roots).path("log");
+  return path.empty() ? manifest.folder + "/.plumbline/guard" : path;
+}
+
+base::Result<Started> start(const StartOptions& options) {
+  data::ManifestOptions reading;
+  reading.roots = options.roots;
+  PL_TRY(const data::Manifest manifest, data::read_manifest(options.manifest, reading));
+  Started started;
+  PL_TRY(started.log, log_folder(manifest, options.roots));
+  const Keys keys(manifest, options.roots);
+  PL_CHECK(refuse_unserved(keys));
+  PL_CHECK(read_limits(keys, started.options));
+  PL_TRY(started.options.gold, read_gold(keys.path("gold")));
+  PL_TRY(started.journal.sync, runtime::parse_sync_policy(keys.text("sync", "group")));
+  for (const std::string& action : keys.texts("irreversible")) started.options.irreversible.insert(action);
+  started.address = options.listen.empty() ? keys.text("listen", "127.0.0.1:8077") : options.listen;
+  started.tokens = keys.path("tokens");
+  started.tls = {keys.path("certificate"), keys.path("key")};
+  started.options.fallback = keys.text("fallback");
+  started.options.shadow = options.shadow || keys.flag("shadow");
+
+  run::SessionOptions opening;
+  opening.open_predictor = [](const data::ModelSection& section) { return predict::open_predictor(section); };
+  run::Session session(manifest, opening);
+  std::optional<runtime::ClassifierParts> parts;
+  if (const std::string folder = keys.path("decider"); !folder.empty()) {
+    PL_TRY(parts, runtime::load_parts(folder));
+  } else {
+    runtime::PartsOptions fitting = runtime::parts_options(manifest);
+    PL_TRY(const std::int64_t neighbours, keys.integer("neighbours", 0, 0, 1000));
+    if (neighbours > 0) fitting.examples = 20'000;
+    PL_TRY(parts, runtime::fit_parts(session, fitting));
+  }
+  started.model = parts->model;
+
+  std::vector<std::string> accept = keys.texts("accept");
+  accept.insert(accept.end(), options.accept.begin(), options.accept.end());
+  PL_TRY(started.start, judge(manifest, keys, session, *parts, accept));
+  if (!started.start.may_start)
+    return make_error(Code::kValue, "the guard may not start:\n" + started.start.text(), manifest.path,
+                      "Settle the claims with `plumbline assess`, or take the risk by name with --accept CLAIM");
+  started.options.accepted = started.start.accepted;
+
+  PL_TRY(const runtime::GuardPolicy policy, runtime::read_policy(manifest, parts->model, parts->classes));
+  const auto section = manifest.models.find(parts->model);
+  if (section == manifest.models.end())
+    return make_error(Code::kValue, fmt::format("there is no [model.{}], which the parts were fitted to", parts->model),
+                      manifest.path);
+  predict::OpenOptions open;
+  // A call that outlives the deadline helps nobody.
+  open.http.request_timeout = std::chrono::milliseconds(started.options.deadline / kMillisecond);
+  open.http.connect_timeout = std::min(open.http.connect_timeout, open.http.request_timeout);
+  PL_TRY(decision::PredictorPtr model, predict::open_predictor(section->second, open));
+  PL_TRY(const data::DatasetPtr calibration, session.dataset(parts->calibration));
+  started.options.columns = column_names(*calibration);
+  if (started.options.columns.size() != static_cast<std::size_t>(parts->input_size)) started.options.columns.clear();
+  runtime::ClassifierDecider::Options deciding;
+  deciding.case_hash = started.start.case_hash;
+  PL_TRY(started.decider, runtime::ClassifierDecider::make(std::move(model), std::move(*parts), policy, deciding));
+  return started;
+}
+
+}  // namespace plumbline::guard

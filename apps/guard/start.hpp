@@ -1,0 +1,51 @@
+#pragma once
+/// From a manifest to a guard that may start.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plumbline/base/result.hpp"
+#include "plumbline/data/manifest.hpp"
+#include "plumbline/runtime/classifier_decider.hpp"
+#include "plumbline/runtime/guard.hpp"
+#include "plumbline/runtime/start_rule.hpp"
+
+namespace plumbline::guard {
+
+struct StartOptions {
+  std::string manifest;
+  std::map<std::string, std::string> roots;
+  std::vector<std::string> accept;  ///< beside those of the manifest
+  std::string listen;               ///< instead of the manifest's
+  bool shadow = false;
+};
+
+/// Certificate and key as PEM files; empty: plain HTTP.
+struct TlsFiles {
+  std::string certificate;
+  std::string key;
+};
+
+/// All that a guard runs on.
+struct Started {
+  std::string address;  ///< "127.0.0.1:8077"
+  std::string log;
+  std::string tokens;  ///< file; empty: none
+  TlsFiles tls;
+  std::string model;  ///< name
+  std::unique_ptr<runtime::Decider> decider;
+  runtime::GuardOptions options;
+  runtime::JournalOptions journal;
+  runtime::StartDecision start;
+};
+
+/// The log's folder that a manifest declares.
+base::Result<std::string> log_folder(const data::Manifest& manifest, const std::map<std::string, std::string>& roots);
+
+/// Errors kIo, kParse, kValue: the manifest, model, data or artifacts; kUnsupported: keys of [guard] that this build
+/// does not serve; kValue with every obstacle: the start rule says no.
+base::Result<Started> start(const StartOptions& options);
+
+}  // namespace plumbline::guard

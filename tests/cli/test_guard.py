@@ -1,0 +1,562 @@
+"""plumbline-guard as its users meet it: over HTTP, with tokens, with people, with hostile input, going up and down."""
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import unittest
+import warnings
+
+from cli.support import BIN, SystemTest, plumbline
+
+SURE = [0.0, 0.0]      # in the middle of the letters
+TORN = [1.5, 0.5]      # half-way between letters and parcels
+FOREIGN = [40.0, -40.0]
+
+
+class Client:
+    def __init__(self, address, token=None):
+        self.address, self.token = address, token
+
+    def call(self, method, path, body=None, token=None, timeout=60):
+        """Status and body; the body as JSON where it is."""
+        connection = http.client.HTTPConnection(self.address, timeout=timeout)
+        headers = {}
+        if token or self.token:
+            headers["Authorization"] = f"Bearer {token or self.token}"
+        raw = body if isinstance(body, (str, bytes)) or body is None else json.dumps(body)
+        connection.request(method, path, raw, headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, json.loads(text) if answer.getheader("Content-Type") == "application/json" else text
+
+    def decide(self, name, row, **more):
+        return self.call("POST", "/v1/decide", {"id": name, "input": row, **more})
+
+
+class GuardTest(SystemTest):
+    def setUp(self):
+        super().setUp()
+        _, err, code = plumbline("init", self.folder / "parcels", "--kind", "guard")
+        self.assertEqual(code, 0, err)
+        self.manifest = self.folder / "parcels/system.toml"
+
+    def edit(self, **keys):
+        """Keys of [guard], the manifest's last section, set to these."""
+        text = self.manifest.read_text()
+        for key, value in keys.items():
+            text = re.sub(rf"(?m)^{key} = .*\n", "", text)
+            text += f"{key} = {json.dumps(value)}\n"
+        self.manifest.write_text(text)
+
+    def start(self, *words, accept=("case",), scheme="http"):
+        command = [str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0", *words]
+        for claim in accept:
+            command += ["--accept", claim]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, process)
+        line = process.stdout.readline()
+        match = re.match(rf"listening on {scheme}://(\S+)", line)
+        self.assertTrue(match, f"{line}{process.stderr.read() if process.poll() is not None else ''}")
+        client = Client(match[1])
+        client.process = process
+        return client
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+    def stop(self, client):
+        client.process.send_signal(signal.SIGTERM)
+        self.assertEqual(client.process.wait(60), 0)
+
+
+class Deciding(GuardTest):
+    def test_it_acts_doubts_falls_back_and_says_why(self):
+        client = self.start()
+        status, sure = client.decide("sure", SURE, unit="ann")
+        self.assertEqual(status, 200, sure)
+        self.assertEqual(sure["detail"]["carry_out"], "letter")
+        self.assertEqual(sure["record"]["unit"], "ann")
+        self.assertGreater(sure["record"]["propensity"], 0.9)
+        self.assertEqual(sure["record"]["accepted"], ["case"])
+        self.assertEqual(set(sure["detail"]["uncertainty"]), {"aleatoric", "model", "distributional"})
+        self.assertTrue(sure["detail"]["uncertainty"]["model"]["estimator"])
+        self.assertTrue(sure["record"]["reason"])
+        status, again = client.decide("sure", SURE, unit="ann")
+        self.assertEqual(again, {"again": True, **sure})
+        status, other = client.decide("sure", TORN)
+        self.assertEqual((status, other["error"]["code"]), (409, "id_reused"))
+        foreign = client.decide("foreign", FOREIGN, deadline_ms=600)[1]
+        self.assertEqual(foreign["detail"]["carry_out"], "by hand")
+        self.assertIn("unlike the training data", foreign["record"]["reason"])
+
+    def test_a_batch_gives_each_its_own_answer_or_error(self):
+        client = self.start()
+        rows = [{"id": f"r{i}", "input": SURE} for i in range(64)] + [{"id": "short", "input": [1]}, {"id": "r0", "input": SURE}]
+        status, body = client.call("POST", "/v1/decide", {"requests": rows})
+        self.assertEqual(status, 200)
+        self.assertEqual([a.get("record", a).get("id") for a in body["answers"]], [row["id"] for row in rows])
+        self.assertEqual(body["answers"][64]["error"]["code"], "bad_request")
+        self.assertEqual(body["answers"][0]["record"], body["answers"][65]["record"])
+
+    def test_feedback_and_the_log_that_estimate_reads(self):
+        client = self.start()
+        rows = [{"id": f"r{i}", "input": [0.01 * i, 0]} for i in range(200)]
+        for answer in client.call("POST", "/v1/decide", {"requests": rows, "deadline_ms": 1000})[1]["answers"]:
+            record = answer["record"]
+            reward = 1.0 if record["action"] == "letter" else 0.0
+            status, body = client.call("POST", "/v1/feedback", {"id": record["id"], "reward": reward})
+            self.assertEqual((status, body), (200, {"ok": True}))
+        for body, code in (({"id": "r0", "reward": 7}, "contradictory_feedback"), ({"id": "nobody", "reward": 1}, "unknown_decision"), ({"id": "r0", "reward": "x"}, "bad_reward")):
+            self.assertEqual(client.call("POST", "/v1/feedback", body)[1]["error"]["code"], code)
+        log = self.folder / "log.jsonl"
+        out, err, code = plumbline("guard", self.manifest, "--export", log)
+        self.assertEqual(code, 0, err)
+        self.assertIn("200 decisions, 200 with a reward", out)
+        out, err, code = plumbline("estimate", log, "--policy", "fixed:letter", "--estimators", "ips", "--json")
+        self.assertEqual(code, 0, err)
+        self.assertIn('"ips"', out)
+
+    def test_check_never_asks_the_model_and_leaves_no_record(self):
+        client = self.start()
+        status, body = client.call("POST", "/v1/check", {"id": "a", "input": SURE})
+        self.assertEqual((status, body["ok"], body["fallback"]), (200, True, "by hand"))
+        self.assertEqual(client.call("POST", "/v1/check", {"id": "a", "input": [1]})[0], 400)
+        status, text = client.call("GET", "/metrics")
+        self.assertIn("plumbline_guard_arrivals_total 0\n", text)
+        self.assertIn("plumbline_guard_decider_seconds_count 0\n", text)
+
+    def test_what_may_not_start_does_not(self):
+        command = [str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("may not start", done.stderr)
+        self.assertIn("case", done.stderr)
+        for keys, text in (({"fallback": "fly"}, "fly"), ({"margin_ms": 5000}, "margin"), ({"sync": "sometimes"}, "sync"), ({"store": "x"}, "does not serve"), ({"max_queue": -1}, "max_queue")):
+            with self.subTest(text):
+                before = self.manifest.read_text()
+                self.edit(**keys)
+                done = subprocess.run([*command, "--accept", "case"], capture_output=True, text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(text, done.stderr)
+                self.manifest.write_text(before)
+        done = subprocess.run([*command[:-1], "0.0.0.0:0", "--accept", "case"], capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("loopback only", done.stderr)
+        client = self.start()
+        second = subprocess.run([*command, "--accept", "case"], capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("in use by another process", second.stderr)
+        self.stop(client)
+
+    def test_shadow_mode_decides_and_carries_out_the_fallback(self):
+        client = self.start("--shadow")
+        _, body = client.decide("a", SURE)
+        self.assertEqual(body["detail"]["carry_out"], "by hand")
+        self.assertEqual(body["record"]["rung"], "shadow")
+        self.assertEqual(client.call("GET", "/readyz")[1]["shadow"], True)
+
+
+class People(GuardTest):
+    def ask(self, client, name, answers, deadline_ms=30000):
+        def call():
+            answers[name] = client.decide(name, TORN, deadline_ms=deadline_ms)
+        thread = threading.Thread(target=call)
+        thread.start()
+        self.addCleanup(thread.join)
+        return thread
+
+    def leased(self, client, rater):
+        for _ in range(200):
+            status, body = client.call("POST", "/v1/queue/lease", {"rater": rater})
+            self.assertEqual(status, 200, body)
+            if body["question"]:
+                return body["question"]
+            time.sleep(0.05)
+        self.fail("nobody was asked")
+
+    def test_a_person_answers_while_the_caller_waits(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, neighbours=2)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "torn", answers)
+        question = self.leased(client, "ann")
+        self.assertIn("parcel", question["actions"])
+        self.assertEqual(question["if_nobody_answers"], "by hand")
+        self.assertEqual(len(question["detail"]["nearest"]), 2)
+        self.assertEqual(client.call("POST", "/v1/queue/lease", {"rater": "bob"})[1], {"question": None})
+        listed = client.call("GET", "/v1/queue")[1]
+        self.assertEqual([q["with"] for q in listed["questions"]], ["ann"])
+        number = question["question"]
+        for body, status, code in (({"question": number, "action": "fly", "rater": "ann"}, 400, "unknown_action"),
+                                   ({"question": number, "action": "parcel", "rater": "bob"}, 409, "not_leased"),
+                                   ({"question": 99, "action": "parcel", "rater": "ann"}, 404, "unknown_question")):
+            got = client.call("POST", "/v1/queue/answer", body)
+            self.assertEqual((got[0], got[1]["error"]["code"]), (status, code))
+        self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": number, "action": "parcel", "rater": "ann"})[0], 200)
+        thread.join()
+        status, body = answers["torn"]
+        self.assertEqual((status, body["detail"]["carry_out"], body["record"]["cause"]), (200, "parcel", "person"))
+        self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": number, "action": "letter", "rater": "ann"})[1]["error"]["code"], "question_settled")
+
+    def test_nobody_answers_and_a_veto(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client, answers = self.start(), {}
+        before = time.monotonic()
+        self.ask(client, "alone", answers, 800).join()
+        self.assertLess(time.monotonic() - before, 5)
+        self.assertEqual((answers["alone"][1]["detail"]["carry_out"], answers["alone"][1]["record"]["cause"]), ("by hand", "timeout"))
+        expired = client.call("POST", "/v1/queue/answer", {"question": 1, "action": "parcel", "rater": "ann"})
+        self.assertEqual((expired[0], expired[1]["error"]["code"]), (410, "question_expired"))
+        thread = self.ask(client, "vetoed", answers)
+        number = self.leased(client, "ann")["question"]
+        self.assertEqual(client.call("POST", "/v1/queue/veto", {"question": number, "rater": "bob"})[0], 200)
+        thread.join()
+        self.assertEqual(answers["vetoed"][1]["detail"]["carry_out"], "by hand")
+        self.assertIn("vetoed by bob", answers["vetoed"][1]["record"]["reason"])
+
+    def test_going_down_the_open_request_gets_its_answer(self):
+        self.edit(ask_cost=0.001, deadline_ms=3000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "torn", answers, 3000)
+        self.leased(client, "ann")
+        client.process.send_signal(signal.SIGTERM)
+        for _ in range(100):
+            status, body = client.call("GET", "/readyz")
+            if status == 503:
+                break
+            time.sleep(0.02)
+        self.assertEqual((status, body["reason"]), (503, "going down"))
+        refused = client.decide("new", SURE)
+        self.assertEqual((refused[0], refused[1]["error"]["code"]), (503, "draining"))
+        thread.join()
+        self.assertEqual(answers["torn"][1]["detail"]["carry_out"], "by hand")
+        self.assertEqual(client.process.wait(60), 0)
+        self.assertIn("drained", client.process.stderr.read())
+
+
+class Hostile(GuardTest):
+    TOKENS = "# name scopes expires token\n" + "".join(f"{name} {scopes} {until} {name}-0123456789abcdef\n" for name, scopes, until in
+                                                       (("app", "decide", "never"), ("ann", "answer", "never"), ("eye", "read", "2999-01-01T00:00:00Z"),
+                                                        ("root", "admin", "never"), ("old", "admin", "2001-01-01T00:00:00Z")))
+
+    def test_tokens_open_what_they_are_for_and_nothing_else(self):
+        path = self.write("parcels/tokens", self.TOKENS)
+        self.edit(tokens="tokens")
+        path.chmod(0o644)
+        done = subprocess.run([str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0", "--accept", "case"], capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("may be read by others", done.stderr)
+        path.chmod(0o600)
+        client = self.start()
+        token = {name: f"{name}-0123456789abcdef" for name in ("app", "ann", "eye", "root", "old")}
+        calls = {"app": ("POST", "/v1/decide", {"id": "a", "input": SURE}), "ann": ("POST", "/v1/queue/lease", {}), "eye": ("GET", "/v1/queue", None)}
+        for owner, call in calls.items():
+            for name in ("app", "ann", "eye"):
+                status, body = client.call(*call, token=token[name])
+                self.assertEqual(status, 200 if name == owner else 403, (owner, name, body))
+            self.assertEqual(client.call(*call, token=token["root"])[0], 200)
+            for wrong in (None, "", "app-0123456789abcdeg", token["app"] + "x"):
+                status, body = client.call(*call, token=wrong)
+                self.assertEqual((status, body["error"]["code"]), (401, "unauthorized"))
+            status, body = client.call(*call, token=token["old"])
+            self.assertEqual((status, body["error"]["code"]), (401, "token_expired"))
+        status, body = client.call("POST", "/v1/queue/lease", {"rater": "bob"}, token=token["ann"])
+        self.assertEqual((status, body["error"]["code"]), (403, "forbidden"))
+        for path in ("/healthz", "/readyz", "/openapi.json"):
+            self.assertEqual(client.call("GET", path)[0], 200)
+
+    def test_bad_token_files(self):
+        self.edit(tokens="tokens")
+        for text, reason in (("app decide never short\n", "16 to 200"), ("app fly never 0123456789abcdef\n", "'fly' is no scope"), ("app decide soon 0123456789abcdef\n", "neither a time nor never"),
+                             ("app decide never\n", "is not NAME SCOPES"), ("# nothing\n", "no token"), ("a decide never 0123456789abcdef\nb decide never 0123456789abcdef\n", "used twice")):
+            with self.subTest(reason):
+                self.write("parcels/tokens", text).chmod(0o600)
+                done = subprocess.run([str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0", "--accept", "case"], capture_output=True, text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(reason, done.stderr)
+
+    def test_requests_that_are_wrong_get_a_code_and_the_guard_goes_on(self):
+        client = self.start()
+        bad = ["", "{", "[]", "null", '{"id": 1, "input": [0, 0]}', '{"id": "a"}', '{"id": "a", "input": "x"}', '{"id": "a", "input": [0, "x"]}', '{"id": "a", "input": [0]}',
+               '{"id": "a", "input": [0, 1e999]}', '{"id": "a", "input": [0, NaN]}', '{"id": "", "input": [0, 0]}', '{"id": "a", "input": [0, 0], "more": 1}',
+               '{"id": "a", "input": [0, 0], "deadline_ms": -1}', '{"id": "a", "input": [0, 0], "deadline_ms": 1}', '{"requests": []}', '{"requests": [1]}', '{"requests": {}}',
+               '{"id": "' + "x" * 300 + '", "input": [0, 0]}', b'{"id": "\xff", "input": [0, 0]}', "[" * 100000, '{"a":' * 100]
+        for body in bad:
+            with self.subTest(str(body)[:40]):
+                status, reply = client.call("POST", "/v1/decide", body)
+                self.assertEqual((status, reply["error"]["code"]), (400, "bad_request"))
+        self.assertEqual(client.call("POST", "/v1/decide", {"id": "a", "input": SURE, "model": "other"})[1]["error"]["code"], "unknown_model")
+        self.assertEqual(client.call("POST", "/v1/decide", {"requests": [{"id": str(i), "input": SURE} for i in range(1025)]})[0], 400)
+        self.assertEqual(client.call("GET", "/v1/nothing")[1]["error"]["code"], "not_found")
+        self.assertEqual(client.call("GET", "/v1/decide")[1]["error"]["code"], "method_not_allowed")
+        for name in ("<script>alert(1)</script>", '","record":{"id":"x"}', "\u0000\n\r\"\\", "💥 \u202e"):
+            status, body = client.decide(name, SURE)
+            self.assertEqual((status, body["record"]["id"]), (200, name))
+            self.assertEqual(client.decide(name, SURE)[1]["record"], body["record"])
+
+    def test_bytes_that_are_no_http_and_bodies_that_are_too_large(self):
+        client = self.start()
+        host, port = client.address.split(":")
+
+        def send(data):
+            with socket.create_connection((host, int(port)), timeout=30) as raw:
+                try:
+                    raw.sendall(data)
+                    raw.shutdown(socket.SHUT_WR)
+                    return raw.recv(65536)
+                except OSError:
+                    return b""  # cut off while it was still talking
+
+        for data in (b"\x00\xff\xfe" * 100, b"GET\r\n\r\n", b"POST /v1/decide HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"POST /v1/decide HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 10000 + b"\r\n",
+                     b"POST /v1/decide HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", b"POST /v1/decide HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"POST /v1/decide HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf"):
+            answer = send(data)
+            self.assertNotIn(b" 200 ", answer[:20], data[:40])
+        self.assertIn(b"413", send(b"POST /v1/decide HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")[:20])
+        self.assertEqual(client.decide("after", SURE)[0], 200)
+
+
+class Upstream(GuardTest):
+    """The guarded model behind an endpoint that goes wrong while the guard runs."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"
+
+        def do_POST(self):
+            rows = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["inputs"]
+            body = json.dumps({"outputs": [[0.0, 3 * x + y - 5, x + 4 * y - 8.5] for x, y in rows]})
+            mood = self.server.mood
+            if mood == "slow":
+                time.sleep(3)
+            body = {"nan": '{"outputs": [[NaN, 0, 0]]}', "lying": '{"outputs": [[1, 2]]}', "html": "<html>"}.get(mood, body)
+            self.send_response(500 if mood == "broken" else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            try:
+                self.wfile.write(body.encode()[: len(body) // 2 if mood == "half" else None])
+            except OSError:
+                pass  # the guard has hung up
+
+        def log_message(self, *_):
+            pass
+
+    def test_whatever_the_model_does_the_fallback_is_carried_out_in_time(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.Handler)
+        server.mood = "well"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        text = self.manifest.read_text().replace('path = "sorter.onnx"', f'endpoint = "http://127.0.0.1:{server.server_port}/"\nversion = "1"\nclasses = 3\ninput_shape = [2]', 1)
+        self.manifest.write_text(text)
+        client = self.start()
+        self.assertEqual(client.decide("well", SURE)[1]["detail"]["carry_out"], "letter")
+        for mood in ("nan", "lying", "half", "html", "broken", "slow", "well"):
+            with self.subTest(mood):
+                server.mood = mood
+                before = time.monotonic()
+                status, body = client.decide(f"while {mood}", SURE)
+                self.assertEqual(status, 200, body)
+                self.assertLess(time.monotonic() - before, 2.5)
+                self.assertEqual(body["detail"]["carry_out"], "letter" if mood == "well" else "by hand")
+                self.assertEqual(body["record"].get("cause", "policy"), "policy" if mood == "well" else "timeout" if mood == "slow" else "error")
+                if mood == "slow":
+                    time.sleep(2)  # until the call that hangs is over
+
+
+class Connections(GuardTest):
+    def test_slow_clients_are_cut_off_and_hold_nobody_up(self):
+        client = self.start()
+        host, port = client.address.split(":")
+        count = 10_000 if os.environ.get("PLUMBLINE_FAULTS") == "long" else 400
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        if hard < count + 200:
+            self.skipTest(f"this user may open {hard} files")
+        slow = []
+        for _ in range(count):
+            raw = socket.create_connection((host, int(port)), timeout=30)
+            raw.sendall(b"POST /v1/decide HTTP/1.1\r\nContent-Length: 100\r\n")
+            slow.append(raw)
+        self.assertEqual(client.decide("quick", SURE)[0], 200)
+        status = pathlib.Path(f"/proc/{client.process.pid}/status").read_text()
+        resident = int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+        self.assertLess(resident, 300 * 1024, "memory is bounded")
+        slow[0].settimeout(60)
+        self.assertEqual(slow[0].recv(1), b"", "a request has ten seconds")
+        for raw in slow:
+            raw.close()
+        self.assertEqual(client.decide("after", SURE)[0], 200)
+
+    @unittest.skipIf(shutil.which("openssl") is None, "the program openssl, which makes the certificate, is not installed")
+    def test_tls(self):
+        pem, key = self.folder / "parcels/guard.pem", self.folder / "parcels/guard.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(pem), "-days", "2",
+                        "-subj", "/CN=guard", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        self.edit(certificate="guard.pem", key="guard.key")
+        client = self.start(scheme="https")
+        trusted = ssl.create_default_context(cafile=str(pem))
+        connection = http.client.HTTPSConnection(client.address, context=trusted, timeout=60)
+        connection.request("POST", "/v1/decide", json.dumps({"id": "a", "input": SURE}))
+        self.assertEqual(json.loads(connection.getresponse().read())["detail"]["carry_out"], "letter")
+        connection.close()
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        host, port = client.address.split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as raw, self.assertRaises((ssl.SSLError, OSError)):
+            old.wrap_socket(raw)
+        with socket.create_connection((host, int(port)), timeout=30) as raw:
+            raw.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+            self.assertNotIn(b"200", raw.recv(100), "plain bytes are not answered")
+        self.stop(client)
+        self.edit(key="system.toml")
+        done = subprocess.run([str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0", "--accept", "case"], capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("holds no key", done.stderr)
+
+
+class Killed(GuardTest):
+    def test_kill_9_under_load_loses_nothing_that_was_answered(self):
+        """Through HTTP; tests/faults/fault_kill.cpp does it a thousand times without."""
+        answered = {}
+        for life in range(4):
+            client = self.start()
+
+            def load(life=life, worker=0):
+                for call in range(10_000):
+                    rows = [{"id": f"{life}/{worker}/{call}/{i}", "input": SURE} for i in range(5)]
+                    try:
+                        _, body = client.call("POST", "/v1/decide", {"requests": rows})
+                    except (OSError, http.client.HTTPException, ValueError):
+                        return
+                    answered.update({a["record"]["id"]: a["record"] for a in body["answers"] if "record" in a})
+
+            workers = [threading.Thread(target=load, kwargs={"worker": w}) for w in range(3)]
+            for worker in workers:
+                worker.start()
+            time.sleep(0.7)
+            client.process.kill()
+            for worker in workers:
+                worker.join()
+        self.assertGreater(len(answered), 20)
+        client = self.start()
+        for name, record in answered.items():
+            status, body = client.decide(name, SURE)
+            self.assertEqual((status, body.get("again")), (200, True), name)
+            self.assertEqual(body["record"], record)
+
+
+class Document(GuardTest):
+    """The OpenAPI document against the server."""
+
+    def check(self, schema, value, where):
+        if "$ref" in schema:
+            schema = self.document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+        if "oneOf" in schema:
+            failures = []
+            for one in schema["oneOf"]:
+                try:
+                    return self.check(one, value, where)
+                except AssertionError as failure:
+                    failures.append(str(failure))
+            self.fail(f"{where}: none fits: {failures}")
+        types = schema.get("type", [])
+        types = [types] if isinstance(types, str) else types
+        python = {"object": dict, "array": list, "string": str, "number": (int, float), "integer": int, "boolean": bool, "null": type(None)}
+        if types:
+            self.assertTrue(any(isinstance(value, python[t]) and (t == "boolean" or not isinstance(value, bool)) for t in types), f"{where}: {value!r} is no {types}")
+        if "enum" in schema:
+            self.assertIn(value, schema["enum"], where)
+        if isinstance(value, dict):
+            for key in schema.get("required", []):
+                self.assertIn(key, value, where)
+            for key, item in value.items():
+                if key in schema.get("properties", {}):
+                    self.check(schema["properties"][key], item, f"{where}.{key}")
+                else:
+                    self.assertIsNot(schema.get("additionalProperties", True), False, f"{where}.{key} is not in the document")
+        if isinstance(value, list) and "items" in schema:
+            for item in value:
+                self.check(schema["items"], item, where + "[]")
+
+    def call(self, client, method, path, body=None):
+        status, reply = client.call(method, path, body)
+        responses = self.document["paths"][path][method.lower()]["responses"]
+        self.assertIn(str(status), responses, f"{method} {path}: {reply}")
+        kinds = responses[str(status)]["content"]
+        if "application/json" in kinds:
+            self.check(kinds["application/json"]["schema"], reply, f"{method} {path} {status}")
+        self.seen.add((method, path, status))
+        return status, reply
+
+    def test_every_path_answers_as_documented(self):
+        self.edit(ask_cost=0.001, deadline_ms=20000)
+        client = self.start()
+        self.document = client.call("GET", "/openapi.json")[1]
+        self.seen = set()
+        call = lambda *words: self.call(client, *words)
+        call("POST", "/v1/decide", {"id": "a", "input": SURE})
+        call("POST", "/v1/decide", {"id": "a", "input": SURE})
+        call("POST", "/v1/decide", {"id": "a", "input": TORN})
+        call("POST", "/v1/decide", {"requests": [{"id": "b", "input": SURE}, {"id": "c", "input": [1]}]})
+        call("POST", "/v1/decide", {})
+        call("POST", "/v1/decide", {"id": "m", "input": SURE, "model": "x"})
+        call("POST", "/v1/check", {"id": "d", "input": SURE})
+        call("POST", "/v1/check", {"requests": [{"id": "d", "input": SURE}, {"id": "d", "input": [1]}]})
+        call("POST", "/v1/check", {"id": "d", "input": [1]})
+        call("POST", "/v1/feedback", {"id": "a", "reward": 1})
+        call("POST", "/v1/feedback", {"id": "a", "reward": 2})
+        call("POST", "/v1/feedback", {"id": "z", "reward": 2})
+        call("POST", "/v1/queue/lease", {"rater": "ann"})
+        waiting = threading.Thread(target=lambda: client.decide("torn", TORN))
+        waiting.start()
+        question = None
+        while question is None:
+            question = call("POST", "/v1/queue/lease", {"rater": "ann"})[1]["question"]
+            time.sleep(0.02)
+        number = {"question": question["question"], "rater": "ann"}
+        call("GET", "/v1/queue")
+        call("POST", "/v1/queue/undo", number)
+        call("POST", "/v1/queue/release", number)
+        call("POST", "/v1/queue/answer", {**number, "action": "letter"})
+        call("POST", "/v1/queue/lease", {"rater": "ann"})
+        call("POST", "/v1/queue/answer", {**number, "action": "letter"})
+        call("POST", "/v1/queue/veto", number)
+        call("POST", "/v1/queue/veto", {"question": 77, "rater": "ann"})
+        waiting.join()
+        for path in ("/v1/cases", "/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/queue"):
+            call("GET", path)
+        documented = {(method.upper(), path) for path, methods in self.document["paths"].items() for method in methods}
+        self.assertEqual(documented, {(method, path) for method, path, _ in self.seen}, "every documented operation was called")
+        for path, methods in self.document["paths"].items():
+            other = "GET" if "post" in methods else "POST"
+            self.assertEqual(client.call(other, path, None if other == "GET" else "{}")[0], 405, path)
+
+    def test_metrics_are_in_prometheus_form(self):
+        client = self.start()
+        client.decide("a", SURE)
+        text = client.call("GET", "/metrics")[1]
+        types = dict(re.findall(r"(?m)^# TYPE (\S+) (counter|gauge|histogram)$", text))
+        for line in text.splitlines():
+            if line.startswith("#"):
+                continue
+            match = re.fullmatch(r'([a-z_]+)(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? [-+0-9.e]+', line)
+            self.assertTrue(match, line)
+            self.assertTrue(match[1] in types or re.sub("_(bucket|sum|count)$", "", match[1]) in types, line)
+        self.assertIn('plumbline_guard_decisions_total{kind="act",cause="policy"} 1', text)
+
+
+if __name__ == "__main__":
+    unittest.main()

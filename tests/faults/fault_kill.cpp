@@ -1,0 +1,108 @@
+/// kill -9 at random under load: 20 times, 1,000 in the long form. Every acknowledged decision is there afterwards,
+/// with the record that was acknowledged, and the guard goes on from it.
+
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <map>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plumbline/base/crc32c.hpp"
+#include "tests/faults/faults.hpp"
+
+namespace plumbline::faults {
+namespace {
+
+/// An acknowledgement as it crosses the pipe: small enough that a write is whole or not at all.
+struct Acknowledged {
+  std::array<char, 32> id{};
+  std::uint32_t body = 0;
+};
+
+runtime::GuardOptions patient() {
+  runtime::GuardOptions options;
+  options.fallback = "stop";
+  options.deadline = 300 * runtime::kSecond;
+  options.queue.gold_every = 0;
+  return options;
+}
+
+[[noreturn]] void serve_until_killed(const std::string& folder, int pipe, int life) {
+  testing::TableDecider decider;
+  auto guard = runtime::Guard::open(decider.info(), folder, {.segment_bytes = 200'000}, patient(), 0);
+  if (!guard.ok()) _exit(2);
+  runtime::GuardLoop loop(std::move(guard).value(), decider, {.batch = 8});
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 3; ++c) {
+    clients.emplace_back([&, c] {
+      for (int call = 0;; ++call) {
+        const std::size_t size = 1 + static_cast<std::size_t>(call % 7);
+        std::vector<runtime::Request> batch =
+            batch_of(size, std::to_string(life) + "/" + std::to_string(c) + "/" + std::to_string(call) + "/");
+        for (runtime::Request& request : batch) request.input[0] = static_cast<float>(call % 2);  // act or modify
+        auto tally = std::make_shared<Tally>();
+        loop.decide(std::move(batch), {}, [tally, pipe](const runtime::Answer& answer) {
+          Acknowledged told;
+          std::strncpy(told.id.data(), answer.id.c_str(), told.id.size() - 1);
+          told.body = base::crc32c(answer.body);
+          if (!answer.error && write(pipe, &told, sizeof told) != sizeof told) _exit(3);
+          tally->add(!answer.error);
+        });
+        tally->wait_for(size);
+      }
+    });
+  }
+  for (;;) pause();
+}
+
+TEST(FaultKill, EveryAcknowledgedDecisionIsThere) {
+  const testing::TempFolder folder;
+  const int kills = long_form() ? 1000 : 20;
+  std::map<std::string, std::uint32_t> acknowledged;
+  base::Rng rng(11);
+  for (int life = 0; life < kills; ++life) {
+    int ends[2] = {-1, -1};
+    ASSERT_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(ends[0]);
+      serve_until_killed(folder.path(), ends[1], life);
+    }
+    close(ends[1]);
+    const auto take = [&] {
+      Acknowledged told;
+      if (read(ends[0], &told, sizeof told) != static_cast<ssize_t>(sizeof told)) return false;
+      acknowledged[told.id.data()] = told.body;
+      return true;
+    };
+    for (std::uint64_t left = 1 + rng.below(150); left > 0; --left) ASSERT_TRUE(take()) << "the guard ended by itself";
+    usleep(static_cast<useconds_t>(rng.below(3000)));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the guard ended by itself with " << WEXITSTATUS(status);
+    while (take()) {
+    }
+    close(ends[0]);
+    std::map<std::string, std::uint32_t> found;
+    const auto read = runtime::read_journal(folder.path(), [&](const runtime::JournalFrame& frame) -> base::Status {
+      PL_TRY(const runtime::GuardEvent event, runtime::parse_guard_event(frame.payload, "journal"));
+      if (event.kind == runtime::GuardEvent::Kind::kDecide)
+        found[event.id] = base::crc32c(runtime::answer_body(frame.payload));
+      return base::ok();
+    });
+    ASSERT_TRUE(read.ok()) << read.error().text();
+    for (const auto& [id, body] : acknowledged) {
+      ASSERT_TRUE(found.contains(id)) << id << " was acknowledged and is lost, kill " << life;
+      ASSERT_EQ(found[id], body) << id << " was acknowledged otherwise, kill " << life;
+    }
+    // What was checked need not be checked a thousand times again.
+    if (life % 50 == 49) acknowledged.clear();
+  }
+}
+
+}  // namespace
+}  // namespace plumbline::faults
