@@ -493,7 +493,10 @@ base::Result<int> check_stamped(const Session& session) {
     }
   }
   if (session.options.json) {
-    const nlohmann::json all = {{"cells", cells}, {"families_missing", state.families_missing}, {"stale", state.stale}};
+    const nlohmann::json all = {{"stamped", stamped.cells.size()},
+                                {"cells", cells},
+                                {"families_missing", state.families_missing},
+                                {"stale", state.stale}};
     std::cout << all.dump(2) << "\n";
   } else {
     for (const std::string& family : state.families_missing) std::cout << fmt::format("{:<17} not stamped\n", family);
