@@ -11,6 +11,9 @@
 
 #include "apps/guard/server.hpp"
 #include "plumbline/runtime/decision_export.hpp"
+#if PLUMBLINE_WITH_TORCH
+#include "plumbline/nn/executor.hpp"
+#endif
 
 namespace plumbline::guard {
 namespace {
@@ -127,6 +130,9 @@ int run(int argc, char** argv) {
 }  // namespace plumbline::guard
 
 int main(int argc, char** argv) {
+#if PLUMBLINE_WITH_TORCH
+  plumbline::nn::configure_process();
+#endif
   try {
     return plumbline::guard::run(argc, argv);
   } catch (const std::exception& error) {

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/worker/session_options.hpp"
 #include "plumbline/case/run/session.hpp"
 #include "plumbline/checks/catalog.hpp"
 #include "plumbline/predict/open.hpp"
@@ -189,9 +190,7 @@ base::Result<Started> start(const StartOptions& options) {
   started.options.fallback = keys.text("fallback");
   started.options.shadow = options.shadow || keys.flag("shadow");
 
-  run::SessionOptions opening;
-  opening.open_predictor = [](const data::ModelSection& section) { return predict::open_predictor(section); };
-  run::Session session(manifest, opening);
+  run::Session session(manifest, worker::session_options("", manifest.folder));
   std::optional<runtime::ClassifierParts> parts;
   if (const std::string folder = keys.path("decider"); !folder.empty()) {
     PL_TRY(parts, runtime::load_parts(folder));
@@ -216,7 +215,7 @@ base::Result<Started> start(const StartOptions& options) {
   if (section == manifest.models.end())
     return make_error(Code::kValue, fmt::format("there is no [model.{}], which the parts were fitted to", parts->model),
                       manifest.path);
-  predict::OpenOptions open;
+  predict::OpenOptions open = worker::open_options(manifest.folder);
   // A call that outlives the deadline helps nobody.
   open.http.request_timeout = std::chrono::milliseconds(started.options.deadline / kMillisecond);
   open.http.connect_timeout = std::min(open.http.connect_timeout, open.http.request_timeout);

@@ -1,13 +1,11 @@
 #include "apps/worker/session_options.hpp"
 
 #include "plumbline/predict/agreement.hpp"
-#include "plumbline/predict/open.hpp"
 #if PLUMBLINE_WITH_TORCH
 #include "plumbline/nn/executor.hpp"
 #endif
 
 namespace plumbline::worker {
-namespace {
 
 predict::OpenOptions open_options(const std::string& manifest_folder) {
   predict::OpenOptions options;
@@ -17,8 +15,6 @@ predict::OpenOptions open_options(const std::string& manifest_folder) {
 #endif
   return options;
 }
-
-}  // namespace
 
 run::SessionOptions session_options(const std::string& cache_folder, const std::string& manifest_folder) {
   run::SessionOptions options;

@@ -169,6 +169,39 @@ class Deciding(GuardTest):
         self.assertEqual(client.call("GET", "/readyz")[1]["shadow"], True)
 
 
+class Assessed(GuardTest):
+    """The guard stands on a case: what the worker assessed and what the guard runs are the same to the bit, or it does not start."""
+
+    def refused(self, *accept):
+        command = [str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0"]
+        done = subprocess.run(command + [w for a in accept for w in ("--accept", a)], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        return done.stderr
+
+    def test_it_starts_on_a_supported_case_and_on_nothing_else(self):
+        self.edit(case=".plumbline/store.db#latest")
+        self.assertIn("no store", self.refused())
+        out, err, code = plumbline("assess", self.manifest)
+        self.assertEqual(code, 0, out + err)
+        client = self.start(accept=())
+        ready = client.call("GET", "/readyz")[1]
+        self.assertEqual((ready["ready"], ready["accepted"]), (True, []))
+        decided = client.decide("sure", SURE)[1]["record"]
+        self.assertEqual(decided["case"], ready["case"])
+        self.assertNotIn("accepted", decided)
+        self.stop(client)
+        self.assertIn("stands in nobody's way", self.refused("accurate"))
+
+        # One bit of one calibration row, and the evidence is about other rows.
+        rows = self.manifest.parent / "calibration.npy"
+        content = bytearray(rows.read_bytes())
+        content[-4] ^= 1
+        rows.write_bytes(content)
+        said = self.refused()
+        self.assertIn("may not start", said)
+        self.assertIn("calibration", said)
+
+
 class People(GuardTest):
     def ask(self, client, name, answers, deadline_ms=30000):
         def call():
