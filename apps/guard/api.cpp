@@ -62,7 +62,7 @@ base::Result<std::string> text_at(const Json& json, const char* key, bool requir
 
 base::Status known_keys(const Json& json, std::initializer_list<const char*> keys) {
   for (const auto& [key, value] : json.items()) {
-    const bool known = std::any_of(keys.begin(), keys.end(), [&](const char* k) { return key == k; });
+    const bool known = std::any_of(keys.begin(), keys.end(), [&name = key](const char* k) { return name == k; });
     if (!known) return refusal("bad_request", fmt::format("\"{}\" is no key here", key.substr(0, 40)));
   }
   return base::ok();

@@ -148,8 +148,8 @@ TEST(Laplace, FullFormIsTheInverseOfTheNumericHessian) {
       const std::vector<double> c = covariance_at(*head, row);
       for (std::ptrdiff_t a = 0; a < k; ++a) {
         for (std::ptrdiff_t b = 0; b < a; ++b) {
-          const auto part = [&](std::ptrdiff_t x, std::ptrdiff_t y) {
-            return phi.dot(sigma.block(x * (d + 1), y * (d + 1), d + 1, d + 1) * phi);
+          const auto part = [&, columns = d + 1](std::ptrdiff_t x, std::ptrdiff_t y) {
+            return phi.dot(sigma.block(x * columns, y * columns, columns, columns) * phi);
           };
           const double want = part(a, a) + part(b, b) - 2 * part(a, b);
           const double got =
