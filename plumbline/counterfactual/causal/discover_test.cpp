@@ -451,5 +451,15 @@ TEST(CausalLearn, SachsCytometry) {
   EXPECT_EQ(ges.pattern.edges(), 34U);
 }
 
+TEST(CausalGraphFile, AWordOfTheLanguageThatIsANodeAlreadyStaysOne) {
+  // The last node so far, then a setting, a declaration or a default of the same name.
+  for (const char* text :
+       {"a -> b\nb = 3\nb -> c", "a -> latent\nlatent c\nc -> latent", "digraph { a -> node node [x=1] node -> c }"}) {
+    const auto graph = parse_graph(text, "g");
+    ASSERT_TRUE(graph.ok()) << text << ": " << graph.error().text();
+    EXPECT_EQ(graph->graph.size(), 3U) << text;
+  }
+}
+
 }  // namespace
 }  // namespace plumbline::counterfactual::causal

@@ -187,8 +187,9 @@ class Parser {
     const std::size_t first_edge = edges_.size();
     const bool keyword = now_.mark == Mark::kWord && !now_.quoted;
     const std::string word(now_.text);
+    const std::size_t before = names_.size();
     PL_TRY(const int first, node());
-    const bool fresh = static_cast<std::size_t>(first) + 1 == names_.size();
+    const bool fresh = names_.size() > before;  // a node that edges name already stays one
     if (keyword && word == "latent" && now_.mark == Mark::kWord) {
       if (fresh) forget(word);
       return latent();
