@@ -12,13 +12,7 @@
 namespace plumbline::checks::caution {
 namespace {
 
-const check::Evidence* find(const check::Output& output, const std::string& metric,
-                            const std::map<std::string, std::string>& where) {
-  for (const auto& evidence : output.evidence) {
-    if (evidence.metric == metric && evidence.where == where) return &evidence;
-  }
-  return nullptr;
-}
+using testing::find;
 
 check::Blueprint blueprint(const std::string& output, bool with_calibration) {
   check::Blueprint facts;

@@ -8,6 +8,7 @@
 #include "plumbline/caution/hierarchy.hpp"
 #include "plumbline/checks/caution/caution_checks.hpp"
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 
 namespace plumbline::checks::caution {
 namespace {
@@ -219,8 +220,7 @@ check::Entry hierarchy() {
     return plan_with_calibration(blueprint, kRoles);
   };
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.6); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, 0.0); };
+  entry.fixtures = planted(write, 0.6, 0.0);
   entry.fixtures.defect_words =
       "labels of 60 % of test rows redrawn at random, calibration rows untouched (accuracy about 0.75 where 0.95 is "
       "promised)";

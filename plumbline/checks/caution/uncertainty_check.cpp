@@ -10,6 +10,7 @@
 
 #include "plumbline/checks/caution/caution_checks.hpp"
 #include "plumbline/checks/classified.hpp"
+#include "plumbline/checks/planted.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/robustness/doubts.hpp"
 #include "plumbline/stats/bootstrap.hpp"
@@ -517,12 +518,10 @@ check::Entry uncertainty() {
   entry.info = info();
   entry.plan = plan;
   entry.run = run;
-  entry.fixtures.defect = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, true); };
-  entry.fixtures.control = [](const std::string& folder, base::Rng& rng) { return write(folder, rng, false); };
+  entry.fixtures = planted(write, true, false);
   entry.fixtures.defect_words =
       "the largest logit of each row redrawn, the others 0: the same answers, any confidence (AUROC of errors about "
-      "0.5 "
-      "where 0.62 is claimed)";
+      "0.5 where 0.62 is claimed)";
   entry.fixtures.control_words = "the true logits of overlapping clouds (AUROC of errors about 0.73)";
   entry.fixtures.false_alarm_level = 0.05;
   entry.fixtures.cost_ms = 150;

@@ -14,13 +14,7 @@
 namespace plumbline::checks::caution {
 namespace {
 
-const check::Evidence* find(const check::Output& output, const std::string& metric,
-                            const std::map<std::string, std::string>& where) {
-  for (const auto& evidence : output.evidence) {
-    if (evidence.metric == metric && evidence.where == where) return &evidence;
-  }
-  return nullptr;
-}
+using testing::find;
 
 /// The control of caution.uncertainty with a set from elsewhere and readings of the costs.
 void write_whole_system(const std::string& folder) {
