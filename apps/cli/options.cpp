@@ -155,10 +155,11 @@ Options parse_command_line(int argc, char** argv) {
   app.add_flag("-v,--verbose", o.verbose, "Also log diagnostics to standard error");
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
-  init->add_option("folder", o.folder, "Where to write system.toml (kinds network and guard: a whole small example)")
+  init->add_option("folder", o.folder,
+                   "Where to write system.toml (kinds network, guard and system: a whole small example)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network", "world", "guard"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network", "world", "guard", "system"}))
       ->required();
 
   auto* assess =

@@ -27,7 +27,11 @@ struct UnitSums {
   double variance = 0;  ///< of the mean
   double units = 0;     ///< with weight
   double rows = 0;
-  double kish = 0;  ///< (sum W)^2 / sum W^2 over units
+  double kish = 0;      ///< (sum W)^2 / sum W^2 over units
+  double row_kish = 0;  ///< the same over rows
+  double spread = 0;    ///< variance of the values
+  /// Rows that would bound the mean as well, if they were independent.
+  double effective() const { return std::max(1.0, variance > 0 ? std::min(spread / variance, row_kish) : kish); }
   bool binary = true;
 };
 
@@ -70,14 +74,20 @@ base::Result<UnitSums> sums_of(std::span<const double> values, std::span<const d
     return make_error(Code::kShape, fmt::format("weighted_mean: {} units with weight, expected at least 2", out.units));
   out.variance = out.units / (out.units - 1) * base::ordered_sum(squares) / (out.total_weight * out.total_weight);
   out.kish = out.total_weight * out.total_weight / base::ordered_sum(weight_squares);
+  std::vector<double> spreads(n, 0.0), row_squares(n, 0.0);
+  for (std::size_t i = 0; i < n; ++i) {
+    row_squares[i] = weights[i] * weights[i];
+    if (weights[i] > 0) spreads[i] = weights[i] * (values[i] - out.mean) * (values[i] - out.mean);
+  }
+  out.row_kish = out.total_weight * out.total_weight / base::ordered_sum(row_squares);
+  out.spread = base::ordered_sum(spreads) / out.total_weight;
   return out;
 }
 
 /// Bounds of a share at the effective size that its variance between units leaves.
 Bounded share_bounds(const UnitSums& sums) {
   const double p = std::clamp(sums.mean, 0.0, 1.0);
-  double size = sums.variance > 0 ? std::min(p * (1 - p) / sums.variance, sums.kish) : sums.kish;
-  size = std::max(size, 1.0);
+  const double size = sums.effective();
   const double units = sums.units;
   const auto at = [units, size](double c) {
     if (!(size > 1)) return size;
@@ -137,10 +147,11 @@ base::Result<Bounded> weighted_mean(std::span<const double> values, std::span<co
   PL_TRY(UnitSums sums, sums_of(values, weights, units));
   sums.variance *= inflation;
   sums.kish /= inflation;
+  sums.row_kish /= inflation;
   if (sums.binary) return share_bounds(sums);
   Bounded out =
       student(sums.mean, std::sqrt(sums.variance), sums.units - 1, sums.rows, "weighted mean, Student's t over units");
-  out.n_effective = sums.kish;
+  out.n_effective = sums.effective();
   return out;
 }
 

@@ -34,8 +34,9 @@ Bounded student(double value, double error, double degrees, double n, std::strin
 /// Question  what is the mean of values under weights?
 /// Formula   sum w x / sum w; variance from the units' sums of w (x - mean), with the factor G / (G - 1). Values that
 ///           are all 0 or 1: Clopper-Pearson at the effective size p (1 - p) / variance, at most Kish's size of the
-///           units' weights, shrunk by (t(n - 1) / t(G - 1))^2. Others: Student's t with G - 1 degrees.
-///           `inflation`: factor of the variance, for values that were made with a look at other rows.
+///           rows' weights (of the units' where all rows agree), shrunk by (t(n - 1) / t(G - 1))^2. Others: Student's t
+///           with G - 1 degrees. `inflation`: factor of the variance, for values that were made with a look at other
+///           rows.
 /// Shapes    values, weights n (weight 0: the row is not there); units n or empty.
 /// Errors    kShape: sizes differ, fewer than 2 units with weight. kValue: a weight below 0, a value that is not finite
 ///           where the weight is above 0.

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
-#include "plumbline/stats/bootstrap.hpp"
 #include "plumbline/system/regression.hpp"
 #include "plumbline/system/rounds.hpp"
 
@@ -49,7 +48,7 @@ class Finder {
         clusters_(make_clusters(trace.unit, trace.rows)),
         on_loop_(graph.components().size(), false) {}
 
-  base::Result<FeedbackReport> run(const base::Rng& rng) {
+  base::Result<FeedbackReport> run() {
     FeedbackReport report;
     report.loops = graph_.loops();
     if (!report.loops.complete)
@@ -63,7 +62,7 @@ class Finder {
     for (std::size_t k = 0; k < names_.size(); ++k)
       if (chooses(writer_[k]) && loops_measured(writer_[k], report))
         report.returns.push_back(measure(static_cast<Index>(k), report));
-    if (!report.returns.empty()) PL_CHECK(radius(rng, report));
+    if (!report.returns.empty()) report.radius = radius();
     std::vector<std::string> once;
     for (std::string& note : report.notes)
       if (std::find(once.begin(), once.end(), note) == once.end()) once.push_back(std::move(note));
@@ -274,33 +273,28 @@ class Finder {
                 "difference of both, Student's t over clusters");
   }
 
-  base::Status radius(const base::Rng& rng, FeedbackReport& report) const {
-    stats::BootstrapOptions bootstrap;
-    bootstrap.replicates = options_.replicates;
-    bootstrap.unit_of_sampling = clusters_.blocks ? "block of rounds" : "unit";
-    bootstrap.range = std::pair(0.0, std::numeric_limits<double>::infinity());
-    bootstrap.cancel = options_.cancel;
-    // The least squares of a resample, to first order: the estimate plus the influences of the clusters drawn.
-    const auto statistic = [this](std::span<const std::size_t> drawn) {
-      RoundModel model = model_;
-      for (const Equation& e : equations_) {
-        for (const Equation::Place& place : e.places) {
-          double& coefficient = entry(model, e.to, place);
-          for (const std::size_t g : drawn)
-            coefficient += e.fit.influence(static_cast<Index>(g), static_cast<Index>(place.regressor));
-        }
+  /// By differences: the radius is smooth where its largest eigenvalue is simple.
+  Bounded radius() const {
+    constexpr double kStep = 1e-4;
+    const double value = spectral_radius(model_);
+    VectorD moved = VectorD::Zero(static_cast<Index>(clusters_.count));
+    for (const Equation& e : equations_) {
+      for (const Equation::Place& place : e.places) {
+        RoundModel up = model_, down = model_;
+        entry(up, e.to, place) += kStep;
+        entry(down, e.to, place) -= kStep;
+        const double slope = (spectral_radius(up) - spectral_radius(down)) / (2 * kStep);
+        moved += slope * e.fit.influence.col(static_cast<Index>(place.regressor));
       }
-      return spectral_radius(model);
-    };
-    const auto got = stats::bootstrap(clusters_.count, statistic, bootstrap, rng.fork("radius"));
-    if (got.ok()) {
-      report.radius = *got;
-      report.radius->n = least_rows();
-      return base::ok();
     }
-    if (got.error().code == Code::kCancelled) return got.error();
-    report.notes.push_back(fmt::format("the spectral radius is withheld: {}", got.error().message));
-    return base::ok();
+    Bounded out = student(value, length(moved), least_clusters() - 1, least_rows(),
+                          "least squares along the graph, delta method over clusters");
+    out.n_effective = least_clusters();
+    out.low = [low = out.low](double k) {
+      const auto v = low(k);
+      return v ? std::optional(std::max(0.0, *v)) : v;
+    };
+    return out;
   }
 
   const SystemGraph& graph_;
@@ -318,10 +312,10 @@ class Finder {
 
 }  // namespace
 
-base::Result<FeedbackReport> find_feedback(const SystemGraph& graph, const Trace& trace, const FeedbackOptions& options,
-                                           const base::Rng& rng) {
+base::Result<FeedbackReport> find_feedback(const SystemGraph& graph, const Trace& trace,
+                                           const FeedbackOptions& options) {
   PL_CHECK(base::check_in("find_feedback", "hidden", options.hidden, 0, 0.99));
-  return Finder(graph, trace, options).run(rng);
+  return Finder(graph, trace, options).run();
 }
 
 }  // namespace plumbline::system

@@ -9,7 +9,6 @@
 
 #include "plumbline/base/progress.hpp"
 #include "plumbline/base/result.hpp"
-#include "plumbline/base/rng.hpp"
 #include "plumbline/system/contrast.hpp"
 #include "plumbline/system/lessons.hpp"
 #include "plumbline/system/trace.hpp"
@@ -30,8 +29,8 @@ struct Return {
 
 struct FeedbackReport {
   LoopList loops;
-  std::vector<Return> returns;            ///< of parts on a loop with numeric outputs
-  std::optional<stats::Estimate> radius;  ///< empty where no loop can be measured
+  std::vector<Return> returns;    ///< of parts on a loop with numeric outputs
+  std::optional<Bounded> radius;  ///< empty where no loop can be measured
   std::vector<Teaching> teaching;
   std::vector<std::string> notes;
 };
@@ -39,7 +38,6 @@ struct FeedbackReport {
 struct FeedbackOptions {
   bool memory = false;  ///< parts that learn also keep some of their former output
   double hidden = 0;    ///< widen the bounds of gain and next for a hidden cause of that strength, in [0, 1)
-  std::size_t replicates = 400;
   base::CancelToken cancel{};
 };
 
@@ -48,17 +46,17 @@ struct FeedbackOptions {
 ///           (least squares, rows drawn by lot included: the system as it runs), which gives RoundModel along the links
 ///           of the graph; gains as above, bounds by the delta method over clusters of rows. By lot: in rows that
 ///           explore, the output of the next round on that of this one, with the part's inputs and lessons held; no
-///           hidden cause can act on what was drawn by lot. Radius: bootstrap over clusters.
+///           hidden cause can act on what was drawn by lot. Radius: the delta method too.
 /// Shapes    rows of a unit are rounds in order; numbers, or categories with two levels (0, 1 in order of appearance).
-/// Errors    kValue: hidden outside [0, 1), replicates < 100; kCancelled.
+/// Errors    kValue: hidden outside [0, 0.99]; kCancelled.
 /// Outcome   a figure is empty where its equations cannot be fitted, with a note that says why.
 /// Assumes   rounds follow each other without gaps; effects are linear near where the system runs; by the graph:
 /// nothing
 ///           hidden acts on both a part's inputs and its output.
-/// Cost      O(parts x rows x p^2 + replicates x clusters x parts x p^3). Same seed, same bits.
+/// Cost      O(parts x rows x p^2 + links x parts^3). Deterministic.
 /// Source    Bode 1945 for the return ratio; Cinelli, Hazlett 2020 for the bound; Perdomo et al., Performative
 ///           prediction, ICML 2020, for the question.
-base::Result<FeedbackReport> find_feedback(const SystemGraph& graph, const Trace& trace, const FeedbackOptions& options,
-                                           const base::Rng& rng);
+base::Result<FeedbackReport> find_feedback(const SystemGraph& graph, const Trace& trace,
+                                           const FeedbackOptions& options);
 
 }  // namespace plumbline::system

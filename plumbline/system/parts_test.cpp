@@ -334,9 +334,7 @@ TEST(SystemFeedbackStatistical, GainReturnsAndRadiusCover) {
     const double truth = rng.uniform(0, 0.8);
     const LinearSystem s = random_linear({.parts = 2 + rng.below(3), .gain = truth}, rng);
     const Recorded r = run_linear(s, 40, 12, rng);
-    FeedbackOptions options;
-    options.replicates = 200;
-    const auto report = find_feedback(r.graph, r.trace, options, base::Rng(3));
+    const auto report = find_feedback(r.graph, r.trace, {});
     if (!report.ok() || report->returns.empty() || !report->radius) return false;
     const Return& first = report->returns[0];
     gain += holds(*first.gain, truth) ? 1 : 0;
@@ -344,35 +342,36 @@ TEST(SystemFeedbackStatistical, GainReturnsAndRadiusCover) {
     lot += holds(*first.next_by_lot, next_return(s.running(), 0)) ? 1 : 0;
     agree += holds(*first.disagreement, 0) ? 1 : 0;
     const double exact = spectral_radius(s.running());
-    radius += report->radius->low(0.9) <= exact && exact <= report->radius->high(0.9) ? 1 : 0;
+    radius += holds(*report->radius, exact) ? 1 : 0;
     return true;
   });
   EXPECT_GE(gain, testing::binomial_floor(kTrials, 0.95));
   EXPECT_GE(next, testing::binomial_floor(kTrials, 0.95));
   EXPECT_GE(lot, testing::binomial_floor(kTrials, 0.95));
   EXPECT_GE(agree, testing::binomial_floor(kTrials, 0.95));
-  EXPECT_GE(radius, testing::binomial_floor(kTrials, 0.9));
+  EXPECT_GE(radius, testing::binomial_floor(kTrials, 0.95));
 }
 
 TEST(SystemFeedback, LotsAreNotFooledByAHiddenCause) {
-  // A hidden cause moves the first part's lesson and, a round later, nothing; and its output and the result at once.
+  // What nobody recorded moves the part's output and its result at once.
   base::Rng rng(11);
   LinearSystem s = random_linear({.parts = 2, .gain = 0}, rng);
-  s.hidden[0] = 1.5;  // the part's output …
-  s.hidden[2] = 1.5;  // … and its result follow what nobody recorded
+  s.hidden[0] = 1.5;
+  s.hidden[2] = 1.5;
+  s.size[0] = 3;
   s.model.teaches(0, 2) = 0.4;
   const double truth = next_return(s.running(), 0);
-  const Recorded r = run_linear(s, 60, 40, rng);
-  const auto report = find_feedback(r.graph, r.trace, {}, base::Rng(3));
+  const Recorded r = run_linear(s, 200, 40, rng);
+  const auto report = find_feedback(r.graph, r.trace, {});
   ASSERT_TRUE(report.ok());
   const Return& first = report->returns[0];
   EXPECT_FALSE(holds(*first.next, truth));  // the link from output to result is overstated
-  EXPECT_TRUE(holds(*first.next_by_lot, truth)) << first.next_by_lot->value << " " << truth;
+  EXPECT_TRUE(holds(*first.next_by_lot, truth, 0.999)) << first.next_by_lot->value << " " << truth;
   EXPECT_LT(two_sided_p(*first.disagreement), 0.01);
   // Widened for a cause that strong, the bounds by the graph hold.
   FeedbackOptions wide;
   wide.hidden = 0.7;
-  const auto widened_report = find_feedback(r.graph, r.trace, wide, base::Rng(3));
+  const auto widened_report = find_feedback(r.graph, r.trace, wide);
   EXPECT_TRUE(holds(*widened_report->returns[0].next, truth));
   EXPECT_GT(*first.robustness, 0);
 }
@@ -385,7 +384,7 @@ TEST(SystemFeedback, MemoryIsToldFromFeedback) {
   const Recorded r = run_linear(s, 60, 40, rng);
   FeedbackOptions options;
   options.memory = true;
-  const auto report = find_feedback(r.graph, r.trace, options, base::Rng(3));
+  const auto report = find_feedback(r.graph, r.trace, options);
   ASSERT_TRUE(report.ok());
   EXPECT_NEAR(report->returns[0].gain->value, truth, 0.1);
   EXPECT_NEAR(truth, 0.6, 1e-12);  // 0.3 / (1 - 0.5)
@@ -395,7 +394,7 @@ TEST(SystemFeedback, LessonsKnowTheirMakers) {
   base::Rng rng(17);
   LinearSystem s = random_linear({.parts = 3, .gain = 0.3}, rng);
   const Recorded r = run_linear(s, 40, 20, rng);
-  const auto report = find_feedback(r.graph, r.trace, {}, base::Rng(3));
+  const auto report = find_feedback(r.graph, r.trace, {});
   ASSERT_EQ(report->teaching.size(), 1U);
   const Teaching& lesson = report->teaching[0];
   EXPECT_EQ(lesson.signal, "r0");
@@ -414,7 +413,7 @@ TEST(SystemFeedback, WhatCannotBeMeasuredIsSaid) {
         return s;
       }(),
       300, *std::make_unique<base::Rng>(2));
-  const auto report = find_feedback(r.graph, r.trace, {}, base::Rng(3));
+  const auto report = find_feedback(r.graph, r.trace, {});
   ASSERT_TRUE(report.ok());
   EXPECT_FALSE(report->loops.loops.empty());
   EXPECT_TRUE(report->returns.empty());
@@ -423,7 +422,7 @@ TEST(SystemFeedback, WhatCannotBeMeasuredIsSaid) {
             "loops through part0 are not measured: it has no recorded output that is a number or has two levels");
   FeedbackOptions bad;
   bad.hidden = 1;
-  EXPECT_FALSE(find_feedback(r.graph, r.trace, bad, base::Rng(3)).ok());
+  EXPECT_FALSE(find_feedback(r.graph, r.trace, bad).ok());
 }
 
 // ---- exploration
