@@ -58,8 +58,8 @@ Affine combine(double p, const Affine& a, double q, const Affine& b) {
   return close(out);
 }
 
-/// An enclosure of f over the range of `a` as slope (a - centre) + value + remainder, or as a plain range, whichever has
-/// the smaller error. `first`, `second`: derivative at the centre, second derivative over the range.
+/// An enclosure of f over the range of `a` as slope (a - centre) + value + remainder, or as a plain range, whichever
+/// has the smaller error. `first`, `second`: derivative at the centre, second derivative over the range.
 Affine linearised(const Affine& a, const Interval& value, const Interval& first, const Interval& second,
                   const Interval& range) {
   const double r = a.radius();

@@ -1,8 +1,8 @@
 #pragma once
-/// Affine forms: a quantity as centre + sum of coefficient_i s_i + error s, all s in [-1, 1]. The symbols s_i are shared
-/// by all forms of one computation, so that dependencies between quantities survive; the last one is the form's own.
-/// Rounding, and what a nonlinear function differs from its linear part, go into the error.
-/// Source: Stolfi, de Figueiredo, Self-Validated Numerical Methods and Applications, IMPA 1997, ch. 3.
+/// Affine forms: a quantity as centre + sum of coefficient_i s_i + error s, all s in [-1, 1]. The symbols s_i are
+/// shared by all forms of one computation, so that dependencies between quantities survive; the last one is the form's
+/// own. Rounding, and what a nonlinear function differs from its linear part, go into the error. Source: Stolfi, de
+/// Figueiredo, Self-Validated Numerical Methods and Applications, IMPA 1997, ch. 3.
 
 #include <cstddef>
 #include <vector>

@@ -26,8 +26,8 @@ Columns columns_of(std::span<const Form> inputs) {
   for (const Form& form : inputs) symbols = std::max(symbols, form.symbols.size());
   Columns out;
   for (std::size_t s = 0; s < symbols; ++s) {
-    const bool used =
-        std::any_of(inputs.begin(), inputs.end(), [&](const Form& f) { return s < f.symbols.size() && f.symbols[s] != 0; });
+    const bool used = std::any_of(inputs.begin(), inputs.end(),
+                                  [&](const Form& f) { return s < f.symbols.size() && f.symbols[s] != 0; });
     if (used) out.symbols.push_back(s);
   }
   out.count = out.symbols.size();
@@ -53,7 +53,8 @@ Affine first_step(std::span<const Form> inputs, const Columns& columns) {
     step.bias.push_back(inputs[r].center);
   }
   for (std::size_t r = 0; r < step.rows; ++r) {
-    for (std::size_t c = 0; c < step.columns; ++c) step.transposed[c * step.rows + r] = step.weights[r * step.columns + c];
+    for (std::size_t c = 0; c < step.columns; ++c)
+      step.transposed[c * step.rows + r] = step.weights[r * step.columns + c];
   }
   return step;
 }
@@ -178,7 +179,8 @@ base::Result<std::vector<Form>> network_forms(const Network& network, std::span<
   return best;
 }
 
-base::Result<std::vector<std::size_t>> possible_choices(const Network& network, std::span<const Form> inputs, bool least) {
+base::Result<std::vector<std::size_t>> possible_choices(const Network& network, std::span<const Form> inputs,
+                                                        bool least) {
   PL_TRY(const Bounded b, bound(network, inputs));
   const robustness::Bounder bounder(b.network);
   const std::size_t outputs = b.network.outputs();

@@ -163,8 +163,7 @@ class Series {
   /// Sum of a_j b_{k-j} for j from `first` to `last`.
   static T convolve(const std::vector<T>& a, const std::vector<T>& b, int k, int first, int last) {
     T sum{};
-    for (int j = first; j <= last; ++j)
-      sum = sum + a[static_cast<std::size_t>(j)] * b[static_cast<std::size_t>(k - j)];
+    for (int j = first; j <= last; ++j) sum = sum + a[static_cast<std::size_t>(j)] * b[static_cast<std::size_t>(k - j)];
     return sum;
   }
   /// Sum of j a_j b_{k-j}, j from 1 to `last`.

@@ -27,9 +27,9 @@ struct FunctionInfo {
 };
 
 constexpr FunctionInfo kFunctions[] = {
-    {"sin", Op::kSin, 1},   {"cos", Op::kCos, 1},   {"tan", Op::kTan, 1}, {"exp", Op::kExp, 1},
-    {"log", Op::kLog, 1},   {"sqrt", Op::kSqrt, 1}, {"tanh", Op::kTanh, 1}, {"abs", Op::kAbs, 1},
-    {"min", Op::kMin, 2},   {"max", Op::kMax, 2},   {"if", Op::kIf, 3},   {"pick", Op::kPick, -1},
+    {"sin", Op::kSin, 1}, {"cos", Op::kCos, 1},   {"tan", Op::kTan, 1},   {"exp", Op::kExp, 1},
+    {"log", Op::kLog, 1}, {"sqrt", Op::kSqrt, 1}, {"tanh", Op::kTanh, 1}, {"abs", Op::kAbs, 1},
+    {"min", Op::kMin, 2}, {"max", Op::kMax, 2},   {"if", Op::kIf, 3},     {"pick", Op::kPick, -1},
 };
 
 bool smooth_op(Op op) {
@@ -374,8 +374,8 @@ class Parser {
   }
 
   base::Result<std::size_t> call(const std::string& name, std::size_t start) {
-    const auto* const info =
-        std::find_if(std::begin(kFunctions), std::end(kFunctions), [&](const FunctionInfo& f) { return name == f.name; });
+    const auto* const info = std::find_if(std::begin(kFunctions), std::end(kFunctions),
+                                          [&](const FunctionInfo& f) { return name == f.name; });
     if (info == std::end(kFunctions)) {
       at_ = start;
       const std::string close = base::nearest(name, function_names());
@@ -402,9 +402,9 @@ class Parser {
     const auto wanted = static_cast<std::size_t>(info->arguments < 0 ? 2 : info->arguments);
     if (info->arguments < 0 ? arguments.size() < wanted : arguments.size() != wanted) {
       at_ = start;
-      return fail(Code::kValue, fmt::format("{} takes {}{} argument{}, {} given", name,
-                                            info->arguments < 0 ? "at least " : "", wanted, wanted == 1 ? "" : "s",
-                                            arguments.size()));
+      return fail(Code::kValue,
+                  fmt::format("{} takes {}{} argument{}, {} given", name, info->arguments < 0 ? "at least " : "",
+                              wanted, wanted == 1 ? "" : "s", arguments.size()));
     }
     return emit(make(info->op, std::move(arguments)));
   }
@@ -444,8 +444,8 @@ base::Status Compiler::add_condition(const std::string& text, const std::string&
     PL_TRY(const std::size_t value, parser.emit(std::move(node)));
     program_.outputs.push_back(value);
     out.strict.push_back(c.strict);
-    out.text.push_back(comparisons.size() == 1 ? text : fmt::format("{} ({} of {})", text, out.text.size() + 1,
-                                                                     comparisons.size()));
+    out.text.push_back(
+        comparisons.size() == 1 ? text : fmt::format("{} ({} of {})", text, out.text.size() + 1, comparisons.size()));
   }
   return base::ok();
 }

@@ -1,6 +1,7 @@
 #pragma once
 /// Formulas of a system file, parsed into programs: nodes in the order of evaluation, shared sub-terms once.
-/// Grammar, loosest first: or; and; not; comparison (a <= b <= c as well); + -; * /; unary -; ^; number, name, name(...).
+/// Grammar, loosest first: or; and; not; comparison (a <= b <= c as well); + -; * /; unary -; ^; number, name,
+/// name(...).
 
 #include <cstddef>
 #include <map>
@@ -14,9 +15,32 @@
 namespace plumbline::reach {
 
 enum class Op {
-  kConstant, kVariable, kAdd, kSub, kMul, kDiv, kNeg, kPower,
-  kSin, kCos, kTan, kExp, kLog, kSqrt, kTanh, kAbs, kMin, kMax,
-  kLess, kLessEqual, kEqual, kAnd, kOr, kNot, kIf, kPick,
+  kConstant,
+  kVariable,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kNeg,
+  kPower,
+  kSin,
+  kCos,
+  kTan,
+  kExp,
+  kLog,
+  kSqrt,
+  kTanh,
+  kAbs,
+  kMin,
+  kMax,
+  kLess,
+  kLessEqual,
+  kEqual,
+  kAnd,
+  kOr,
+  kNot,
+  kIf,
+  kPick,
 };
 
 struct Node {
@@ -64,8 +88,8 @@ class Compiler {
   explicit Compiler(const Scope& scope) : scope_(scope) {}
 
   /// Appends one formula's value as an output. Errors, all with `place` and the column: kParse; kValue: a name that is
-  /// not known (with the nearest known one), a wrong number of arguments, truth where a number belongs or the other way;
-  /// kUnsupported: an unknown function; kLimit: more than 20,000 nodes, 200 levels, 10,000 characters.
+  /// not known (with the nearest known one), a wrong number of arguments, truth where a number belongs or the other
+  /// way; kUnsupported: an unknown function; kLimit: more than 20,000 nodes, 200 levels, 10,000 characters.
   base::Status add(const std::string& text, const std::string& place);
   /// Appends a comparison a <= b (or <, >=, >, a chain) as conditions b - a >= 0.
   base::Status add_condition(const std::string& text, const std::string& place, Conditions& out);

@@ -37,7 +37,8 @@ bool enclose(const Program& dynamics, const std::vector<Interval>& start, std::s
       box = std::move(next);
       return true;
     }
-    for (std::size_t i = 0; i < states; ++i) box[i] = inflated(hull(next[i], start[i]), 0.1, 1e-9 * (1 + next[i].mag()));
+    for (std::size_t i = 0; i < states; ++i)
+      box[i] = inflated(hull(next[i], start[i]), 0.1, 1e-9 * (1 + next[i].mag()));
   }
   return false;
 }

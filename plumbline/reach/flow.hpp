@@ -1,6 +1,6 @@
 #pragma once
-/// One step of a validated integration, for affine forms: Taylor coefficients in time, each an affine form in the symbols
-/// of the set, and a remainder over an enclosure of the whole step.
+/// One step of a validated integration, for affine forms: Taylor coefficients in time, each an affine form in the
+/// symbols of the set, and a remainder over an enclosure of the whole step.
 
 #include <span>
 #include <vector>
@@ -14,7 +14,7 @@ namespace plumbline::reach {
 struct FlowOptions {
   int order = 5;
   double tolerance = 1e-7;  ///< of a step's remainder, relative to 1 + the size of the state
-  int halvings = 7;        ///< of a step before it is given up
+  int halvings = 7;         ///< of a step before it is given up
 };
 
 struct FlowStep {

@@ -34,8 +34,8 @@ class Reader {
       : path_(path), folder_(folder), options_(options) {}
 
   base::Result<Loop> read(const TomlNode& root) {
-    PL_CHECK(known(root, "", {"loop", "constants", "states", "parameters", "let", "controller", "dynamics", "property",
-                              "plot"}));
+    PL_CHECK(known(root, "",
+                   {"loop", "constants", "states", "parameters", "let", "controller", "dynamics", "property", "plot"}));
     PL_CHECK(read_loop_section(root));
     PL_CHECK(read_constants(root));
     PL_CHECK(read_variables(root, "states"));
@@ -148,8 +148,9 @@ class Reader {
 
   base::Status name_is_free(const TomlNode& node, const std::string& name) {
     const auto start = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-    const bool plain = !name.empty() && name.size() <= 60 && start(name[0]) &&
-                       std::all_of(name.begin(), name.end(), [&](char c) { return start(c) || (c >= '0' && c <= '9'); });
+    const bool plain =
+        !name.empty() && name.size() <= 60 && start(name[0]) &&
+        std::all_of(name.begin(), name.end(), [&](char c) { return start(c) || (c >= '0' && c <= '9'); });
     if (!plain) return problem(node, fmt::format("'{}' is no name: letters, digits and _, not a digit first", name));
     static const std::set<std::string> kReserved = {"pi", "and", "or", "not"};
     const auto& functions = function_names();
@@ -183,8 +184,7 @@ class Reader {
         return problem(node, fmt::format("'{}' has {} ends, expected [low, high]", name, node.items.size()));
       PL_TRY(const double low, number(node.items[0], name));
       PL_TRY(const double high, number(node.items[1], name));
-      if (low > high)
-        return problem(node, fmt::format("the box of '{}' is empty: {} is above {}", name, low, high));
+      if (low > high) return problem(node, fmt::format("the box of '{}' is empty: {} is above {}", name, low, high));
       return Interval(enclosure(node.items[0]).lo, enclosure(node.items[1]).hi);
     }
     PL_TRY(const double value, number(node, name));
@@ -202,7 +202,8 @@ class Reader {
       if (value.kind == TomlKind::kTable) {
         PL_CHECK(known(value, fmt::format("{}.{}", kind, name), {"initial", "unit"}));
         range = value.find("initial");
-        if (range == nullptr) return problem(value, fmt::format("'{}' has no 'initial': a number or [low, high]", name));
+        if (range == nullptr)
+          return problem(value, fmt::format("'{}' has no 'initial': a number or [low, high]", name));
         if (const TomlNode* unit = value.find("unit")) {
           PL_TRY(variable.unit, text(*unit, "unit"));
           PL_CHECK(check_unit(*unit, variable.unit));
@@ -216,7 +217,8 @@ class Reader {
       index_[name] = loop_.variables.size();
       loop_.variables.push_back(std::move(variable));
       if (loop_.variables.size() > kMaxVariables)
-        return make_error(Code::kLimit, fmt::format("has more than {} states and parameters", kMaxVariables), place(value));
+        return make_error(Code::kLimit, fmt::format("has more than {} states and parameters", kMaxVariables),
+                          place(value));
     }
     return base::ok();
   }
@@ -234,7 +236,8 @@ class Reader {
       word = word.substr(0, hat);
       const auto& names = unit_names();
       if (!power_fine || std::find(names.begin(), names.end(), word) == names.end())
-        return problem(node, fmt::format("unknown unit '{}' in '{}', known are {}", word, unit, base::join_words(names)));
+        return problem(node,
+                       fmt::format("unknown unit '{}' in '{}', known are {}", word, unit, base::join_words(names)));
       at = end + 1;
     }
     return base::ok();
@@ -266,7 +269,8 @@ class Reader {
     return scope;
   }
 
-  base::Result<std::shared_ptr<const robustness::Network>> open_network(const TomlNode& node, const std::string& written) {
+  base::Result<std::shared_ptr<const robustness::Network>> open_network(const TomlNode& node,
+                                                                        const std::string& written) {
     namespace fs = std::filesystem;
     std::string folder = folder_;
     std::string inner = written;
@@ -276,8 +280,9 @@ class Reader {
       const auto found = options_.roots.find(root);
       const char* const data = root == "data" ? std::getenv("PLUMBLINE_DATA") : nullptr;
       if (found == options_.roots.end() && data == nullptr)
-        return problem(node, fmt::format("the root '{}' of '{}' is not known", root, written),
-                       fmt::format("Name its folder with --root {}=DIR{}", root, root == "data" ? ", or set PLUMBLINE_DATA" : ""));
+        return problem(
+            node, fmt::format("the root '{}' of '{}' is not known", root, written),
+            fmt::format("Name its folder with --root {}=DIR{}", root, root == "data" ? ", or set PLUMBLINE_DATA" : ""));
       folder = found != options_.roots.end() ? found->second : std::string(data);
     }
     const fs::path given(inner);
@@ -309,8 +314,8 @@ class Reader {
       loop_.networks.push_back(std::move(network));
     }
     for (const auto& network : loop_.networks) {
-      if (network != nullptr && (network->inputs() != loop_.networks[0]->inputs() ||
-                                 network->outputs() != loop_.networks[0]->outputs()))
+      if (network != nullptr &&
+          (network->inputs() != loop_.networks[0]->inputs() || network->outputs() != loop_.networks[0]->outputs()))
         return problem(list, "the networks differ in their numbers of inputs or outputs");
     }
     return base::ok();
@@ -331,7 +336,8 @@ class Reader {
     loop_.inputs = compiler.take();
     const robustness::Network* const network = loop_.networks[0].get();
     if (network != nullptr && network->inputs() != formulas.size())
-      return problem(*inputs, fmt::format("has {} formulas, and the network takes {} inputs", formulas.size(), network->inputs()));
+      return problem(
+          *inputs, fmt::format("has {} formulas, and the network takes {} inputs", formulas.size(), network->inputs()));
     if (const TomlNode* select = node->find("select")) {
       PL_TRY(const std::string written, formula(*select, "select"));
       Compiler selecting(scope);
@@ -399,9 +405,10 @@ class Reader {
     }
     loop_.dynamics = compiler.take();
     if (!loop_.discrete && !loop_.dynamics.smooth()) {
-      return make_error(Code::kUnsupported,
-                        "uses abs, min, max, if, pick or a comparison, which have no derivative; a differential equation needs one",
-                        place(*node), "Write kind = \"discrete\" if these are next values");
+      return make_error(
+          Code::kUnsupported,
+          "uses abs, min, max, if, pick or a comparison, which have no derivative; a differential equation needs one",
+          place(*node), "Write kind = \"discrete\" if these are next values");
     }
     return base::ok();
   }
@@ -423,10 +430,12 @@ class Reader {
     PL_CHECK(known(node, "property", {"always", "never", "finally", "eventually", "from", "to"}));
     LoopProperty property;
     const TomlNode* list = nullptr;
-    for (const Quantifier q : {Quantifier::kAlways, Quantifier::kNever, Quantifier::kFinally, Quantifier::kEventually}) {
+    for (const Quantifier q :
+         {Quantifier::kAlways, Quantifier::kNever, Quantifier::kFinally, Quantifier::kEventually}) {
       const TomlNode* const found = node.find(quantifier_name(q));
       if (found == nullptr) continue;
-      if (list != nullptr) return problem(*found, "expected one of always, never, finally and eventually in a property");
+      if (list != nullptr)
+        return problem(*found, "expected one of always, never, finally and eventually in a property");
       list = found;
       property.quantifier = q;
     }
@@ -436,8 +445,8 @@ class Reader {
     const Scope scope = scope_of(false);
     Compiler compiler(scope);
     for (const std::string& condition : conditions) {
-      PL_CHECK(compiler.add_condition(condition, fmt::format("{} ({})", place(*list), quantifier_name(property.quantifier)),
-                                      property.conditions));
+      PL_CHECK(compiler.add_condition(
+          condition, fmt::format("{} ({})", place(*list), quantifier_name(property.quantifier)), property.conditions));
       property.text += fmt::format("{}{}", property.text.empty() ? "" : " and ", condition);
     }
     property.text = fmt::format("{} {}", quantifier_name(property.quantifier), property.text);
@@ -495,9 +504,10 @@ std::string_view quantifier_name(Quantifier quantifier) {
 }
 
 const std::vector<std::string>& unit_names() {
-  static const std::vector<std::string> names = {"1",  "m",  "km", "cm",  "mm", "ft", "in",  "mi",  "nmi", "s",  "ms", "min", "h",
-                                                 "kg", "g",  "lb", "rad", "deg", "N", "kN",  "Nm",  "J",   "W",  "Pa", "Hz",  "kt",
-                                                 "A",  "V",  "K",  "mol", "cd",  "C", "Ohm", "F",   "T",   "l",  "bar"};
+  static const std::vector<std::string> names = {"1",  "m",   "km",  "cm", "mm", "ft", "in",  "mi",  "nmi", "s",
+                                                 "ms", "min", "h",   "kg", "g",  "lb", "rad", "deg", "N",   "kN",
+                                                 "Nm", "J",   "W",   "Pa", "Hz", "kt", "A",   "V",   "K",   "mol",
+                                                 "cd", "C",   "Ohm", "F",  "T",  "l",  "bar"};
   return names;
 }
 

@@ -46,8 +46,8 @@ struct Loop {
   std::size_t states = 0;
   std::vector<std::string> controls;
   std::vector<std::shared_ptr<const robustness::Network>> networks;
-  Program select;    ///< variables to the index of the network, from 1; no outputs: there is one network
-  Program inputs;    ///< variables to the network's inputs
+  Program select;  ///< variables to the index of the network, from 1; no outputs: there is one network
+  Program inputs;  ///< variables to the network's inputs
   Reading reading = Reading::kNumbers;
   Program outputs;   ///< network outputs to controls; of kArgmax and kArgmin: none, the one control is the index
   Program dynamics;  ///< variables and controls to derivatives, or next values, of the states
@@ -67,7 +67,8 @@ struct LoopOptions {
 
 /// Reads a system file and the networks that it names (paths relative to it, which may leave its folder only through
 /// a root).
-/// Errors  kIo. kParse: not TOML, a formula that is not one. kValue: unknown key, variable or unit; a missing section; a
+/// Errors  kIo. kParse: not TOML, a formula that is not one. kValue: unknown key, variable or unit; a missing section;
+/// a
 ///         box that is empty or not finite; sizes of network and formulas that differ. kUnsupported: unknown function;
 ///         a function without derivatives in a differential equation; an operator of the network. Each names the file
 ///         and line.

@@ -25,7 +25,9 @@ std::vector<double> ask(const Loop& loop, const std::vector<double>& x) {
   return {static_cast<double>(best - outputs.begin()) + 1};
 }
 
-std::vector<double> slope(const Loop& loop, std::vector<double> all) { return detail::evaluate<double>(loop.dynamics, all); }
+std::vector<double> slope(const Loop& loop, std::vector<double> all) {
+  return detail::evaluate<double>(loop.dynamics, all);
+}
 
 /// One step of Runge-Kutta for the states; `all` holds variables and controls.
 void advance(const Loop& loop, std::vector<double>& all, double h) {
@@ -53,8 +55,9 @@ class Margins {
     for (std::size_t p = 0; p < loop_.properties.size(); ++p) {
       const LoopProperty& property = loop_.properties[p];
       const bool final_only = property.quantifier == Quantifier::kFinally;
-      const bool seen = final_only ? period_end && period == loop_.periods
-                                   : property.from <= period && (period_end ? period <= property.to : period < property.to);
+      const bool seen = final_only
+                            ? period_end && period == loop_.periods
+                            : property.from <= period && (period_end ? period <= property.to : period < property.to);
       if (!seen) continue;
       const std::vector<double> values = detail::evaluate<double>(property.conditions.program, x);
       double least = kInfinity;

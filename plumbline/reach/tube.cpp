@@ -14,10 +14,10 @@ namespace {
 
 /// What became of one property so far.
 struct Standing {
-  bool open = false;       ///< some piece left it undecided
-  bool failed = false;     ///< every trajectory breaks it (kAlways, kNever, kFinally)
-  bool met = false;        ///< every trajectory meets it (kEventually)
-  bool excluded = true;    ///< kEventually: no piece so far touches the goal
+  bool open = false;     ///< some piece left it undecided
+  bool failed = false;   ///< every trajectory breaks it (kAlways, kNever, kFinally)
+  bool met = false;      ///< every trajectory meets it (kEventually)
+  bool excluded = true;  ///< kEventually: no piece so far touches the goal
   bool judged = false;
 };
 
@@ -38,8 +38,9 @@ class Walk {
 
   base::Result<Tube> run(const Box& initial) {
     if (initial.size() != loop_.width())
-      return base::make_error(base::Code::kShape, fmt::format("reach_tube: the box has {} ranges, the loop {} variables",
-                                                              initial.size(), loop_.width()));
+      return base::make_error(
+          base::Code::kShape,
+          fmt::format("reach_tube: the box has {} ranges, the loop {} variables", initial.size(), loop_.width()));
     Front front;
     front.standings.resize(loop_.properties.size());
     for (std::size_t i = 0; i < initial.size(); ++i) {
@@ -67,7 +68,8 @@ class Walk {
     }
     // Branches that were never followed could answer otherwise.
     if (!stack.empty()) tube_.answers.assign(loop_.properties.size(), Answer::kOpen);
-    if (std::all_of(tube_.answers.begin(), tube_.answers.end(), [](Answer a) { return a == Answer::kYes; }) && !stopped_)
+    if (std::all_of(tube_.answers.begin(), tube_.answers.end(), [](Answer a) { return a == Answer::kYes; }) &&
+        !stopped_)
       tube_.reason.clear();
     return std::move(tube_);
   }
@@ -94,7 +96,8 @@ class Walk {
       if (choices.size() > 1 && stack.size() > 100'000) return give_up(front, "too many choices");
       for (std::size_t c = 1; c < choices.size(); ++c) {
         Front branch = front;
-        if (auto moved = advance(branch, std::move(choices[c])); !moved.ok()) return give_up(branch, moved.error().message);
+        if (auto moved = advance(branch, std::move(choices[c])); !moved.ok())
+          return give_up(branch, moved.error().message);
         stack.push_back(std::move(branch));
       }
       if (auto moved = advance(front, std::move(choices[0])); !moved.ok()) return give_up(front, moved.error().message);
@@ -131,7 +134,8 @@ class Walk {
       const double whole = std::round(index.mid());
       if (!(index.lo > whole - 0.5 && index.hi < whole + 0.5) || whole < 1 ||
           whole > static_cast<double>(loop_.networks.size()))
-        return base::make_error(base::Code::kValue, fmt::format("'select' lies in [{}, {}], which names no network", index.lo, index.hi));
+        return base::make_error(base::Code::kValue,
+                                fmt::format("'select' lies in [{}, {}], which names no network", index.lo, index.hi));
       which = static_cast<std::size_t>(whole) - 1;
     }
     const robustness::Network& network = *loop_.networks[which];
@@ -175,7 +179,8 @@ class Walk {
       // The network is not asked before the period's end, so controls are merged with the states.
       if (all.front().symbols.size() > initial_symbols_ + 3 * options_.symbols)
         merge_symbols(all, initial_symbols_, 2 * options_.symbols);
-      if (tube_.steps >= options_.steps) return base::make_error(base::Code::kLimit, "more steps of integration than allowed");
+      if (tube_.steps >= options_.steps)
+        return base::make_error(base::Code::kLimit, "more steps of integration than allowed");
       const std::size_t symbols = all.front().symbols.size();
       PL_TRY(FlowStep moved, flow(loop_.dynamics, all, loop_.states, symbols, wanted, options_.flow));
       ++tube_.steps;
@@ -200,8 +205,8 @@ class Walk {
 
   /// The set at a period end.
   void instant(Front& front, std::size_t period) {
-    if (loop_.discrete || period == 0) keep(front, front.forms, static_cast<double>(period) * loop_.period,
-                                            static_cast<double>(period) * loop_.period);
+    if (loop_.discrete || period == 0)
+      keep(front, front.forms, static_cast<double>(period) * loop_.period, static_cast<double>(period) * loop_.period);
     at_instant(front, front.forms, true);
   }
 
@@ -232,12 +237,16 @@ class Walk {
     Standing& standing = front.standings[p];
     standing.judged = true;
     const std::vector<Affine> values = detail::evaluate<Affine>(property.conditions.program, forms);
+    // Plain intervals know some signs that affine forms lose: of a root of squares, for one.
+    std::vector<Interval> plain;
+    for (const Affine& form : forms) plain.push_back(form.range());
+    plain = detail::evaluate<Interval>(property.conditions.program, plain);
     bool all = true;
     bool some_false = false;
     std::size_t worst = 0;
     double worst_low = kInfinity;
     for (std::size_t k = 0; k < values.size(); ++k) {
-      const Interval v = values[k].range();
+      const Interval v = intersect(values[k].range(), plain[k]);
       const bool strict = property.conditions.strict[k];
       all = all && (strict ? v.lo > 0 : v.lo >= 0);
       some_false = some_false || (strict ? v.hi <= 0 : v.hi < 0);
@@ -250,11 +259,11 @@ class Walk {
       case Quantifier::kAlways:
       case Quantifier::kFinally:
         if (instant && some_false) standing.failed = true;
-        if (!all) doubt(front, standing, p, values[worst], forms);
+        if (!all) doubt(front, standing, p, values[worst], plain[worst], forms);
         break;
       case Quantifier::kNever:
         if (instant && all) standing.failed = true;
-        if (!some_false) doubt(front, standing, p, values[worst], forms);
+        if (!some_false) doubt(front, standing, p, values[worst], plain[worst], forms);
         break;
       case Quantifier::kEventually:
         if (instant && all) standing.met = true;
@@ -264,12 +273,14 @@ class Walk {
     }
   }
 
-  void doubt(const Front& front, Standing& standing, std::size_t p, const Affine& value, std::span<const Affine> forms) {
+  void doubt(const Front& front, Standing& standing, std::size_t p, const Affine& value, const Interval& plain,
+             std::span<const Affine> forms) {
     standing.open = true;
     if (!tube_.reason.empty()) return;
-    const Interval range = value.range();
-    tube_.reason = fmt::format("'{}' is not decided at time {:.6g}: the tube lies between {:.6g} and {:.6g} of its limit",
-                               loop_.properties[p].text, front.period * loop_.period, range.lo, range.hi);
+    const Interval range = intersect(value.range(), plain);
+    tube_.reason =
+        fmt::format("'{}' is not decided at time {:.6g}: the tube lies between {:.6g} and {:.6g} of its limit",
+                    loop_.properties[p].text, front.period * loop_.period, range.lo, range.hi);
     note_influence(value, forms, 1.0);
   }
 
@@ -289,7 +300,8 @@ class Walk {
   }
 
   void judge_by_inputs(const Front& front) {
-    for (const Affine& input : detail::evaluate<Affine>(loop_.inputs, front.forms)) note_influence(input, front.forms, 1.0);
+    for (const Affine& input : detail::evaluate<Affine>(loop_.inputs, front.forms))
+      note_influence(input, front.forms, 1.0);
   }
 
   static bool any_open(const Front& front) {

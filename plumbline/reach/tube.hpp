@@ -16,11 +16,11 @@ using Box = std::vector<Interval>;
 
 struct TubeOptions {
   FlowOptions flow;
-  std::size_t symbols = 80;  ///< kept at the start of a period, beside those of the initial box
+  std::size_t symbols = 80;    ///< kept at the start of a period, beside those of the initial box
   std::size_t steps = 20'000;  ///< of integration, in all
-  bool whole = false;        ///< go on after a property could not be decided (for pictures)
-  bool branch = false;       ///< follow every possible choice of an argmax that the set does not decide
-  bool keep = false;         ///< keep the pieces
+  bool whole = false;          ///< go on after a property could not be decided (for pictures)
+  bool branch = false;         ///< follow every possible choice of an argmax that the set does not decide
+  bool keep = false;           ///< keep the pieces
 };
 
 enum class Answer { kYes, kNo, kOpen };
@@ -39,12 +39,13 @@ struct Tube {
   std::string reason;             ///< why not all answers are decided; empty otherwise
   std::vector<double> influence;  ///< by variable: how much the open question depends on its share of the initial box
   std::vector<TubePiece> pieces;
-  std::size_t steps = 0;          ///< of integration
-  Box last;                       ///< ranges at the end, if it was reached
+  std::size_t steps = 0;  ///< of integration
+  Box last;               ///< ranges at the end, if it was reached
 };
 
 /// Question: where can the loop be, at every time, from every state of the box; do its properties hold there?
-/// Formula:  the set is an affine form for each variable, its first symbols the initial box; each period asks the network
+/// Formula:  the set is an affine form for each variable, its first symbols the initial box; each period asks the
+/// network
 ///           (network_forms) and integrates (flow). Symbols above the limit are merged, the least first (Girard 2005).
 /// Returns   kYes: for every trajectory from the box. kNo: for none. kOpen otherwise, with the first reason. A property
 ///           is judged on every piece of the tube, not at period ends alone.

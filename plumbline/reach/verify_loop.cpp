@@ -23,7 +23,11 @@ double worst_of(const Rollout& rollout) {
 class Search {
  public:
   Search(const Loop& loop, const VerifyLoopOptions& options, base::Progress& progress, const base::CancelToken& cancel)
-      : loop_(loop), options_(options), progress_(progress), cancel_(cancel), root_(initial_box(loop)),
+      : loop_(loop),
+        options_(options),
+        progress_(progress),
+        cancel_(cancel),
+        root_(initial_box(loop)),
         end_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                 std::chrono::duration<double>(std::min(options.seconds, 1e8)))) {}
 

@@ -18,11 +18,11 @@ std::string_view loop_verdict_name(LoopVerdict verdict);
 
 struct VerifyLoopOptions {
   TubeOptions tube;
-  double seconds = 60;          ///< wall clock; ends as unknown
-  std::size_t boxes = 20'000;   ///< tubes at most
-  std::size_t rollouts = 200;   ///< looked at before anything is proved
-  std::size_t local = 200;      ///< rollouts more, around the one with the least margin
-  double least_width = 1e-6;    ///< share of the initial box below which it is not split further
+  double seconds = 60;         ///< wall clock; ends as unknown
+  std::size_t boxes = 20'000;  ///< tubes at most
+  std::size_t rollouts = 200;  ///< looked at before anything is proved
+  std::size_t local = 200;     ///< rollouts more, around the one with the least margin
+  double least_width = 1e-6;   ///< share of the initial box below which it is not split further
   std::uint64_t seed = 0;
 };
 
@@ -30,13 +30,13 @@ struct Verification {
   LoopVerdict verdict = LoopVerdict::kUnknown;
   std::string reason;
   bool timed_out = false;
-  std::size_t boxes = 0;          ///< tubes that were computed
-  std::size_t proved = 0;         ///< boxes of the final split
-  double open_share = 1;          ///< of the initial box's volume
-  std::vector<double> margins;    ///< by property: the least over all rollouts
+  std::size_t boxes = 0;            ///< tubes that were computed
+  std::size_t proved = 0;           ///< boxes of the final split
+  double open_share = 1;            ///< of the initial box's volume
+  std::vector<double> margins;      ///< by property: the least over all rollouts
   std::vector<std::size_t> broken;  ///< of kViolated: the properties that the rollout breaks
-  Rollout witness;                ///< of kViolated; else the rollout with the least margin
-  std::vector<Box> leaves;        ///< of kHolds: the boxes that were proved
+  Rollout witness;                  ///< of kViolated; else the rollout with the least margin
+  std::vector<Box> leaves;          ///< of kHolds: the boxes that were proved
   double seconds = 0;
 };
 

@@ -9,8 +9,8 @@
 
 namespace plumbline::reach {
 
-/// Gives every form's own error a symbol, so that later uses of the form know of each other. All forms end with the same
-/// number of symbols.
+/// Gives every form's own error a symbol, so that later uses of the form know of each other. All forms end with the
+/// same number of symbols.
 void own_symbols(std::vector<Affine>& forms);
 
 /// Keeps the first `kept` symbols and at most `most` others: the least of the others become the forms' own symbols, a
