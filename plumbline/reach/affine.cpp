@@ -15,13 +15,28 @@ class Sizes {
     sum_ += std::abs(x);
     ++count_;
   }
-  double total() const { return sum_ * (1 + 2 * kUnit * (static_cast<double>(count_) + 2)) + kTiny; }
+  /// k x, which may underflow to nothing.
+  void add_scaled(double k, double x) {
+    if (k != 0 && x != 0) add(std::abs(k * x) + kTiny);
+  }
+  double total() const { return sum_ == 0 ? 0 : sum_ * (1 + 2 * kUnit * (static_cast<double>(count_) + 2)) + kTiny; }
   double plain() const { return sum_; }
 
  private:
   double sum_ = 0;
   std::size_t count_ = 0;
 };
+
+/// The error of a rounded sum, exactly (Knuth); whole numbers thus stay whole numbers.
+double sum_error(double a, double b, double sum) {
+  const double part = sum - a;
+  return std::abs((a - (sum - part)) + (b - part));
+}
+/// The error of a rounded product, exactly unless it underflows.
+double product_error(double a, double b, double product) {
+  if (a == 0 || b == 0) return 0;
+  return std::abs(product) < 1e-280 ? kTiny : std::abs(std::fma(a, b, -product));
+}
 
 double at(const Affine& a, std::size_t i) { return i < a.symbols.size() ? a.symbols[i] : 0.0; }
 
@@ -35,25 +50,21 @@ Affine& close(Affine& a) {
   return a;
 }
 
-/// p a + q b, with the rounding of each coefficient.
+/// p a + q b for p and q of 1, -1, 0.5 or -0.5, whose products are exact.
 Affine combine(double p, const Affine& a, double q, const Affine& b) {
   Affine out;
-  Sizes rounding;
+  Sizes error;
   out.center = p * a.center + q * b.center;
-  rounding.add(p * a.center);
-  rounding.add(q * b.center);
+  error.add(sum_error(p * a.center, q * b.center, out.center));
   out.symbols.resize(std::max(a.symbols.size(), b.symbols.size()));
   for (std::size_t i = 0; i < out.symbols.size(); ++i) {
     const double first = p * at(a, i);
     const double second = q * at(b, i);
     out.symbols[i] = first + second;
-    rounding.add(first);
-    rounding.add(second);
+    error.add(sum_error(first, second, out.symbols[i]));
   }
-  Sizes error;
-  error.add(p * a.error);
-  error.add(q * b.error);
-  error.add(4 * kUnit * rounding.total());
+  error.add_scaled(p, a.error);
+  error.add_scaled(q, b.error);
   out.error = error.total();
   return close(out);
 }
@@ -110,22 +121,20 @@ Affine operator*(const Interval& k, const Affine& a) {
   if (a.zero()) return a;
   const double middle = k.mid();
   Affine out;
-  Sizes rounding;
+  Sizes error;
   Sizes size;
   out.center = middle * a.center;
-  rounding.add(out.center);
+  error.add(product_error(middle, a.center, out.center));
   size.add(a.center);
   out.symbols.resize(a.symbols.size());
   for (std::size_t i = 0; i < a.symbols.size(); ++i) {
     out.symbols[i] = middle * a.symbols[i];
-    rounding.add(out.symbols[i]);
+    error.add(product_error(middle, a.symbols[i], out.symbols[i]));
     size.add(a.symbols[i]);
   }
   size.add(a.error);
-  Sizes error;
-  error.add(middle * a.error);
-  if (middle != 1 && middle != -1 && middle != 0) error.add(2 * kUnit * rounding.total());
-  if (k.lo != k.hi) error.add(k.rad() * size.total());
+  error.add_scaled(middle, a.error);
+  if (k.lo != k.hi) error.add_scaled(k.rad(), size.total());
   out.error = error.total();
   return close(out);
 }
@@ -168,6 +177,7 @@ Affine operator*(const Affine& a, const Affine& b) {
   error.add((std::abs(b.center) + rb) * a.error);
   error.add(a.error * b.error);
   error.add(8 * kUnit * ra * rb);
+  error.add(kTiny);
   out.error = error.total();
   return close(out);
 }
@@ -181,7 +191,7 @@ Affine widen(const Affine& a, const Interval& r) {
   Sizes error;
   error.add(a.error);
   error.add(r.lo == r.hi ? 0 : r.rad());
-  error.add(2 * kUnit * (std::abs(a.center) + std::abs(middle)));
+  error.add(sum_error(a.center, middle, out.center));
   out.error = error.total();
   return close(out);
 }
@@ -265,20 +275,19 @@ Affine max(const Affine& a, const Affine& b) {
 
 Affine sweep(const Affine& a, const Affine& b, std::size_t symbol) {
   base::ensure(a.symbols.size() <= symbol && b.symbols.size() <= symbol, "sweep(): the symbol is taken");
-  Affine out = combine(0.5, a, 0.5, b);
-  const Affine half = combine(0.5, b, -0.5, a);
+  // The forms' own errors: at any time at most the larger of the two. The rest is swept without them.
+  Affine first = a;
+  Affine second = b;
+  first.error = 0;
+  second.error = 0;
+  Affine out = combine(0.5, first, 0.5, second);
   // Half the difference has a centre, which the new symbol sweeps, and a spread, which it may not: that is error.
-  // The forms' own errors: at any time at most the larger of the two.
-  Affine rest = half;
-  rest.center = 0;
-  rest.error = 0;
+  const Affine half = combine(0.5, second, -0.5, first);
   Sizes error;
-  error.add(out.error - 0.5 * (a.error + b.error));
-  error.add(std::max(a.error, b.error) * (1 + 8 * kUnit));
-  error.add(4 * kUnit * (std::abs(a.error) + std::abs(b.error)));
-  error.add(rest.spread());
-  error.add(half.error - 0.5 * (a.error + b.error));
-  error.add(4 * kUnit * (std::abs(a.center) + std::abs(b.center)));
+  error.add(out.error);
+  error.add(half.error);
+  error.add(half.spread());
+  error.add(std::max(a.error, b.error));
   out.error = error.total();
   out.symbols.resize(symbol + 1, 0.0);
   out.symbols[symbol] = half.center;

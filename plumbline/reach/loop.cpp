@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -12,6 +11,7 @@
 #include "plumbline/data/toml_tree.hpp"
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/reach/evaluate.hpp"
+#include "plumbline/reach/section_reader.hpp"
 
 namespace plumbline::reach {
 
@@ -28,16 +28,16 @@ constexpr std::size_t kMaxNetworks = 64;
 constexpr std::size_t kMaxProperties = 64;
 
 /// One step of the reader: everything that is named in messages.
-class Reader {
+class Reader : private detail::SectionReader {
  public:
   Reader(const std::string& path, const std::string& folder, const LoopOptions& options)
-      : path_(path), folder_(folder), options_(options) {}
+      : SectionReader(path), path_(path), folder_(folder), options_(options) {}
 
   base::Result<Loop> read(const TomlNode& root) {
     PL_CHECK(known(root, "",
                    {"loop", "constants", "states", "parameters", "let", "controller", "dynamics", "property", "plot"}));
     PL_CHECK(read_loop_section(root));
-    PL_CHECK(read_constants(root));
+    PL_CHECK(read_constants(root, lets_));
     PL_CHECK(read_variables(root, "states"));
     loop_.states = loop_.variables.size();
     if (loop_.states == 0) return problem(root, "section [states] is missing: it names at least one state");
@@ -45,7 +45,7 @@ class Reader {
     for (const auto& [name, range] : options_.initial) {
       if (!index_.contains(name)) return make_error(Code::kValue, unknown("variable", name, names_of(index_)), path_);
     }
-    PL_CHECK(read_lets(root));
+    PL_CHECK(read_lets(root, lets_));
     PL_CHECK(read_controller(root));
     PL_CHECK(read_dynamics(root));
     PL_CHECK(read_properties(root));
@@ -54,68 +54,11 @@ class Reader {
   }
 
  private:
-  std::string place(const TomlNode& node) const {
-    return node.line > 0 ? fmt::format("{}:{}", path_, node.line) : path_;
-  }
-  base::Error problem(const TomlNode& node, const std::string& message, const std::string& hint = {}) const {
-    return make_error(Code::kValue, message, place(node), hint);
-  }
-  static std::string unknown(std::string_view what, std::string_view name, const std::vector<std::string>& known) {
-    const std::string close = base::nearest(name, known);
-    return fmt::format("unknown {} '{}'{}", what, name,
-                       close.empty() ? fmt::format(", expected one of {}", base::join_words(known, "or"))
-                                     : fmt::format(", did you mean '{}'?", close));
-  }
   template <class Map>
   static std::vector<std::string> names_of(const Map& map) {
     std::vector<std::string> out;
     for (const auto& entry : map) out.push_back(entry.first);
     return out;
-  }
-
-  base::Status known(const TomlNode& table, const std::string& section, const std::vector<std::string>& keys) const {
-    for (const auto& [key, node] : table.members) {
-      if (std::find(keys.begin(), keys.end(), key) == keys.end())
-        return problem(node, unknown(section.empty() ? "section" : fmt::format("key in [{}]", section), key, keys));
-    }
-    return base::ok();
-  }
-  base::Result<const TomlNode*> section(const TomlNode& root, std::string_view name) const {
-    const TomlNode* const node = root.find(name);
-    if (node != nullptr && node->kind != TomlKind::kTable)
-      return problem(*node, fmt::format("'{}' is {}, expected a section [{}]", name, toml_kind_name(node->kind), name));
-    return node;
-  }
-  base::Result<std::string> text(const TomlNode& node, std::string_view key) const {
-    if (node.kind != TomlKind::kString)
-      return problem(node, fmt::format("'{}' is {}, expected text", key, toml_kind_name(node.kind)));
-    return node.text;
-  }
-  /// A formula may be written as a bare number.
-  base::Result<std::string> formula(const TomlNode& node, std::string_view key) const {
-    if (node.kind == TomlKind::kNumber) return fmt::format("({})", node.number);
-    return text(node, key);
-  }
-  base::Result<std::vector<std::string>> texts(const TomlNode& node, std::string_view key) const {
-    std::vector<std::string> out;
-    if (node.kind == TomlKind::kString) return std::vector<std::string>{node.text};
-    if (node.kind != TomlKind::kArray)
-      return problem(node, fmt::format("'{}' is {}, expected text or a list of texts", key, toml_kind_name(node.kind)));
-    for (const TomlNode& item : node.items) {
-      PL_TRY(std::string one, formula(item, key));
-      out.push_back(std::move(one));
-    }
-    return out;
-  }
-  base::Result<double> number(const TomlNode& node, std::string_view key) const {
-    if (node.kind != TomlKind::kNumber || !std::isfinite(node.number))
-      return problem(node, fmt::format("'{}' is {}, expected a finite number", key, toml_kind_name(node.kind)));
-    return node.number;
-  }
-  /// The decimal lies in it: a number that no double equals is the nearest double, one step wider.
-  static Interval enclosure(const TomlNode& node) {
-    if (node.integer || node.number == std::floor(node.number)) return Interval(node.number);
-    return {down(node.number), up(node.number)};
   }
 
   // ---- sections --------------------------------------------------------------------------------------------------
@@ -146,72 +89,26 @@ class Reader {
     return base::ok();
   }
 
-  base::Status name_is_free(const TomlNode& node, const std::string& name) {
-    const auto start = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-    const bool plain =
-        !name.empty() && name.size() <= 60 && start(name[0]) &&
-        std::all_of(name.begin(), name.end(), [&](char c) { return start(c) || (c >= '0' && c <= '9'); });
-    if (!plain) return problem(node, fmt::format("'{}' is no name: letters, digits and _, not a digit first", name));
-    static const std::set<std::string> kReserved = {"pi", "and", "or", "not"};
-    const auto& functions = function_names();
-    if (kReserved.contains(name) || std::find(functions.begin(), functions.end(), name) != functions.end())
-      return problem(node, fmt::format("'{}' is a word of the formulas and cannot be a name", name));
-    if (!used_.insert(name).second) return problem(node, fmt::format("'{}' is defined twice", name));
-    return base::ok();
-  }
-
-  base::Status read_constants(const TomlNode& root) {
-    PL_TRY(const TomlNode* node, section(root, "constants"));
-    if (node == nullptr) return base::ok();
-    for (const auto& [name, value] : node->members) {
-      PL_CHECK(name_is_free(value, name));
-      PL_TRY(std::string written, formula(value, name));
-      Scope scope;
-      scope.lets = lets_;
-      Compiler compiler(scope);
-      const std::string where = fmt::format("{} (constants.{})", place(value), name);
-      PL_CHECK(compiler.add(written, where));
-      const Interval held = detail::evaluate<Interval>(compiler.take(), {}).front();
-      if (!held.finite()) return make_error(Code::kValue, "is not finite", where);
-      lets_[name] = {std::move(written), where};
-    }
-    return base::ok();
-  }
-
-  base::Result<Interval> range_of(const TomlNode& node, const std::string& name) const {
-    if (node.kind == TomlKind::kArray) {
-      if (node.items.size() != 2)
-        return problem(node, fmt::format("'{}' has {} ends, expected [low, high]", name, node.items.size()));
-      PL_TRY(const double low, number(node.items[0], name));
-      PL_TRY(const double high, number(node.items[1], name));
-      if (low > high) return problem(node, fmt::format("the box of '{}' is empty: {} is above {}", name, low, high));
-      return Interval(enclosure(node.items[0]).lo, enclosure(node.items[1]).hi);
-    }
-    PL_TRY(const double value, number(node, name));
-    (void)value;
-    return enclosure(node);
-  }
-
   base::Status read_variables(const TomlNode& root, const std::string& kind) {
     PL_TRY(const TomlNode* node, section(root, kind));
     if (node == nullptr) return base::ok();
     for (const auto& [name, value] : node->members) {
       PL_CHECK(name_is_free(value, name));
       Variable variable{name, "", {}};
-      const TomlNode* range = &value;
+      const TomlNode* start = &value;
       if (value.kind == TomlKind::kTable) {
         PL_CHECK(known(value, fmt::format("{}.{}", kind, name), {"initial", "unit"}));
-        range = value.find("initial");
-        if (range == nullptr)
+        start = value.find("initial");
+        if (start == nullptr)
           return problem(value, fmt::format("'{}' has no 'initial': a number or [low, high]", name));
         if (const TomlNode* unit = value.find("unit")) {
           PL_TRY(variable.unit, text(*unit, "unit"));
           PL_CHECK(check_unit(*unit, variable.unit));
         }
       }
-      PL_TRY(variable.initial, range_of(*range, name));
+      PL_TRY(variable.initial, range(*start, name));
       if (const auto other = options_.initial.find(name); other != options_.initial.end()) {
-        if (!other->second.finite()) return problem(*range, fmt::format("the box given for '{}' is not finite", name));
+        if (!other->second.finite()) return problem(*start, fmt::format("the box given for '{}' is not finite", name));
         variable.initial = other->second;
       }
       index_[name] = loop_.variables.size();
@@ -239,17 +136,6 @@ class Reader {
         return problem(node,
                        fmt::format("unknown unit '{}' in '{}', known are {}", word, unit, base::join_words(names)));
       at = end + 1;
-    }
-    return base::ok();
-  }
-
-  base::Status read_lets(const TomlNode& root) {
-    PL_TRY(const TomlNode* node, section(root, "let"));
-    if (node == nullptr) return base::ok();
-    for (const auto& [name, value] : node->members) {
-      PL_CHECK(name_is_free(value, name));
-      PL_TRY(std::string written, formula(value, name));
-      lets_[name] = {std::move(written), fmt::format("{} (let.{})", place(value), name)};
     }
     return base::ok();
   }
@@ -488,7 +374,6 @@ class Reader {
   Loop loop_;
   std::map<std::string, std::size_t> index_;
   std::map<std::string, Scope::Formula> lets_;
-  std::set<std::string> used_;
 };
 
 }  // namespace

@@ -12,6 +12,8 @@
 namespace plumbline::reach {
 namespace {
 
+constexpr int kTimeHalvings = 6;  // of a step, for a property that holds at its ends
+
 /// What became of one property so far.
 struct Standing {
   bool open = false;     ///< some piece left it undecided
@@ -184,6 +186,11 @@ class Walk {
       const std::size_t symbols = all.front().symbols.size();
       PL_TRY(FlowStep moved, flow(loop_.dynamics, all, loop_.states, symbols, wanted, options_.flow));
       ++tube_.steps;
+      // A tube may be wide between ends that are fine: it is the width of the step then, and not that of the set.
+      for (int halving = 0; halving < kTimeHalvings && undecided_between(front, all, moved); ++halving) {
+        PL_TRY(moved, flow(loop_.dynamics, all, loop_.states, symbols, moved.seconds / 2, options_.flow));
+        ++tube_.steps;
+      }
       step = moved.seconds;
       const double start = front.period * loop_.period + done;
       done = moved.seconds == wanted && loop_.period - done <= wanted ? loop_.period : done + moved.seconds;
@@ -195,6 +202,25 @@ class Walk {
       if (done < loop_.period) at_instant(front, all, false);
     }
     return base::ok();
+  }
+
+  /// Some property holds at both ends of a step and is not decided on its tube.
+  bool undecided_between(const Front& front, const std::vector<Affine>& start, const FlowStep& step) const {
+    const auto with_parameters = [&](const std::vector<Affine>& states) {
+      std::vector<Affine> out = states;
+      for (std::size_t i = loop_.states; i < loop_.width(); ++i) out.push_back(start[i]);
+      return out;
+    };
+    for (const LoopProperty& property : loop_.properties) {
+      const bool always = property.quantifier == Quantifier::kAlways;
+      if ((!always && property.quantifier != Quantifier::kNever) || !in_window(property, front.period, false)) continue;
+      const auto fine = [&](std::span<const Affine> forms) {
+        const Judgement j = judgement(property, forms);
+        return always ? j.all : j.some_false;
+      };
+      if (!fine(with_parameters(step.tube)) && fine(start) && fine(with_parameters(step.end))) return true;
+    }
+    return false;
   }
 
   // ---- properties ------------------------------------------------------------------------------------------------
@@ -231,57 +257,66 @@ class Walk {
     }
   }
 
-  /// `instant`: all forms are states at one time; otherwise they cover a span of time.
-  void judge(Front& front, std::size_t p, std::span<const Affine> forms, bool instant) {
-    const LoopProperty& property = loop_.properties[p];
-    Standing& standing = front.standings[p];
-    standing.judged = true;
+  /// What the forms say of a property's conditions.
+  struct Judgement {
+    bool all = true;          ///< every condition holds everywhere
+    bool some_false = false;  ///< one condition holds nowhere
+    Affine worst;             ///< the condition with the least lower end, and its range
+    Interval range;
+  };
+  static Judgement judgement(const LoopProperty& property, std::span<const Affine> forms) {
     const std::vector<Affine> values = detail::evaluate<Affine>(property.conditions.program, forms);
     // Plain intervals know some signs that affine forms lose: of a root of squares, for one.
     std::vector<Interval> plain;
     for (const Affine& form : forms) plain.push_back(form.range());
     plain = detail::evaluate<Interval>(property.conditions.program, plain);
-    bool all = true;
-    bool some_false = false;
-    std::size_t worst = 0;
-    double worst_low = kInfinity;
+    Judgement out;
+    double least = kInfinity;
     for (std::size_t k = 0; k < values.size(); ++k) {
       const Interval v = intersect(values[k].range(), plain[k]);
       const bool strict = property.conditions.strict[k];
-      all = all && (strict ? v.lo > 0 : v.lo >= 0);
-      some_false = some_false || (strict ? v.hi <= 0 : v.hi < 0);
-      if (v.lo < worst_low) {
-        worst_low = v.lo;
-        worst = k;
+      out.all = out.all && (strict ? v.lo > 0 : v.lo >= 0);
+      out.some_false = out.some_false || (strict ? v.hi <= 0 : v.hi < 0);
+      if (v.lo < least) {
+        least = v.lo;
+        out.worst = values[k];
+        out.range = v;
       }
     }
+    return out;
+  }
+
+  /// `instant`: all forms are states at one time; otherwise they cover a span of time.
+  void judge(Front& front, std::size_t p, std::span<const Affine> forms, bool instant) {
+    const LoopProperty& property = loop_.properties[p];
+    Standing& standing = front.standings[p];
+    standing.judged = true;
+    const Judgement j = judgement(property, forms);
     switch (property.quantifier) {
       case Quantifier::kAlways:
       case Quantifier::kFinally:
-        if (instant && some_false) standing.failed = true;
-        if (!all) doubt(front, standing, p, values[worst], plain[worst], forms);
+        if (instant && j.some_false) standing.failed = true;
+        if (!j.all) doubt(front, standing, p, j, forms);
         break;
       case Quantifier::kNever:
-        if (instant && all) standing.failed = true;
-        if (!some_false) doubt(front, standing, p, values[worst], plain[worst], forms);
+        if (instant && j.all) standing.failed = true;
+        if (!j.some_false) doubt(front, standing, p, j, forms);
         break;
       case Quantifier::kEventually:
-        if (instant && all) standing.met = true;
-        if (!some_false) standing.excluded = false;
-        if (instant) note_influence(values[worst], forms, standing.met ? 0.0 : 0.1);
+        if (instant && j.all) standing.met = true;
+        if (!j.some_false) standing.excluded = false;
+        if (instant && !standing.met) note_influence(j.worst, forms, 0.1);
         break;
     }
   }
 
-  void doubt(const Front& front, Standing& standing, std::size_t p, const Affine& value, const Interval& plain,
-             std::span<const Affine> forms) {
+  void doubt(const Front& front, Standing& standing, std::size_t p, const Judgement& j, std::span<const Affine> forms) {
     standing.open = true;
     if (!tube_.reason.empty()) return;
-    const Interval range = intersect(value.range(), plain);
     tube_.reason =
         fmt::format("'{}' is not decided at time {:.6g}: the tube lies between {:.6g} and {:.6g} of its limit",
-                    loop_.properties[p].text, front.period * loop_.period, range.lo, range.hi);
-    note_influence(value, forms, 1.0);
+                    loop_.properties[p].text, front.period * loop_.period, j.range.lo, j.range.hi);
+    note_influence(j.worst, forms, 1.0);
   }
 
   /// Which parts of the initial box the open question depends on.
