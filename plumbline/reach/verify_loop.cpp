@@ -145,7 +145,7 @@ class Search {
         PL_TRY(const bool going, settle(round[i], tubes[i], open, proved_share));
         if (!going) return base::ok();
       }
-      progress_.update("reach: millionths of the box proved", static_cast<std::size_t>(proved_share * 1e6), 1'000'000);
+      progress_.update("percent of the box", static_cast<std::size_t>(proved_share * 100), 100);
     }
     out_.verdict = LoopVerdict::kHolds;
     out_.open_share = 0;

@@ -6,13 +6,14 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/base/rng.hpp"
 #include "plumbline/reach/safety_filter.hpp"
 #include "plumbline/replicate/replications.hpp"
 
 namespace plumbline::replicate {
 namespace {
 
-constexpr std::array<std::size_t, 3> kGrids = {51, 101, 201};
+constexpr std::array<std::size_t, 3> kGrids = {41, 81, 161};
 
 std::string game_text(std::size_t points) {
   return fmt::format(

@@ -22,7 +22,7 @@ class Reach(SystemTest):
         self.assertEqual((got["verdict"], got["name"], got["open_share"]), ("holds", "Cart", 0))
         self.assertEqual(len(got["properties"]), 2)
         self.assertGreater(got["properties"][0]["least_margin_of_rollouts"], 0)
-        out, _, code = plumbline("reach", self.loop, "--set", "x=0.9:1.3", "--set", "v=-1.2:-1", "--json")
+        out, _, code = plumbline("reach", self.loop, "--set", "v=-2:-1.8", "--json")
         self.assertEqual(code, 1)
         got = load(out)
         self.assertEqual(got["verdict"], "violated")
@@ -41,7 +41,7 @@ class Reach(SystemTest):
 
     def test_bad_input_names_file_and_place(self):
         text = self.loop.read_text()
-        for wrong, place in ((text.replace("drag*v^3", "drag*w^3"), "loop.toml:25 (dynamics.v), column 13: unknown variable 'w'"),
+        for wrong, place in ((text.replace("drag*v^3", "drag*w^3"), "loop.toml:23 (dynamics.v), column 13: unknown variable 'w'"),
                              (text.replace("drag*v^3", "gamma(v)"), "unknown function 'gamma'"),
                              (text.replace('unit = "m"', 'unit = "ell"'), "loop.toml:11: unknown unit 'ell'"),
                              (text.replace("controller.onnx", "none.onnx"), "none.onnx"),
