@@ -90,9 +90,8 @@ base::Result<Replication> run(const Options& options) {
        .media_type = {},
        .bytes = {}});
   result.notes.emplace_back(
-      "The published horizon is 2.8 s. Barrier characteristics hold up to their first switch, about 0.8 s; the table "
-      "stops there, so that "
-      "every point that is compared has a reference.");
+      "The published horizon is 2.8 s. Characteristics of the barrier hold up to the first switch of either player and "
+      "are followed for 0.6 s; the table stops at 0.8 s, so that every point compared has a reference.");
   progress(options, "air3d", kGrids.size(), kGrids.size());
   return result;
 }
