@@ -170,7 +170,9 @@ base::Result<int> run_config_check(const Session& session) {
 base::Result<int> run_init(const Session& session) {
   namespace fs = std::filesystem;
   const bool network = session.options.kind == "network";
-  const fs::path file = fs::path(session.options.folder) / (network ? "network.onnx" : "system.toml");
+  const bool loop = session.options.kind == "loop";
+  const fs::path file =
+      fs::path(session.options.folder) / (network ? "network.onnx" : loop ? "loop.toml" : "system.toml");
   std::error_code code;
   if (fs::exists(file, code))
     return base::make_error(base::Code::kValue, "exists already", file.string(),
@@ -180,6 +182,12 @@ base::Result<int> run_init(const Session& session) {
     PL_CHECK(write_network_example(session.options.folder));
     std::cout << fmt::format("wrote {} with two properties\nNext:\n  plumbline verify {} {}\n", file.string(),
                              file.string(), (fs::path(session.options.folder) / "near.vnnlib").string());
+    return 0;
+  }
+  if (loop) {
+    PL_CHECK(write_loop_example(session.options.folder));
+    std::cout << fmt::format("wrote {} with its controller\nNext:\n  plumbline reach {} --plot {}\n", file.string(),
+                             file.string(), (fs::path(session.options.folder) / "tube.svg").string());
     return 0;
   }
   if (session.options.kind == "guard") {
