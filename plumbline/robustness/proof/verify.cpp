@@ -259,6 +259,8 @@ class Search {
   }
   std::string clock_reason() const { return fmt::format("time: the limit of {} s", options_.seconds); }
 
+  std::string region_reason() const { return fmt::format("regions: the limit of {}", options_.regions); }
+
   /// Whether x is a witness; if so the search has ended.
   base::Result<bool> try_witness(std::vector<double> x) {
     const auto& boxes = property_.boxes;
@@ -384,6 +386,10 @@ class Search {
       if (open.size() * each + tree.nodes.size() * sizeof(Tree::Node) + tree.bytes > options_.memory_bytes) {
         give_up(fmt::format("memory: the limit of {} MiB", options_.memory_bytes >> 20U),
                 std::min(open.empty() ? kInfinity : open.top().bound, stuck_bound));
+        return base::ok();
+      }
+      if (out_.regions >= options_.regions && !open.empty()) {
+        give_up(region_reason(), std::min(open.top().bound, stuck_bound));
         return base::ok();
       }
       if (deadline_.passed() && !open.empty()) {
@@ -658,6 +664,10 @@ class Search {
       if (open.size() * each + tree.bytes > options_.memory_bytes) {
         give_up(fmt::format("memory: the limit of {} MiB", options_.memory_bytes >> 20U),
                 std::min(open.empty() ? kInfinity : open.top().bound, stuck_bound));
+        return false;
+      }
+      if (out_.regions >= options_.regions && !open.empty()) {
+        give_up(region_reason(), std::min(open.top().bound, stuck_bound));
         return false;
       }
       if (deadline_.passed() && !open.empty()) {

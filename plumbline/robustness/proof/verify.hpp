@@ -2,6 +2,7 @@
 /// Attack, proof and verdict for one network and one property.
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct VerifyOptions {
   std::uint64_t memory_bytes = std::uint64_t{2} << 30U;  ///< of open regions and certificate
   std::size_t certificate_leaves = 1'000'000;
   std::uint64_t certificate_bytes = std::uint64_t{1} << 30U;
+  std::uint64_t regions = std::numeric_limits<std::uint64_t>::max();  ///< bounded at most; work, where a clock will not do
   std::size_t few_inputs = 16;  ///< up to here boxes are bisected, above activations are split
   std::size_t round = 64;       ///< regions bounded between two looks at the queue
   std::uint64_t seed = 0;
