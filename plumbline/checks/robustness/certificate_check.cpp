@@ -103,9 +103,7 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
 
 robustness::CertifyOptions options_of(const Params& params, std::uint64_t seed) {
   robustness::CertifyOptions options;
-  const std::int64_t points = params.integer("points");
-  for (std::int64_t k = 1; k <= points; ++k)
-    options.radii.push_back(params.real("epsilon") * static_cast<double>(k) / static_cast<double>(points));
+  options.radii = radii_up_to(params.real("epsilon"), params.integer("points"));
   options.method = method_of(params);
   options.iterations = static_cast<int>(params.integer("iterations"));
   options.regions = static_cast<std::uint64_t>(params.integer("regions"));
@@ -274,11 +272,11 @@ class Finish {
     check::Artifact out;
     out.id = "examples";
     out.kind = "table";
-    out.title = "Every example at the largest radius";
+    out.title = "Every example";
     out.caption =
-        "The least lead of the label over every other class within the radius lies between the proved and the attacked "
-        "margin; above zero the answer cannot change.";
-    std::vector<double> row, label, lead, proved, attacked, certified, broken;
+        "The least lead of the label over every other class within `margins at` lies between the proved and the attacked "
+        "margin; above zero the answer cannot change. The outcome is the one at the largest radius.";
+    std::vector<double> row, label, lead, proved, attacked, certified, broken, tried;
     std::vector<std::string> outcome;
     for (std::size_t i = 0; i < outcomes_.size(); ++i) {
       const ExampleOutcome& example = outcomes_[i];
@@ -286,10 +284,16 @@ class Finish {
       row.push_back(static_cast<double>(examples_.source_row(i)));
       label.push_back(examples_.labels[i]);
       lead.push_back(example.lead);
+      // Radii above the first that an attack breaks are not tried.
+      const auto last = std::find_if(example.radii.rbegin(), example.radii.rend(),
+                                     [](const RadiusOutcome& r) { return !std::isnan(r.margin[0]); });
       double best = std::nan("");
-      for (const double margin : at.margin) best = std::isnan(best) ? margin : std::fmax(best, margin);
+      if (last != example.radii.rend()) {
+        for (const double margin : last->margin) best = std::fmax(best, margin);
+      }
       proved.push_back(best);
-      attacked.push_back(at.attacked);
+      attacked.push_back(last != example.radii.rend() ? last->attacked : std::nan(""));
+      tried.push_back(last != example.radii.rend() ? last->radius : std::nan(""));
       double largest = 0;
       double smallest = std::nan("");
       for (const RadiusOutcome& r : example.radii) {
@@ -307,6 +311,7 @@ class Finish {
                    {"label", "", label},
                    {"outcome", "", outcome},
                    {"lead", "", lead},
+                   {"margins at", "", tried},
                    {"proved margin", "", proved},
                    {"attacked margin", "", attacked},
                    {"certified to", "", certified},

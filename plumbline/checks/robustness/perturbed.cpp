@@ -66,6 +66,14 @@ base::Result<stats::Estimate> share_of(std::span<const std::uint8_t> hits, const
   return estimate;
 }
 
+std::vector<double> radii_up_to(double largest, std::int64_t points) {
+  std::vector<double> out;
+  for (std::int64_t k = 1; k < points; ++k)
+    out.push_back(std::stod(fmt::format("{:.12g}", largest * static_cast<double>(k) / static_cast<double>(points))));
+  out.push_back(largest);
+  return out;
+}
+
 check::Artifact curve(std::string id, std::string title, std::string caption, std::string x_label, std::string y_label,
                       std::span<const CurvePoint> points) {
   check::Artifact out;

@@ -39,6 +39,9 @@ base::Result<Examples> draw_examples(check::Context& context, std::size_t sample
 /// Share of examples that hit, over units where there are some.
 base::Result<stats::Estimate> share_of(std::span<const std::uint8_t> hits, const Examples& examples);
 
+/// largest / points, 2 largest / points, ..., largest, to 12 digits, so that claims can name them.
+std::vector<double> radii_up_to(double largest, std::int64_t points);
+
 /// One point of a curve.
 struct CurvePoint {
   double x = 0;
