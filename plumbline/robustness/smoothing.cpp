@@ -70,8 +70,8 @@ base::Result<SmoothedAnswer> smooth(const Classify& classify, std::span<const fl
   PL_TRY(const auto counts, count_classes(classify, x, domain, options, options.n, rng.fork("count"), cancel));
   const auto found = counts.find(out.guess);
   out.hits = found == counts.end() ? 0 : found->second;
-  out.p_lower = stats::clopper_pearson_low(static_cast<double>(out.hits), static_cast<double>(options.n),
-                                           1 - options.alpha);
+  out.p_lower =
+      stats::clopper_pearson_low(static_cast<double>(out.hits), static_cast<double>(options.n), 1 - options.alpha);
   out.abstains = !(out.p_lower > 0.5);
   out.radius = out.abstains ? 0 : options.sigma * stats::normal_quantile(out.p_lower);
   return out;

@@ -1,6 +1,6 @@
 #pragma once
-/// Randomized smoothing: a radius within which the majority answer under Gaussian noise cannot change, for any model that
-/// answers.
+/// Randomized smoothing: a radius within which the majority answer under Gaussian noise cannot change, for any model
+/// that answers.
 
 #include <cstddef>
 #include <functional>
@@ -36,7 +36,8 @@ using Classify = std::function<base::Result<std::vector<int>>(const MatrixF& row
 
 /// Question: in which L2 ball around x does the smoothed classifier, argmax_c P(f(x + sigma Z) = c), answer the guess?
 /// Formula:  radius sigma Phi^-1(p_lower) where p_lower > 1/2, else it abstains.
-/// Shapes    x and domain: one entry an input. Noise of input i is sigma domain.scale[i] Z; it is not cut to the range, as
+/// Shapes    x and domain: one entry an input. Noise of input i is sigma domain.scale[i] Z; it is not cut to the range,
+/// as
 ///           the theorem asks.
 /// Returns   the guess with its radius. The bits depend on neither `batch` nor the rows classified beside these.
 /// Assumes   classify is a function of each row alone. The radius is about the smoothed classifier, not about f.

@@ -26,15 +26,17 @@ Classify linear(std::vector<double> w, double b) {
     std::vector<int> out;
     for (Eigen::Index i = 0; i < rows.rows(); ++i) {
       double sum = b;
-      for (std::size_t j = 0; j < w.size(); ++j) sum += w[j] * static_cast<double>(rows(i, static_cast<Eigen::Index>(j)));
+      for (std::size_t j = 0; j < w.size(); ++j)
+        sum += w[j] * static_cast<double>(rows(i, static_cast<Eigen::Index>(j)));
       out.push_back(sum > 0 ? 1 : 0);
     }
     return out;
   };
 }
 
-// The exact radius of a linear classifier is its distance to the boundary. A stated radius may pass it in at most alpha of
-// the runs: of 400, at least 364 must not (false alarm 1e-4); a true rate of 0.15 instead of 0.05 slips through in 3e-5.
+// The exact radius of a linear classifier is its distance to the boundary. A stated radius may pass it in at most alpha
+// of the runs: of 400, at least 364 must not (false alarm 1e-4); a true rate of 0.15 instead of 0.05 slips through in
+// 3e-5.
 TEST(SmoothingStatistical, StatedRadiusKeepsItsLevelOnALinearClassifier) {
   const Classify classify = linear({3, -4}, 0.5);
   const std::vector<float> x = {0.1F, -0.05F};

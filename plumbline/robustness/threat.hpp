@@ -11,8 +11,8 @@
 
 namespace plumbline::robustness {
 
-/// A radius is in the units of the declared range (before mean and deviation): 0.1 of [0, 1] is a tenth of the whole range,
-/// of [0, 255] a tenth of a grey level. Inputs of matrices have no range, and may go anywhere.
+/// A radius is in the units of the declared range (before mean and deviation): 0.1 of [0, 1] is a tenth of the whole
+/// range, of [0, 255] a tenth of a grey level. Inputs of matrices have no range, and may go anywhere.
 struct InputDomain {
   std::vector<double> scale;  ///< one an input: units of the model's input for one unit of radius
   std::vector<double> low;    ///< of the valid range, in units of the model's input; infinite where there is none

@@ -67,9 +67,10 @@ check::CheckInfo facts() {
                   {"epsilon"},
                   {}},
                  {"clean_accuracy", "share", Direction::kHigherIsBetter, "right without a perturbation", {}, {}}},
-      .assumptions = {"examples (or their units) are independent draws from the source",
-                      "the network over the real numbers; a program in float32 may differ where a margin is of the size "
-                      "of its rounding"},
+      .assumptions =
+          {"examples (or their units) are independent draws from the source",
+           "the network over the real numbers; a program in float32 may differ where a margin is of the size "
+           "of its rounding"},
       .sources = {"Gowal et al. 2018", "Zhang et al. 2018", "Xu et al. 2021", "Wang et al. 2021"},
       .cost = "sample x points bounds and attacks",
       .needs_torch = false,
@@ -156,7 +157,8 @@ base::Result<std::string> run_shard(Context& context, const Params& params, std:
   if (!model.ok()) return model.error().at(fmt::format("model '{}'", name));
   const std::size_t begin = shard * kRowsAShard;
   const std::size_t end = std::min(examples.rows.size(), begin + kRowsAShard);
-  PL_TRY(const MatrixF inputs, context.inputs(name, context.task().data, std::span(examples.rows).subspan(begin, end - begin)));
+  PL_TRY(const MatrixF inputs,
+         context.inputs(name, context.task().data, std::span(examples.rows).subspan(begin, end - begin)));
   nlohmann::json out = nlohmann::json::array();
   for (std::size_t i = begin; i < end; ++i) {
     const auto row = static_cast<Eigen::Index>(i - begin);
@@ -165,7 +167,8 @@ base::Result<std::string> run_shard(Context& context, const Params& params, std:
                                                 .fork(static_cast<std::uint64_t>(examples.rows[i]))
                                                 .bits());
     PL_TRY(const ExampleOutcome outcome,
-           robustness::certify(*model, std::span(inputs.data() + row * inputs.cols(), static_cast<std::size_t>(inputs.cols())),
+           robustness::certify(*model,
+                               std::span(inputs.data() + row * inputs.cols(), static_cast<std::size_t>(inputs.cols())),
                                examples.labels[i], examples.domain, options, context.cancel()));
     out.push_back(to_json(outcome));
     context.progress().update("certify", i - begin + 1, end - begin);
@@ -200,13 +203,14 @@ class Finish {
     table();
     if (examples_.set->kind == data::Dataset::Kind::kImages && context_.examples_policy(data()) != "none") pictures();
     findings();
-    out_.rows = fmt::format("{} of {} rows of {}, each at {} radii", examples_.rows.size(), examples_.set->rows(), data(),
-                            radii());
+    out_.rows = fmt::format("{} of {} rows of {}, each at {} radii", examples_.rows.size(), examples_.set->rows(),
+                            data(), radii());
     std::size_t open = 0;
     for (const ExampleOutcome& example : outcomes_) open += example.radii.back().open.empty() ? 0 : 1;
     if (open > 0) {
-      out_.notes.push_back(fmt::format("{} examples stayed open at the largest radius after {} regions; more may decide",
-                                       open, params_.integer("regions")));
+      out_.notes.push_back(
+          fmt::format("{} examples stayed open at the largest radius after {} regions; more may decide", open,
+                      params_.integer("regions")));
     }
     return std::move(out_);
   }
@@ -242,9 +246,8 @@ class Finish {
       attacked.method += "; witnesses replayed";
       points.push_back({radius, attacked, "no attack succeeds"});
       add("attacked_accuracy", {}, k, attacked);
-      PL_TRY(const stats::Estimate gap, share([k](const ExampleOutcome& e) {
-               return !e.radii[k].broken && !e.radii[k].certified.back();
-             }));
+      PL_TRY(const stats::Estimate gap,
+             share([k](const ExampleOutcome& e) { return !e.radii[k].broken && !e.radii[k].certified.back(); }));
       add("gap", {}, k, gap);
     }
     const auto last = static_cast<std::size_t>(method_of(params_));
@@ -274,7 +277,8 @@ class Finish {
     out.kind = "table";
     out.title = "Every example";
     out.caption =
-        "The least lead of the label over every other class within `margins at` lies between the proved and the attacked "
+        "The least lead of the label over every other class within `margins at` lies between the proved and the "
+        "attacked "
         "margin; above zero the answer cannot change. The outcome is the one at the largest radius.";
     std::vector<double> row, label, lead, proved, attacked, certified, broken, tried;
     std::vector<std::string> outcome;
@@ -302,10 +306,7 @@ class Finish {
       }
       certified.push_back(example.clean ? largest : std::nan(""));
       broken.push_back(example.clean ? smallest : 0);
-      outcome.emplace_back(!example.clean           ? "wrong"
-                           : at.certified.back() ? "proved"
-                           : at.broken           ? "broken"
-                                                 : "open");
+      outcome.emplace_back(!example.clean ? "wrong" : at.certified.back() ? "proved" : at.broken ? "broken" : "open");
     }
     out.columns = {{"row", "", row},
                    {"label", "", label},
@@ -329,8 +330,8 @@ class Finish {
     for (std::size_t i = 0; i < outcomes_.size() && tiles.size() < 16; ++i) {
       const ExampleOutcome& example = outcomes_[i];
       if (!example.clean || example.witness.empty()) continue;
-      const auto broken = std::find_if(example.radii.begin(), example.radii.end(),
-                                       [](const RadiusOutcome& at) { return at.broken; });
+      const auto broken =
+          std::find_if(example.radii.begin(), example.radii.end(), [](const RadiusOutcome& at) { return at.broken; });
       const auto row = static_cast<double>(examples_.source_row(i));
       const std::string group = fmt::format("row {}", examples_.source_row(i));
       tiles.push_back({images.image(examples_.rows[i]), fmt::format("label {}", examples_.labels[i]), row, group});
@@ -357,7 +358,8 @@ class Finish {
     if (finding.rows.empty()) return;
     const double radius = outcomes_.front().radii.back().radius;
     finding.id = "broken-" + data();
-    finding.severity = 2 * finding.rows.size() > clean ? check::FindingSeverity::kMajor : check::FindingSeverity::kMedium;
+    finding.severity =
+        2 * finding.rows.size() > clean ? check::FindingSeverity::kMajor : check::FindingSeverity::kMedium;
     finding.title = fmt::format("{} of {} examples that are read right change within {}", finding.rows.size(), clean,
                                 short_number(radius));
     finding.detail =
@@ -394,7 +396,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
 
 // ---- fixtures ------------------------------------------------------------------------------------------------------
 
-/// Two classes told apart by two inputs: the first by +-1, the second by +-0.05. `fragile`: the network reads the second.
+/// Two classes told apart by two inputs: the first by +-1, the second by +-0.05. `fragile`: the network reads the
+/// second.
 base::Status write_fixture(const std::string& folder, base::Rng& rng, bool fragile) {
   constexpr std::ptrdiff_t kRows = 60;
   MatrixD rows(kRows, 2);

@@ -90,7 +90,8 @@ check::Artifact curve(std::string id, std::string title, std::string caption, st
     high.push_back(point.y.high().value_or(std::nan("")));
     series.push_back(point.series);
   }
-  out.columns = {{"x", "", x}, {"y", "share", y}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}};
+  out.columns = {
+      {"x", "", x}, {"y", "share", y}, {"low", "share", low}, {"high", "share", high}, {"series", "", series}};
   out.facts = {{"x_label", std::move(x_label)}, {"y_label", std::move(y_label)}, {"level", "0.95"}};
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
-/// What checks on perturbed inputs share: which model and set can be judged, the drawn examples, curves over the radius.
+/// What checks on perturbed inputs share: which model and set can be judged, the drawn examples, curves over the
+/// radius.
 
 #include <span>
 #include <string>
@@ -29,9 +30,7 @@ struct Examples {
   robustness::InputDomain domain;
 
   std::string unit_name() const { return units.empty() ? "row" : set->unit_name; }
-  std::size_t source_row(std::size_t i) const {
-    return set->source_rows.empty() ? rows[i] : set->source_rows[rows[i]];
-  }
+  std::size_t source_row(std::size_t i) const { return set->source_rows.empty() ? rows[i] : set->source_rows[rows[i]]; }
 };
 /// `sample` rows drawn by the check's stream "examples".
 base::Result<Examples> draw_examples(check::Context& context, std::size_t sample);

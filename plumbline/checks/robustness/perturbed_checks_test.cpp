@@ -22,7 +22,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// As the published count, on 20 pairs: a detection rate of 0.9 would show fewer than 17 refutations once in seven tries.
+// As the published count, on 20 pairs: a detection rate of 0.9 would show fewer than 17 refutations once in seven
+// tries.
 TEST(PerturbedFixtures, DefectsAreRefutedAndControlsAreNot) {
   for (const check::Entry& entry : {certificate(), smoothing()}) {
     const verify::VerifyCount count = testing::count_fixtures(entry, 20);
@@ -32,8 +33,8 @@ TEST(PerturbedFixtures, DefectsAreRefutedAndControlsAreNot) {
   }
 }
 
-void write_system(const check::Entry& entry, bool defect, const testing::TempFolder& folder, const std::string& from = "",
-                  const std::string& to = "") {
+void write_system(const check::Entry& entry, bool defect, const testing::TempFolder& folder,
+                  const std::string& from = "", const std::string& to = "") {
   base::Rng rng(3, {"written"});
   ASSERT_TRUE((defect ? entry.fixtures.defect : entry.fixtures.control)(folder.path(), rng).ok());
   std::string text = testing::read_file(folder.file("system.toml"));
@@ -125,11 +126,12 @@ TEST(CertificateCheck, ImagesShowTheirWitnesses) {
                  {"out", "MatMul", {"row", "w"}, {"z"}, {}},
                  {"soft", "Softmax", {"z"}, {"p"}, {{"axis", std::int64_t{1}}}}};
   ASSERT_TRUE(graph::write_onnx(model, folder.file("reader.onnx")).ok());
-  testing::write_file(folder.file("system.toml"),
-                      "[system]\nname = \"pixels\"\n\n[model.reader]\npath = \"reader.onnx\"\noutput = "
-                      "\"probabilities\"\ninput = {range = [0, 1], layout = \"NCHW\", mean = [0.5], deviation = [0.25]}\n\n"
-                      "[data.test]\nimages = \"images.idx\"\nlabels = \"labels.idx\"\n\n"
-                      "[check.\"robustness.certificate\"]\nepsilon = 0.2\npoints = 4\nmethod = \"complete\"\n");
+  testing::write_file(
+      folder.file("system.toml"),
+      "[system]\nname = \"pixels\"\n\n[model.reader]\npath = \"reader.onnx\"\noutput = "
+      "\"probabilities\"\ninput = {range = [0, 1], layout = \"NCHW\", mean = [0.5], deviation = [0.25]}\n\n"
+      "[data.test]\nimages = \"images.idx\"\nlabels = \"labels.idx\"\n\n"
+      "[check.\"robustness.certificate\"]\nepsilon = 0.2\npoints = 4\nmethod = \"complete\"\n");
   const check::Output output = run(certificate(), folder);
   // The pixels differ by 50 / 255 = 0.196 of the range: they meet at 0.098, whatever mean and deviation the model has.
   EXPECT_EQ(value(output, "certified_accuracy", {{"method", "linear"}, {"epsilon", "0.05"}}), 1);

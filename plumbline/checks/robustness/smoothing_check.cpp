@@ -30,7 +30,8 @@ check::CheckInfo facts() {
   return {
       .id = "robustness.smoothing",
       .title = "Certified accuracy under randomized smoothing",
-      .question = "On what share of examples is the majority answer under noise right for every input within an L2 radius?",
+      .question =
+          "On what share of examples is the majority answer under noise right for every input within an L2 radius?",
       .row = "R7",
       .maturity = check::Maturity::kPreview,
       .needs = {"a classifier that runs (any kind)", "a labelled test set of images or a matrix"},
@@ -41,25 +42,21 @@ check::CheckInfo facts() {
                  {"n0", std::int64_t{100}, 1, 100000, {}, "noisy copies that choose the class"},
                  {"n", std::int64_t{1000}, 10, 10000000, {}, "fresh noisy copies that count it"},
                  {"alpha", 0.001, 1e-9, 0.5, {}, "probability that the radius of one example is stated too large"}},
-      .yields = {{"certified_accuracy",
-                  "share",
-                  Direction::kHigherIsBetter,
-                  "the smoothed classifier is right within the radius, certified",
-                  {"radius"},
-                  {}},
-                 {"abstention",
-                  "share",
-                  Direction::kLowerIsBetter,
-                  "no class has a proved majority under the noise",
-                  {},
-                  {}},
-                 {"mean_radius",
-                  "1",
-                  Direction::kHigherIsBetter,
-                  "mean certified radius, zero where the answer is wrong or withheld",
-                  {},
-                  {}},
-                 {"base_accuracy", "share", Direction::kHigherIsBetter, "of the model itself, without noise", {}, {}}},
+      .yields =
+          {{"certified_accuracy",
+            "share",
+            Direction::kHigherIsBetter,
+            "the smoothed classifier is right within the radius, certified",
+            {"radius"},
+            {}},
+           {"abstention", "share", Direction::kLowerIsBetter, "no class has a proved majority under the noise", {}, {}},
+           {"mean_radius",
+            "1",
+            Direction::kHigherIsBetter,
+            "mean certified radius, zero where the answer is wrong or withheld",
+            {},
+            {}},
+           {"base_accuracy", "share", Direction::kHigherIsBetter, "of the model itself, without noise", {}, {}}},
       .assumptions = {"examples (or their units) are independent draws from the source",
                       "the model answers each row by itself, and is deployed under this noise: the radius is about the "
                       "smoothed classifier"},
@@ -82,8 +79,10 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
   const double most = robustness::largest_smoothed_radius(options_of(params));
   if (!found.empty() && !(params.real("radius") <= most)) {
     plan.not_applicable = fmt::format(
-        "with n = {}, alpha = {} and sigma = {} no example can be certified beyond {}; raise n or sigma, or lower radius",
-        params.integer("n"), number(params.real("alpha")), number(params.real("sigma")), short_number(std::max(0.0, most)));
+        "with n = {}, alpha = {} and sigma = {} no example can be certified beyond {}; raise n or sigma, or lower "
+        "radius",
+        params.integer("n"), number(params.real("alpha")), number(params.real("sigma")),
+        short_number(std::max(0.0, most)));
     return plan;
   }
   for (const Judgeable& pair : found) {
@@ -119,9 +118,10 @@ base::Result<std::string> run_shard(Context& context, const Params& params, std:
   const auto width = static_cast<std::size_t>(inputs.cols());
   nlohmann::json out = nlohmann::json::array();
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    PL_TRY(const SmoothedAnswer answer,
-           robustness::smooth(classify, std::span(inputs.data() + i * width, width), examples.domain, options_of(params),
-                              context.rng("noise").fork(static_cast<std::uint64_t>(rows[i])), context.cancel()));
+    PL_TRY(
+        const SmoothedAnswer answer,
+        robustness::smooth(classify, std::span(inputs.data() + i * width, width), examples.domain, options_of(params),
+                           context.rng("noise").fork(static_cast<std::uint64_t>(rows[i])), context.cancel()));
     out.push_back({answer.guess, answer.hits, answer.p_lower, answer.abstains, answer.radius});
     context.progress().update("smooth", i + 1, rows.size());
   }
@@ -138,9 +138,9 @@ class Finish {
     PL_CHECK(rest());
     table();
     finding();
-    out_.rows = fmt::format("{} of {} rows of {}, each {} + {} times under noise of deviation {}", examples_.rows.size(),
-                            examples_.set->rows(), data(), params_.integer("n0"), params_.integer("n"),
-                            number(params_.real("sigma")));
+    out_.rows = fmt::format("{} of {} rows of {}, each {} + {} times under noise of deviation {}",
+                            examples_.rows.size(), examples_.set->rows(), data(), params_.integer("n0"),
+                            params_.integer("n"), number(params_.real("sigma")));
     return std::move(out_);
   }
 
@@ -170,14 +170,14 @@ class Finish {
       if (radius == 0) continue;
       if (radius == radii.back())
         out_.evidence.push_back(check::make_evidence(info_, "certified_accuracy", {{"data", data()}}, estimate));
-      out_.evidence.push_back(check::make_evidence(info_, "certified_accuracy",
-                                                   {{"data", data()}, {"radius", number(radius)}}, estimate));
+      out_.evidence.push_back(
+          check::make_evidence(info_, "certified_accuracy", {{"data", data()}, {"radius", number(radius)}}, estimate));
     }
-    check::Artifact picture =
-        curve("accuracy", fmt::format("Certified accuracy of the smoothed classifier against the L2 radius, {}", data()),
-              "At radius 0: right with a proved majority. The line falls to zero at the largest radius that n noisy copies "
-              "can show.",
-              "radius (L2)", "certified accuracy", points);
+    check::Artifact picture = curve(
+        "accuracy", fmt::format("Certified accuracy of the smoothed classifier against the L2 radius, {}", data()),
+        "At radius 0: right with a proved majority. The line falls to zero at the largest radius that n noisy copies "
+        "can show.",
+        "radius (L2)", "certified accuracy", points);
     picture.facts["largest radius"] = short_number(robustness::largest_smoothed_radius(options_of(params_)));
     picture.facts["sigma"] = number(params_.real("sigma"));
     out_.artifacts.push_back(std::move(picture));
@@ -222,8 +222,9 @@ class Finish {
       radius.push_back(answer.radius);
       outcome.emplace_back(answer.abstains ? "abstains" : right(i) ? "right" : "wrong");
     }
-    out.columns = {{"row", "", row},      {"label", "", label},       {"guess", "", guess},  {"outcome", "", outcome},
-                   {"share", "share", shares}, {"share at least", "share", lower}, {"radius", "", radius}};
+    out.columns = {{"row", "", row},         {"label", "", label},       {"guess", "", guess},
+                   {"outcome", "", outcome}, {"share", "share", shares}, {"share at least", "share", lower},
+                   {"radius", "", radius}};
     out_.artifacts.push_back(std::move(out));
   }
 
@@ -236,8 +237,8 @@ class Finish {
     if (2 * finding.rows.size() < answers_.size()) return;
     finding.id = "uncertified-" + data();
     finding.severity = check::FindingSeverity::kMedium;
-    finding.title = fmt::format("{} of {} examples are not certified to radius {}", finding.rows.size(), answers_.size(),
-                                short_number(radius));
+    finding.title = fmt::format("{} of {} examples are not certified to radius {}", finding.rows.size(),
+                                answers_.size(), short_number(radius));
     finding.detail =
         "Under the noise the majority answer is wrong, has no proved majority, or has one that is too small for the "
         "radius.";

@@ -172,8 +172,8 @@ class Certifier {
 
   base::Status try_attack(const Property& property, const AttackOptions& options, std::string_view purpose,
                           RadiusOutcome& out, std::vector<double>& witness) const {
-    PL_TRY(const AttackResult found, attack(model_.network, property, options,
-                                            base::Rng(options_.seed, {"certify", purpose}), cancel_));
+    PL_TRY(const AttackResult found,
+           attack(model_.network, property, options, base::Rng(options_.seed, {"certify", purpose}), cancel_));
     // case_excess is z_label - z_j: the lead over the class of the case.
     out.attacked = std::isnan(out.attacked) ? found.best : std::min(out.attacked, found.best);
     if (!found.found) return base::ok();
@@ -255,10 +255,10 @@ base::Result<ProofModel> proof_model(graph::Graph graph) {
   PL_TRY(out.network, lower(graph));
   out.graph = std::move(graph);
   if (out.network.outputs() < 2) {
-    return make_error(Code::kShape,
-                      fmt::format("the network has {} output, expected one for each of two or more classes",
-                                  out.network.outputs()),
-                      "proof_model");
+    return make_error(
+        Code::kShape,
+        fmt::format("the network has {} output, expected one for each of two or more classes", out.network.outputs()),
+        "proof_model");
   }
   return out;
 }
@@ -289,10 +289,9 @@ Property ball_property(std::span<const float> x, int label, double radius, const
   out.boxes.push_back(std::move(box));
   for (std::size_t j = 0; j < outputs; ++j) {
     if (static_cast<int>(j) == label) continue;
-    out.cases.push_back({0, {{.x = {},
-                              .y = {{static_cast<std::size_t>(label), 1.0}, {j, -1.0}},
-                              .bound = {0, 0, 0},
-                              .strict = false}}});
+    out.cases.push_back(
+        {0,
+         {{.x = {}, .y = {{static_cast<std::size_t>(label), 1.0}, {j, -1.0}}, .bound = {0, 0, 0}, .strict = false}}});
   }
   return out;
 }

@@ -49,16 +49,14 @@ struct CertifyOptions {
                        .first_step = 0.25,
                        .last_step = 0.02,
                        .rounds = 1};
-  AttackOptions strong{.methods = {AttackMethod::kPgd, AttackMethod::kDiversified},
-                       .starts = 60,
-                       .steps = 40,
-                       .rounds = 1};
+  AttackOptions strong{
+      .methods = {AttackMethod::kPgd, AttackMethod::kDiversified}, .starts = 60, .steps = 40, .rounds = 1};
 };
 
 /// One example at one radius. A lead is the label's logit minus the largest other one.
 struct RadiusOutcome {
   double radius = 0;
-  std::array<double, kCertifyMethods> margin{};  ///< proved lower bounds of the lead; NaN: not computed
+  std::array<double, kCertifyMethods> margin{};   ///< proved lower bounds of the lead; NaN: not computed
   std::array<bool, kCertifyMethods> certified{};  ///< by this method or a cheaper one, here or at a larger radius
   double attacked = 0;                            ///< the least lead that an attack reached; NaN: none was made
   bool broken = false;                            ///< a witness here or at a smaller radius, replayed

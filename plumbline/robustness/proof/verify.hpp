@@ -24,9 +24,10 @@ struct VerifyOptions {
   std::uint64_t memory_bytes = std::uint64_t{2} << 30U;  ///< of open regions and certificate
   std::size_t certificate_leaves = 1'000'000;
   std::uint64_t certificate_bytes = std::uint64_t{1} << 30U;
-  std::uint64_t regions = std::numeric_limits<std::uint64_t>::max();  ///< bounded at most; work, where a clock will not do
-  std::size_t few_inputs = 16;  ///< up to here boxes are bisected, above activations are split
-  std::size_t round = 64;       ///< regions bounded between two looks at the queue
+  std::uint64_t regions =
+      std::numeric_limits<std::uint64_t>::max();  ///< bounded at most; work, where a clock will not do
+  std::size_t few_inputs = 16;                    ///< up to here boxes are bisected, above activations are split
+  std::size_t round = 64;                         ///< regions bounded between two looks at the queue
   std::uint64_t seed = 0;
   /// Before any bound; then, where the root is not proved, the second.
   AttackOptions quick{.methods = {AttackMethod::kRandom, AttackMethod::kFgsm, AttackMethod::kPgd},
