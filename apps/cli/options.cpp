@@ -380,6 +380,12 @@ Options parse_command_line(int argc, char** argv) {
   proof->add_option("--csv", o.csv, "Write onnx,vnnlib,verdict,seconds for the list");
   proof->add_option("--seed", o.seed, "Other starts of the attack for another seed");
   add_json(proof, o);
+  auto* train = app.add_subcommand(
+      "train", "Train the networks of a manifest's [train.NAME] sections: standard, under noise, against attacks, or bounds");
+  add_manifest(train, o);
+  add_roots(train, roots);
+  train->add_option("--only", o.only, "These sections alone");
+  add_json(train, o);
 
   try {
     app.parse(argc, argv);

@@ -95,7 +95,7 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
     task.data = found.set;
     const std::size_t rows = std::min(found.rows, sample);
     task.shards = std::max<std::size_t>(1, (rows + kRowsAShard - 1) / kRowsAShard);
-    task.cost_seconds = 0.05 * static_cast<double>(rows) * static_cast<double>(params.integer("points"));
+    task.cost_seconds = 0.2 * static_cast<double>(rows) * static_cast<double>(params.integer("points"));
     plan.tasks.push_back(std::move(task));
   }
   if (!plan.tasks.empty()) plan.not_applicable.clear();

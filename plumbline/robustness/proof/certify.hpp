@@ -40,6 +40,9 @@ struct CertifyOptions {
   std::vector<double> radii;  ///< ascending, positive, in the units of InputDomain
   CertifyMethod method = CertifyMethod::kOptimised;
   int iterations = 20;          ///< gradient steps of kOptimised
+  /// Activations x multiply-adds x iterations up to which kOptimised also optimises the slopes of inner bounds, each
+  /// neuron's for itself; above it those of the lead alone.
+  double inner_work = 2e10;
   std::uint64_t regions = 200;  ///< of kComplete, for each example and radius: work, not time, so that answers repeat
   std::uint64_t seed = 0;
   /// At every radius; `strong` where neither bound nor attack has decided.
