@@ -375,6 +375,7 @@ Options parse_command_line(int argc, char** argv) {
       ->capture_default_str();
   proof->add_option("--certificate", o.certificate, "Write the proof to this file");
   proof->add_option("--check", o.check_certificate, "Replay a proof that was written before; nothing else is tried");
+  proof->add_flag("--exact", o.exact, "Replay proofs in exact rationals too, up to 1e9 multiply-adds (default 2e7)");
   proof->add_option("--instances", o.instances,
                     "A list of model,property,seconds, without header, paths relative to it");
   proof->add_option("--csv", o.csv, "Write onnx,vnnlib,verdict,seconds for the list");

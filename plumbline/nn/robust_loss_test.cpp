@@ -22,18 +22,18 @@ struct Rows {
   std::vector<int> labels;
 };
 
-/// Four classes. The first 32 inputs show the class by 0.8, but in one row of ten that of another; the last 32 show it by
-/// 0.1, always. A radius of 0.1 wipes the second out and leaves the first.
+/// Four classes. The first 16 inputs show the class by 0.8, but in a fifth of the rows a random one; the last 48 show it by
+/// 0.16, always. A radius of 0.1 wipes the second clue out and leaves the first, which allows 0.85.
 Rows two_clues(std::ptrdiff_t n, std::uint64_t seed) {
   base::Rng rng(seed);
   Rows rows{MatrixF(n, 64), std::vector<int>(static_cast<std::size_t>(n))};
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     const int label = static_cast<int>(rng.below(4));
     rows.labels[static_cast<std::size_t>(i)] = label;
-    const int shown = rng.bernoulli(0.1) ? static_cast<int>(rng.below(4)) : label;
-    for (int j = 0; j < 32; ++j) {
-      rows.inputs(i, j) = static_cast<float>((j / 8 == shown ? 0.9 : 0.1) + 0.02 * rng.uniform());
-      rows.inputs(i, 32 + j) = static_cast<float>((j / 8 == label ? 0.55 : 0.45) + 0.02 * rng.uniform());
+    const int shown = rng.bernoulli(0.2) ? static_cast<int>(rng.below(4)) : label;
+    for (int j = 0; j < 64; ++j) {
+      const double clue = j < 16 ? (j / 4 == shown ? 0.9 : 0.1) : ((j - 16) / 12 == label ? 0.58 : 0.42);
+      rows.inputs(i, j) = static_cast<float>(clue + 0.02 * rng.uniform());
     }
   }
   return rows;
@@ -294,16 +294,15 @@ Judged judge(const TrainedNetwork& network, const Rows& test, double epsilon) {
   return out;
 }
 
-// Standard training takes the clue that never errs and falls to 0.1; the others take the one that 0.1 leaves. What the
-// second clue allows is 0.925.
+// Standard training takes the clue that never errs and that 0.1 wipes out; the others take the one that is left.
 TEST(RobustTraining, RobustAndCertifiedAccuracyRiseOverStandardTraining) {
-  const Rows train = two_clues(1500, 10);
+  const Rows train = two_clues(1000, 10);
   const Rows test = two_clues(120, 11);
   std::map<TrainMethod, Judged> results;
   for (const TrainMethod method : {TrainMethod::kStandard, TrainMethod::kFast, TrainMethod::kPgd, TrainMethod::kTrades,
                                    TrainMethod::kIbp, TrainMethod::kCrownIbp}) {
     TrainOptions options;
-    options.epochs = 12;
+    options.epochs = 20;
     options.rate = 3e-3;
     options.robust = {.method = method, .epsilon = 0.1, .steps = 4, .warmup = 1, .ramp = 5};
     const auto network = train_classifier(mlp(64, {24}, 4), train.inputs, train.labels, options);
@@ -317,10 +316,10 @@ TEST(RobustTraining, RobustAndCertifiedAccuracyRiseOverStandardTraining) {
   const double standard = results.at(TrainMethod::kStandard).attacked;
   for (const TrainMethod method : {TrainMethod::kFast, TrainMethod::kPgd, TrainMethod::kTrades}) {
     EXPECT_GE(results.at(method).attacked, standard + 0.3) << train_method_name(method);
-    EXPECT_GE(results.at(method).attacked, 0.8) << train_method_name(method);
+    EXPECT_GE(results.at(method).attacked, 0.7) << train_method_name(method);
   }
   for (const TrainMethod method : {TrainMethod::kIbp, TrainMethod::kCrownIbp})
-    EXPECT_GE(results.at(method).certified, 0.8) << train_method_name(method);
+    EXPECT_GE(results.at(method).certified, 0.7) << train_method_name(method);
 }
 
 TEST(RobustTraining, NamesWhatIsWrong) {

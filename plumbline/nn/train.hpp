@@ -39,9 +39,9 @@ struct RobustTraining {
   double warmup = 1;          ///< ibp, crown-ibp: epochs before epsilon begins to grow ...
   double ramp = 5;            ///< ... and those in which it grows to its end
   double clean_weight = 0.5;  ///< ibp, crown-ibp: of the clean loss, at the end of the ramp; 1 before it
-  std::vector<double> scale;  ///< one an input: units of the model's input for one unit of radius; empty: 1
-  std::vector<double> low;    ///< valid range, one an input; empty: none
-  std::vector<double> high;
+  std::vector<double> scale{};  ///< one an input: units of the model's input for one unit of radius; empty: 1
+  std::vector<double> low{};    ///< valid range, one an input; empty: none
+  std::vector<double> high{};
 };
 
 struct TrainOptions {

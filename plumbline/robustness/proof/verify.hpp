@@ -24,6 +24,7 @@ struct VerifyOptions {
   std::uint64_t memory_bytes = std::uint64_t{2} << 30U;  ///< of open regions and certificate
   std::size_t certificate_leaves = 1'000'000;
   std::uint64_t certificate_bytes = std::uint64_t{1} << 30U;
+  double exact_work = 2e7;  ///< multiply-adds up to which the certificate is also replayed in exact arithmetic
   std::uint64_t regions =
       std::numeric_limits<std::uint64_t>::max();  ///< bounded at most; work, where a clock will not do
   std::size_t few_inputs = 16;                    ///< up to here boxes are bisected, above activations are split
@@ -54,6 +55,7 @@ struct Verification {
   std::uint64_t regions = 0;      ///< bounded
   std::size_t leaves = 0;         ///< of the certificate
   double certificate_margin = 0;  ///< least bound of the replay
+  bool exact_replay = false;      ///< it was also replayed in exact rationals
   Certificate certificate;        ///< of holds; hashes are for the caller to fill in
   double seconds = 0;
 };
