@@ -353,6 +353,7 @@ Options parse_command_line(int argc, char** argv) {
   auto* replication = replicate->add_option("name", o.reference, "Its id, for example off_switch");
   replicate->add_flag("--all", o.all, "Every replication")->excludes(replication);
   replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
+  replicate->add_flag("--full", o.full, "The long form, of those that have one (acas_xu: all networks)");
   replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
   add_json(replicate, o);
   auto* guard =

@@ -583,6 +583,23 @@ class Search {
     return out;
   }
 
+  /// Halving what a cut speaks of may make the cut itself impossible: its spread over the region, in spreads over the
+  /// whole box, so that it counts less and less and starves no other input.
+  void add_cut_gains(const Question& q, const Box& box, std::size_t c, std::vector<double>& score) const {
+    const double most = *std::max_element(score.begin(), score.end());
+    if (most > 0) {
+      for (double& value : score) value /= most;
+    }
+    const InputBox& whole = property_.boxes[q.box];
+    for (const LinearAtom& atom : property_.cases[q.cases[c]].atoms) {
+      if (!atom.y.empty()) continue;
+      double total = 0;
+      for (const auto& [i, a] : atom.x) total += std::abs(a) * (whole.upper[i].above - whole.lower[i].below);
+      if (!(total > 0)) continue;
+      for (const auto& [i, a] : atom.x) score[i] += std::abs(a) * (box.upper[i] - box.lower[i]) / total;
+    }
+  }
+
   base::Status look(const Question& q, const Box& box, Outcome& out) const {
     PL_TRY(const Bounds bounds, bounder_.bound(box, options_.node, nullptr, deadline_.token()));
     RowBounds rows = bounder_.minimise(bounds, q.rows, {});
@@ -594,17 +611,8 @@ class Search {
       if (out.judged.all) return base::ok();
     }
     const std::size_t telling = telling_row(q, out.judged, rows.lower);
-    std::vector<double> score(box.lower.size(), 0.0);
-    if (has_cuts_ && q.first[out.judged.worst_case] < q.first[out.judged.worst_case + 1]) {
-      // A cut and the outputs' inequality may speak of different inputs: none of them is to starve.
-      for (std::size_t r = q.first[out.judged.worst_case]; r < q.first[out.judged.worst_case + 1]; ++r) {
-        const std::vector<double> own = gains(q, box, bounds, rows, r);
-        const double most = *std::max_element(own.begin(), own.end());
-        for (std::size_t i = 0; i < score.size() && most > 0; ++i) score[i] += own[i] / most;
-      }
-    } else {
-      score = gains(q, box, bounds, rows, telling);
-    }
+    std::vector<double> score = gains(q, box, bounds, rows, telling);
+    if (has_cuts_) add_cut_gains(q, box, out.judged.worst_case, score);
     double most = 0;
     for (std::size_t i = 0; i < score.size(); ++i) {
       if (score[i] > most) {
@@ -815,6 +823,12 @@ class Search {
       }
     }
     if (ended_) return false;
+    if (!stuck.empty() && has_cuts_) {
+      // What meets cuts and decided activations lies in no corner of the box, and their dual is followed by steps alone:
+      // halving inputs finds it, or closes the case.
+      PL_CHECK(bisect_inputs(q, box));
+      return !ended_;
+    }
     if (!stuck.empty()) {
       give_up(stuck, stuck_bound);
       return false;
