@@ -53,7 +53,7 @@ class Train(SystemTest):
         self.assertEqual((self.folder / "reader.onnx").read_bytes(), before)
 
     def test_interrupted_and_resumed_has_the_same_bits(self):
-        self.edit("epochs = 12", "epochs = 40\nbatch = 16")
+        self.edit("epochs = 12", "epochs = 15\nbatch = 16")
         self.edit('method = "ibp"', 'method = "pgd"\nsteps = 10')
         checkpoint = self.folder / "reader.plnet"
         started = subprocess.Popen([str(BIN / "plumbline"), "train", str(self.manifest)], stderr=subprocess.PIPE, text=True)
