@@ -94,6 +94,7 @@ const std::map<std::string, Command>& commands() {
       {"replicate", run_replicate},
       {"verify", run_verify},
       {"train", run_train},
+      {"reach", run_reach},
   };
   return table;
 }

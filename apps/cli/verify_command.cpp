@@ -133,11 +133,12 @@ base::Result<int> check_stored(const Session& session) {
   }
   const bool exact = o.exact;
   if (exact && robustness::exact_work(model.network, certificate) > kExactWork) {
-    return base::make_error(base::Code::kLimit,
-                            fmt::format("a replay in exact rationals takes {:.2g} multiply-adds, more than the {:.0e} that "
-                                        "--exact spends",
-                                        robustness::exact_work(model.network, certificate), kExactWork),
-                            o.check_certificate, "leave out --exact: it is then replayed in outward-rounded double");
+    return base::make_error(
+        base::Code::kLimit,
+        fmt::format("a replay in exact rationals takes {:.2g} multiply-adds, more than the {:.0e} that "
+                    "--exact spends",
+                    robustness::exact_work(model.network, certificate), kExactWork),
+        o.check_certificate, "leave out --exact: it is then replayed in outward-rounded double");
   }
   PL_TRY(const robustness::CheckOutcome outcome,
          exact ? robustness::check_certificate_exactly(model.network, property, certificate, session.cancel)

@@ -6,9 +6,9 @@
 
 #if PLUMBLINE_WITH_TORCH
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
-#include <cmath>
 #include <numeric>
 #include <optional>
 
@@ -207,7 +207,8 @@ base::Result<nlohmann::json> run(const TrainRequest& request) {
   std::vector<Job> jobs;
   for (const data::OtherSection* section : sections) {
     auto job = prepare(manifest, *section);
-    if (!job.ok()) return job.error().at(fmt::format("{}:{} [train.{}]", request.manifest, section->line, section->name));
+    if (!job.ok())
+      return job.error().at(fmt::format("{}:{} [train.{}]", request.manifest, section->line, section->name));
     jobs.push_back(std::move(job).value());
   }
   nlohmann::json out = nlohmann::json::array();
@@ -252,10 +253,11 @@ int train_networks(const TrainRequest& request) {
   }
   for (const nlohmann::json& one : *done) {
     const auto losses = one.at("losses").get<std::vector<double>>();
-    std::cout << fmt::format("{}: method {}, {} rows, {} epochs, loss {:.4g} -> {:.4g}\n  model       {}\n  checkpoint  {}\n",
-                             one.at("name").get<std::string>(), one.at("method").get<std::string>(),
-                             one.at("rows").get<std::size_t>(), losses.size(), losses.front(), losses.back(),
-                             one.at("model").get<std::string>(), one.at("checkpoint").get<std::string>());
+    std::cout << fmt::format(
+        "{}: method {}, {} rows, {} epochs, loss {:.4g} -> {:.4g}\n  model       {}\n  checkpoint  {}\n",
+        one.at("name").get<std::string>(), one.at("method").get<std::string>(), one.at("rows").get<std::size_t>(),
+        losses.size(), losses.front(), losses.back(), one.at("model").get<std::string>(),
+        one.at("checkpoint").get<std::string>());
   }
   return 0;
 }

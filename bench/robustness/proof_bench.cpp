@@ -152,9 +152,15 @@ void by_depth(benchmark::State& state) {
 void by_inputs(benchmark::State& state) {
   bound_of(state, {state.range(0), 64, 64, 10}, static_cast<BoundMethod>(state.range(1)));
 }
-BENCHMARK(by_width)->ArgsProduct({{32, 64, 128, 256, 512}, {0, 1, 2}})->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK(by_width)
+    ->ArgsProduct({{32, 64, 128, 256, 512}, {0, 1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime();
 BENCHMARK(by_depth)->ArgsProduct({{1, 2, 4, 8}, {0, 1, 2}})->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
-BENCHMARK(by_inputs)->ArgsProduct({{16, 64, 256, 1024}, {0, 1, 2}})->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK(by_inputs)
+    ->ArgsProduct({{16, 64, 256, 1024}, {0, 1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime();
 
 }  // namespace
 }  // namespace plumbline::robustness

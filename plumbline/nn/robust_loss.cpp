@@ -21,14 +21,13 @@ using at::Tensor;
 using base::Code;
 using base::make_error;
 
-constexpr std::array<std::pair<TrainMethod, std::string_view>, 7> kMethods = {
-    {{TrainMethod::kStandard, "standard"},
-     {TrainMethod::kGaussian, "gaussian"},
-     {TrainMethod::kFast, "fast"},
-     {TrainMethod::kPgd, "pgd"},
-     {TrainMethod::kTrades, "trades"},
-     {TrainMethod::kIbp, "ibp"},
-     {TrainMethod::kCrownIbp, "crown-ibp"}}};
+constexpr std::array<std::pair<TrainMethod, std::string_view>, 7> kMethods = {{{TrainMethod::kStandard, "standard"},
+                                                                               {TrainMethod::kGaussian, "gaussian"},
+                                                                               {TrainMethod::kFast, "fast"},
+                                                                               {TrainMethod::kPgd, "pgd"},
+                                                                               {TrainMethod::kTrades, "trades"},
+                                                                               {TrainMethod::kIbp, "ibp"},
+                                                                               {TrainMethod::kCrownIbp, "crown-ibp"}}};
 
 /// The backward pass of CROWN: z_label - z_j >= sum coefficients . h + constant, h the values of a tensor of the graph.
 struct Backward {
@@ -71,10 +70,10 @@ base::Status check_robust(const RobustTraining& robust, const NetworkSpec& spec,
   PL_CHECK(base::check_positive(kHere, "ramp", robust.ramp));
   PL_CHECK(base::check_in(kHere, "clean_weight", robust.clean_weight, 0, 1));
   if (robust.method == TrainMethod::kCrownIbp && spec.kind != "mlp") {
-    return make_error(Code::kUnsupported,
-                      fmt::format("{}: crown-ibp trains an mlp, not a {}: its backward pass holds no pooling", kHere,
-                                  spec.kind),
-                      "", "use method ibp");
+    return make_error(
+        Code::kUnsupported,
+        fmt::format("{}: crown-ibp trains an mlp, not a {}: its backward pass holds no pooling", kHere, spec.kind), "",
+        "use method ibp");
   }
   for (const auto* values : {&robust.scale, &robust.low, &robust.high}) {
     if (!values->empty())
@@ -236,9 +235,9 @@ Tensor RobustLoss::loss(const Tensor& x, const Tensor& y, const BatchPlace& plac
     case TrainMethod::kFast:
       return cross_entropy(ascend(x, x + noise(x, place, false) * scale * epsilon, 1, 1.25 * epsilon, error), y);
     case TrainMethod::kPgd:
-      return cross_entropy(ascend(x, x + noise(x, place, false) * scale * epsilon, robust_.steps,
-                                  2.5 * epsilon / robust_.steps, error),
-                           y);
+      return cross_entropy(
+          ascend(x, x + noise(x, place, false) * scale * epsilon, robust_.steps, 2.5 * epsilon / robust_.steps, error),
+          y);
     case TrainMethod::kTrades: {
       const Tensor clean = at::log_softmax(logits(x), 1);
       const auto divergence = [&](const Tensor& log_p, const Tensor& at) {
@@ -246,8 +245,9 @@ Tensor RobustLoss::loss(const Tensor& x, const Tensor& y, const BatchPlace& plac
       };
       const Tensor fixed = clean.detach();
       // At x itself the divergence is flat, so the start lies a thousandth of a unit beside it.
-      const Tensor moved = ascend(x, x + noise(x, place, true) * scale * 1e-3, robust_.steps,
-                                  2.5 * epsilon / robust_.steps, [&](const Tensor& at) { return divergence(fixed, at); });
+      const Tensor moved =
+          ascend(x, x + noise(x, place, true) * scale * 1e-3, robust_.steps, 2.5 * epsilon / robust_.steps,
+                 [&](const Tensor& at) { return divergence(fixed, at); });
       return at::nll_loss(clean, y) + divergence(clean, moved) * robust_.beta;
     }
     case TrainMethod::kIbp:

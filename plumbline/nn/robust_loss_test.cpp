@@ -22,8 +22,8 @@ struct Rows {
   std::vector<int> labels;
 };
 
-/// Four classes. The first 16 inputs show the class by 0.8, but in a fifth of the rows a random one; the last 48 show it by
-/// 0.16, always. A radius of 0.1 wipes the second clue out and leaves the first, which allows 0.85.
+/// Four classes. The first 16 inputs show the class by 0.8, but in a fifth of the rows a random one; the last 48 show
+/// it by 0.16, always. A radius of 0.1 wipes the second clue out and leaves the first, which allows 0.85.
 Rows two_clues(std::ptrdiff_t n, std::uint64_t seed) {
   base::Rng rng(seed);
   Rows rows{MatrixF(n, 64), std::vector<int>(static_cast<std::size_t>(n))};
@@ -47,8 +47,8 @@ NetworkSpec mlp(std::int64_t inputs, std::vector<std::int64_t> hidden, std::int6
   return spec;
 }
 
-/// A linear model of two classes on one row: the worst cross-entropy within the radius is log(1 + exp(-(lead - eps |w|))),
-/// w the difference of the two rows of weights.
+/// A linear model of two classes on one row: the worst cross-entropy within the radius is log(1 + exp(-(lead - eps
+/// |w|))), w the difference of the two rows of weights.
 double worst_loss(const graph::Graph& net, const MatrixF& x, int label, double epsilon) {
   const auto& w = net.initializers.at("head.weight").reals;
   const auto& b = net.initializers.at("head.bias").reals;
@@ -101,7 +101,8 @@ TEST(RobustLoss, ScaleAndRangeShapeTheBall) {
   const int label = 0;
   TrainOptions options;
   options.epochs = 1;
-  options.robust = {.method = TrainMethod::kPgd, .epsilon = 0.1, .scale = {2, 1, 1}, .low = {0, 0, 0}, .high = {1, 1, 1}};
+  options.robust = {
+      .method = TrainMethod::kPgd, .epsilon = 0.1, .scale = {2, 1, 1}, .low = {0, 0, 0}, .high = {1, 1, 1}};
   const auto start = predict::build_network(spec, base::Rng(options.seed, {"train", "weights"}));
   const auto& w = start->initializers.at("head.weight").reals;
   double lead = 0;
@@ -167,7 +168,8 @@ TEST(RobustLoss, MarginsAreThoseOfThePlainFormula) {
   enter_torch();
   const graph::Graph net = *predict::build_network(mlp(6, {9}, 3), base::Rng(2));
   RobustLoss::Weights weights;
-  for (const auto& [name, tensor] : net.initializers) weights.emplace(name, *to_value(tensor, Precision::kFloat32).tensor);
+  for (const auto& [name, tensor] : net.initializers)
+    weights.emplace(name, *to_value(tensor, Precision::kFloat32).tensor);
   const RobustTraining robust;
   const RobustLoss loss(robust, net, weights);
   base::Rng rng(3);
@@ -202,7 +204,8 @@ TEST(RobustLoss, MarginsOfAConvolutionalNetworkHoldForSampledInputs) {
   const auto model = robustness::proof_model(net);
   ASSERT_TRUE(model.ok()) << model.error().text();
   RobustLoss::Weights weights;
-  for (const auto& [name, tensor] : net.initializers) weights.emplace(name, *to_value(tensor, Precision::kFloat32).tensor);
+  for (const auto& [name, tensor] : net.initializers)
+    weights.emplace(name, *to_value(tensor, Precision::kFloat32).tensor);
   net.initializers.clear();
   const RobustTraining robust;
   const RobustLoss loss(robust, net, weights);
@@ -277,7 +280,8 @@ struct Judged {
 Judged judge(const TrainedNetwork& network, const Rows& test, double epsilon) {
   const auto model = robustness::proof_model(network.graph);
   EXPECT_TRUE(model.ok());
-  const robustness::InputDomain domain{std::vector<double>(64, 1), std::vector<double>(64, 0), std::vector<double>(64, 1)};
+  const robustness::InputDomain domain{std::vector<double>(64, 1), std::vector<double>(64, 0),
+                                       std::vector<double>(64, 1)};
   robustness::CertifyOptions options;
   options.radii = {epsilon};
   options.method = robustness::CertifyMethod::kLinear;
@@ -337,7 +341,8 @@ TEST(RobustTraining, NamesWhatIsWrong) {
   EXPECT_THAT(message({.method = TrainMethod::kPgd, .epsilon = 0.1, .steps = 0}, spec), HasSubstr("steps is 0"));
   EXPECT_THAT(message({.method = TrainMethod::kTrades, .epsilon = 0.1, .beta = -1}, spec), HasSubstr("beta is -1"));
   EXPECT_THAT(message({.method = TrainMethod::kIbp, .epsilon = 0.1, .ramp = 0}, spec), HasSubstr("ramp is 0"));
-  EXPECT_THAT(message({.method = TrainMethod::kIbp, .epsilon = 0.1, .clean_weight = 2}, spec), HasSubstr("clean_weight"));
+  EXPECT_THAT(message({.method = TrainMethod::kIbp, .epsilon = 0.1, .clean_weight = 2}, spec),
+              HasSubstr("clean_weight"));
   EXPECT_THAT(message({.method = TrainMethod::kPgd, .epsilon = 0.1, .scale = {1}}, spec), HasSubstr("scale"));
   NetworkSpec cnn;
   cnn.kind = "cnn";

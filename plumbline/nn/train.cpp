@@ -70,11 +70,11 @@ base::Status check_arguments(MatrixRefF inputs, std::span<const int> labels, con
 /// What a resume must share with the run that wrote the checkpoint; the number of epochs may differ.
 std::string settings_text(const TrainOptions& options) {
   nlohmann::json settings = {{"seed", options.seed},
-                        {"batch", options.batch},
-                        {"optimiser", options.optimiser},
-                        {"rate", options.rate},
-                        {"rate_decay", options.rate_decay},
-                        {"momentum", options.momentum},
+                             {"batch", options.batch},
+                             {"optimiser", options.optimiser},
+                             {"rate", options.rate},
+                             {"rate_decay", options.rate_decay},
+                             {"momentum", options.momentum},
                              {"weight_decay", options.weight_decay}};
   const RobustTraining& r = options.robust;
   if (r.method != TrainMethod::kStandard) {

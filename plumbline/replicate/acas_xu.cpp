@@ -131,9 +131,14 @@ check::Artifact table_of(const std::array<Known, kProperties>& known, const Resu
   out.kind = "table";
   out.title = "Solved, and the time that it took, by property";
   out.caption = "Known verdicts first, then ours. Seconds are of the machine that computed this page.";
-  out.columns = {{"property", "", property}, {"known to hold", "", holds},   {"known to be violated", "", violated},
-                 {"solved", "", solved},     {"open", "", open},             {"median regions", "", regions},
-                 {"median seconds", "s", seconds}, {"longest seconds", "s", longest}};
+  out.columns = {{"property", "", property},
+                 {"known to hold", "", holds},
+                 {"known to be violated", "", violated},
+                 {"solved", "", solved},
+                 {"open", "", open},
+                 {"median regions", "", regions},
+                 {"median seconds", "s", seconds},
+                 {"longest seconds", "s", longest}};
   return out;
 }
 
@@ -156,17 +161,17 @@ base::Result<Replication> run(const Options& options) {
     if (result) {
       row.ours = exactly(static_cast<double>(result->by_property[p].*count), "replayed verdicts");
       if (wanted > 0) {
-        row.deviation = Deviation{0, wanted - 1,
-                                  options.full ? "some stay open within the competition's 116 s on this machine"
-                                               : fmt::format("some stay open after {} regions; --full has no such limit",
-                                                             kShortRegions)};
+        row.deviation = Deviation{
+            0, wanted - 1,
+            options.full ? "some stay open within the competition's 116 s on this machine"
+                         : fmt::format("some stay open after {} regions; --full has no such limit", kShortRegions)};
       }
     }
     out.rows.push_back(std::move(row));
   };
   for (std::size_t p = 0; p < kProperties; ++p) {
-    add(fmt::format("property {}: holds", p + 1), number(static_cast<double>(known[p].holds), Origin::kProgram, kAgreed),
-        &Tally::holds, p);
+    add(fmt::format("property {}: holds", p + 1),
+        number(static_cast<double>(known[p].holds), Origin::kProgram, kAgreed), &Tally::holds, p);
     add(fmt::format("property {}: violated", p + 1),
         number(static_cast<double>(known[p].violated), Origin::kProgram, kAgreed), &Tally::violated, p);
   }
@@ -176,11 +181,11 @@ base::Result<Replication> run(const Options& options) {
   if (result) contradicted.ours = exactly(static_cast<double>(result->contradictions), "replayed verdicts");
   out.rows.push_back(std::move(contradicted));
   out.pictures.push_back(table_of(known, result ? &*result : nullptr));
-  out.notes.push_back(options.full
-                          ? "All 45 networks, each property with the competition's 116 s."
-                          : fmt::format("Networks 1_1 to 1_9 with at most {} regions a property; --full takes all 45 with "
-                                        "the competition's 116 s each.",
-                                        kShortRegions));
+  out.notes.push_back(
+      options.full ? "All 45 networks, each property with the competition's 116 s."
+                   : fmt::format("Networks 1_1 to 1_9 with at most {} regions a property; --full takes all 45 with "
+                                 "the competition's 116 s each.",
+                                 kShortRegions));
   return out;
 }
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/stats/matrix.hpp"
+
 namespace plumbline::robustness {
 
 base::Result<InputDomain> input_domain(const data::Dataset& set, const data::InputSpec& spec) {

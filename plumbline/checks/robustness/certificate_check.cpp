@@ -11,6 +11,7 @@
 #include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/robustness/perturbed.hpp"
 #include "plumbline/data/npy.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/predict/network.hpp"
 #include "plumbline/robustness/proof/certify.hpp"

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::checks {

@@ -10,6 +10,7 @@
 #include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/robustness/perturbed.hpp"
 #include "plumbline/data/npy.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/robustness/smoothing.hpp"
 #include "plumbline/stats/intervals.hpp"

@@ -109,8 +109,8 @@ class Bounder {
                      std::span<const ActivationSplit> splits = {}, std::span<const double> multipliers = {}) const;
 
   /// The same with slopes and multipliers improved over `iterations` gradient steps from the given ones; both are
-  /// replaced by the best of each row, slopes rounded to float32. Rows stop mattering once above `enough`. With `cuts` the
-  /// bounds hold where the cuts do, and their multipliers are improved as well.
+  /// replaced by the best of each row, slopes rounded to float32. Rows stop mattering once above `enough`. With `cuts`
+  /// the bounds hold where the cuts do, and their multipliers are improved as well.
   RowBounds optimise(const Bounds& bounds, const LinearRows& rows, Slopes& slopes,
                      std::span<const ActivationSplit> splits, std::vector<double>& multipliers,
                      const BoundOptions& options, double enough, const base::CancelToken& cancel = {},

@@ -89,11 +89,10 @@ struct CheckOutcome {
 base::Result<CheckOutcome> check_certificate(const Network& network, const Property& property,
                                              const Certificate& certificate, const base::CancelToken& cancel = {});
 
-/// The same in exact arithmetic: coefficients, offsets and the refuted inequality are dyadic rationals (GMP) that nothing
-/// rounds; ranges of the steps are rounded outward to doubles, which only makes a region larger.
-/// Returns   as check_certificate().
-/// Errors    as check_certificate(); kUnsupported: a network that is not piecewise linear with exact weights.
-/// Cost      exact_work() multiply-adds of about 0.1 us; leaves in parallel. Deterministic.
+/// The same in exact arithmetic: coefficients, offsets and the refuted inequality are dyadic rationals (GMP) that
+/// nothing rounds; ranges of the steps are rounded outward to doubles, which only makes a region larger. Returns   as
+/// check_certificate(). Errors    as check_certificate(); kUnsupported: a network that is not piecewise linear with
+/// exact weights. Cost      exact_work() multiply-adds of about 0.1 us; leaves in parallel. Deterministic.
 base::Result<CheckOutcome> check_certificate_exactly(const Network& network, const Property& property,
                                                      const Certificate& certificate,
                                                      const base::CancelToken& cancel = {});

@@ -39,7 +39,7 @@ std::string_view certify_method_name(CertifyMethod method);  ///< "intervals", "
 struct CertifyOptions {
   std::vector<double> radii;  ///< ascending, positive, in the units of InputDomain
   CertifyMethod method = CertifyMethod::kOptimised;
-  int iterations = 20;          ///< gradient steps of kOptimised
+  int iterations = 20;  ///< gradient steps of kOptimised
   /// Activations x multiply-adds x iterations up to which kOptimised also optimises the slopes of inner bounds, each
   /// neuron's for itself; above it those of the lead alone.
   double inner_work = 2e10;

@@ -523,8 +523,8 @@ class Checker {
         for (const auto& [j, a] : unsafe.atoms[k].x) minus += add_to(rows[0][j], m, a, r.size[0][j]);
         minus += m * unsafe.atoms[k].bound.above;
       }
-      const double bound = least(std::move(rows), -minus, last, r,
-                                 own.shares.empty() ? nullptr : own.shares.data(), leaf.splits, own.multipliers);
+      const double bound = least(std::move(rows), -minus, last, r, own.shares.empty() ? nullptr : own.shares.data(),
+                                 leaf.splits, own.multipliers);
       const bool refuted = atom.strict ? bound >= 0 : bound > 0;
       if (!refuted) return -kInfinity;
       worst = std::min(worst, bound);

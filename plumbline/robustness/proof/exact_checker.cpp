@@ -1,6 +1,6 @@
-/// Replays certificates in exact arithmetic. Every double is a dyadic rational, and so is every sum and product of them:
-/// nothing is rounded but the ranges of the steps, outward, to doubles. Shares no code with the search, and none with the
-/// checker in double.
+/// Replays certificates in exact arithmetic. Every double is a dyadic rational, and so is every sum and product of
+/// them: nothing is rounded but the ranges of the steps, outward, to doubles. Shares no code with the search, and none
+/// with the checker in double.
 #include <fmt/format.h>
 #include <gmpxx.h>
 
@@ -165,7 +165,8 @@ class ExactChecker {
     }
     table_.clear();
     if (tree.table >= 0) {
-      if (static_cast<std::size_t>(tree.table) >= certificate_.tables.size()) return std::string("its table is missing");
+      if (static_cast<std::size_t>(tree.table) >= certificate_.tables.size())
+        return std::string("its table is missing");
       for (const CertificateTable::Entry& entry : certificate_.tables[static_cast<std::size_t>(tree.table)].entries) {
         if (entry.step >= network_.steps.size() || entry.sides.size() != entry.neurons.size() ||
             entry.shares.size() != entry.neurons.size() * first_hinge_[entry.step])
@@ -457,10 +458,10 @@ class ExactChecker {
   const Property& property_;
   const Certificate& certificate_;
   std::size_t hinges_ = 0;
-  std::vector<std::size_t> first_hinge_;       ///< by step: hinges of earlier steps
-  std::vector<bool> bends_;                    ///< by step: a hinge lies at or before it
-  std::vector<std::size_t> read_by_;           ///< by step: the first activation that reads it, or 0
-  std::vector<std::vector<Dyadic>> weights_;   ///< of affine steps, as stored
+  std::vector<std::size_t> first_hinge_;      ///< by step: hinges of earlier steps
+  std::vector<bool> bends_;                   ///< by step: a hinge lies at or before it
+  std::vector<std::size_t> read_by_;          ///< by step: the first activation that reads it, or 0
+  std::vector<std::vector<Dyadic>> weights_;  ///< of affine steps, as stored
   Table table_;
 };
 

@@ -115,7 +115,8 @@ struct Cut {
   double bound = 0;
 };
 
-/// The largest output 0 of a network of one hidden layer over a cube, cut: one linear program for each pattern of signs.
+/// The largest output 0 of a network of one hidden layer over a cube, cut: one linear program for each pattern of
+/// signs.
 double exact_maximum(const Network& network, double low, double high, const std::vector<Cut>& cuts = {}) {
   const Affine& first = network.steps[1].affine;
   const Affine& last = network.steps.back().affine;

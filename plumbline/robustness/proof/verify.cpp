@@ -142,15 +142,15 @@ Judged judge(const Question& q, const std::vector<double>& lower) {
   return out;
 }
 
-/// Multipliers of the atoms of inputs alone, which cut the box: with each row goes the sum of these and the row is bounded
-/// anew.
+/// Multipliers of the atoms of inputs alone, which cut the box: with each row goes the sum of these and the row is
+/// bounded anew.
 struct Cuts {
   LinearRows rows;                              ///< the question's, cuts added
   std::vector<std::vector<float>> multipliers;  ///< by row: one an atom of its case, or none
 };
 
-/// The multiplier at which constant + min over the box of (a + m g) x - m bound is largest: concave and piecewise linear
-/// in m. 0 where it grows without end: the cut then misses the box and is refuted by itself.
+/// The multiplier at which constant + min over the box of (a + m g) x - m bound is largest: concave and piecewise
+/// linear in m. 0 where it grows without end: the cut then misses the box and is refuted by itself.
 double best_multiplier(const Box& box, const std::vector<double>& a, const LinearAtom& cut) {
   struct Break {
     double at;
@@ -398,7 +398,8 @@ class Search {
   }
 
   /// As a leaf holds them: for each case the multipliers of the row that was chosen.
-  std::vector<float> cuts_of(const Question& q, const Judged& judged, const std::vector<std::vector<float>>& used) const {
+  std::vector<float> cuts_of(const Question& q, const Judged& judged,
+                             const std::vector<std::vector<float>>& used) const {
     std::vector<float> out;
     bool any = false;
     for (std::size_t c = 0; c < q.cases.size() && !used.empty(); ++c) {
@@ -563,8 +564,8 @@ class Search {
   }
 
   /// What halving each input would gain for a row. The coefficient alone says what halving gains at once, and starves
-  /// inputs that bend the network; steepness alone ignores what the linear bound has already taken in. Their product did
-  /// better than either on ACAS Xu.
+  /// inputs that bend the network; steepness alone ignores what the linear bound has already taken in. Their product
+  /// did better than either on ACAS Xu.
   std::vector<double> gains(const Question& q, const Box& box, const Bounds& bounds, const RowBounds& rows,
                             std::size_t row) const {
     const std::vector<double> steep = steepness(q, bounds, row);
@@ -824,8 +825,8 @@ class Search {
     }
     if (ended_) return false;
     if (!stuck.empty() && has_cuts_) {
-      // What meets cuts and decided activations lies in no corner of the box, and their dual is followed by steps alone:
-      // halving inputs finds it, or closes the case.
+      // What meets cuts and decided activations lies in no corner of the box, and their dual is followed by steps
+      // alone: halving inputs finds it, or closes the case.
       PL_CHECK(bisect_inputs(q, box));
       return !ended_;
     }
@@ -904,8 +905,8 @@ class Search {
     }
     Slopes slopes = out.slopes;
     std::vector<double> multipliers = out.multipliers;
-    const RowBounds with = bounder_.optimise(bounds, q.rows, slopes, node.splits, multipliers, options, 0.0,
-                                             deadline_.token(), &given);
+    const RowBounds with =
+        bounder_.optimise(bounds, q.rows, slopes, node.splits, multipliers, options, 0.0, deadline_.token(), &given);
     for (std::size_t r = 0; r < q.rows.count; ++r) {
       cuts.multipliers[r].assign(atoms.size(), 0.0F);
       for (std::size_t k = 0; k < which.size(); ++k)
@@ -931,7 +932,8 @@ class Search {
     return out.judged.all;
   }
 
-  /// The row that says most about outputs: a cut says nothing of what activations do. The worst row itself without cuts.
+  /// The row that says most about outputs: a cut says nothing of what activations do. The worst row itself without
+  /// cuts.
   std::size_t telling_row(const Question& q, const Judged& judged, const std::vector<double>& lower) const {
     const std::size_t c = judged.worst_case;
     std::size_t best = q.rows.count == 0 ? 0 : judged.worst_row % q.rows.count;  // a case may have no row at all
