@@ -51,7 +51,7 @@ struct AttackCase {
 
 /// What an attack came to on one example.
 struct AttackOutcome {
-  bool found = false;     ///< a misclassified input within epsilon
+  bool found = false;     ///< an input misclassified by more than the confidence, within epsilon
   std::vector<double> x;  ///< the smallest misclassified input seen, at any size; else the one of least margin within
                           ///< epsilon
   double size = std::numeric_limits<double>::infinity();    ///< of the smallest misclassified input seen
@@ -75,6 +75,8 @@ struct AttackSetting {
   const Target* target = nullptr;
   const Threat* threat = nullptr;
   std::span<const double> pool{};
+  /// A success must be wrong by more than this, so that another arithmetic (float32) finds it wrong too.
+  double confidence = 0;
   base::CancelToken cancel{};
 };
 

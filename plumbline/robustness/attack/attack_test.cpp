@@ -255,15 +255,35 @@ TEST(MinimalAttacks, LinearClassifiersHaveKnownDistances) {
     check(fab(40, 4), 1.001);
     check(deepfool(), 1.03);
     if (norm == Norm::kL2) check(carlini_wagner(8, 200, 0.05), 1.05);
-    if (norm != Norm::kL1) check(hop_skip_jump(4000), norm == Norm::kLinf ? 1.6 : 1.1);
-    if (norm == Norm::kL2) check(boundary(4000), 1.3);
+  }
+}
+
+TEST(MinimalAttacks, DecisionsAloneComeNear) {
+  base::Rng rng(6, {"decisions"});
+  const Network net = network({12, 2}, "Relu", rng);
+  const Examples some = examples(net, 6, rng);
+  const NetworkTarget target(net);
+  for (const Norm norm : {Norm::kLinf, Norm::kL2}) {
+    const Threat t = threat(12, norm, 1);
+    for (const Attack& attack : {hop_skip_jump(2000), boundary(2000)}) {
+      const auto outcomes = attack.run({.target = &target, .threat = &t}, some.cases, base::Rng(7));
+      ASSERT_TRUE(outcomes.ok()) << outcomes.error().text();
+      for (std::size_t c = 0; c < some.cases.size(); ++c) {
+        const double exact = exact_distance(net, some.cases[c], norm);
+        EXPECT_GE((*outcomes)[c].size, exact * (1 - 1e-9)) << attack.name;
+        // The walk on the boundary shortens the Euclidean way, whatever the norm.
+        const double factor = norm == Norm::kL2 ? 1.1 : attack.name == "boundary" ? 4 : 1.5;
+        EXPECT_LE((*outcomes)[c].size, exact * factor) << attack.name << " " << norm_name(norm);
+        EXPECT_LE((*outcomes)[c].queries, 2001U);
+      }
+    }
   }
 }
 
 TEST(Attacks, FindWhatIsThereAndNothingElse) {
   base::Rng rng(8, {"fixed"});
-  const Network net = network({16, 4}, "Relu", rng);
-  const Examples some = examples(net, 10, rng);
+  const Network net = network({16, 2}, "Relu", rng);  // two classes: one boundary, no wrong turn
+  const Examples some = examples(net, 6, rng);
   const NetworkTarget target(net);
   for (const Norm norm : kNorms) {
     for (const std::string& name : attack_names()) {
@@ -288,12 +308,14 @@ TEST(Attacks, FindWhatIsThereAndNothingElse) {
           }
         }
       }
-      // A linear classifier hides nothing: with gradients all are found, with scores nearly all.
+      // A linear classifier hides nothing.
       const bool other_norm = name == "cw" && norm != Norm::kL2;
-      if (attack.needs_gradient() && name != "fgsm" && !other_norm)
-        EXPECT_EQ(found, 10) << name << " " << norm_name(norm);
-      if (attack.kind == AttackKind::kScores && norm != Norm::kL1)
-        EXPECT_GE(found, 7) << name << " " << norm_name(norm);
+      if (attack.needs_gradient() && !other_norm && !(name == "fgsm" && norm == Norm::kL1)) {
+        EXPECT_EQ(found, 6) << name << " " << norm_name(norm);
+      }
+      if (attack.kind == AttackKind::kScores && norm != Norm::kL1) {
+        EXPECT_GE(found, 4) << name << " " << norm_name(norm);
+      }
     }
   }
 }
@@ -302,7 +324,7 @@ TEST(Attacks, FindWhatIsThereAndNothingElse) {
 TEST(Attacks, NeverCrossAProvenBound) {
   base::Rng rng(10, {"proved"});
   std::size_t proved = 0;
-  for (int trial = 0; trial < 6; ++trial) {
+  for (int trial = 0; trial < 2; ++trial) {
     const Network net = network({8, 14, 14, 3}, trial % 2 == 0 ? "Relu" : "Tanh", rng);
     const Bounder bounder(net);
     const Examples some = examples(net, 8, rng);
@@ -346,7 +368,7 @@ TEST(Attacks, NeverCrossAProvenBound) {
       EXPECT_THAT(*crossings(attacked, radius), ::testing::IsEmpty()) << norm_name(norm);
     }
   }
-  EXPECT_GT(proved, 20U);
+  EXPECT_GT(proved, 8U);
 }
 
 TEST(Attacks, RefuseWhatDoesNotFit) {
@@ -365,7 +387,7 @@ TEST(Attacks, RefuseWhatDoesNotFit) {
   EXPECT_THAT(why(threat(3, Norm::kL2, 1, 2, 1), example), HasSubstr("has the range [2, 1]"));
   EXPECT_THAT(why(threat(3, Norm::kL2, 1), {x, 2, 0}), HasSubstr("label"));
   EXPECT_THAT(why(threat(3, Norm::kL2, 1), {std::span(x).first(2), 0, 0}), HasSubstr("example"));
-  EXPECT_THAT(attack_by_name("apgd").error().text(), HasSubstr("apgd-"));
+  EXPECT_THAT(attack_by_name("deepfol").error().text(), HasSubstr("did you mean 'deepfool'?"));
   EXPECT_THAT(attack_by_name("zzzzzzzzzz").error().text(), HasSubstr("hopskipjump"));
   EXPECT_THAT(parse_norm("l3").error().text(), HasSubstr("expected linf, l2 or l1"));
 }
@@ -441,7 +463,9 @@ TEST(Suite, LedgerCurveAndMinimum) {
   for (const ExampleRecord& record : records) {
     double least = kInfinity;
     for (const Attempt& attempt : record.attempts) least = std::min(least, attempt.size);
-    if (record.clean()) EXPECT_EQ(record.size, least);
+    if (record.clean()) {
+      EXPECT_EQ(record.size, least);
+    }
     fallen += record.clean() && record.fallen(0.6) ? 1 : 0;
   }
   const auto ledger = budget_ledger(records, quick_suite());
@@ -543,10 +567,11 @@ TEST(AttackCompetition, AtLeastWhatTheStandardSuiteFinds) {
   struct Known {
     std::string net;
     double epsilon;
+    std::size_t standard_suite;  ///< found by AutoAttack's standard version
     std::size_t exist;
   };
-  for (const Known& known :
-       {Known{"256x2", 0.03, 2}, Known{"256x2", 0.05, 10}, Known{"256x4", 0.03, 1}, Known{"256x4", 0.05, 5}}) {
+  for (const Known& known : {Known{"256x2", 0.03, 2, 2}, Known{"256x2", 0.05, 9, 10}, Known{"256x4", 0.03, 1, 1},
+                             Known{"256x4", 0.05, 5, 5}}) {
     const Digits digits = open_digits(folder, known.net, known.epsilon);
     const NetworkTarget target(digits.network);
     const Threat t{.norm = Norm::kLinf,
@@ -554,8 +579,8 @@ TEST(AttackCompetition, AtLeastWhatTheStandardSuiteFinds) {
                    .low = std::vector<double>(784, 0.0),
                    .high = std::vector<double>(784, 1.0),
                    .shape = {1, 28, 28, false}};
-    const std::vector<Attack> attacks = {apgd(), apgd({.loss = Loss::kDlr, .targeted = true, .steps = 40}),
-                                         diversified()};
+    const std::vector<Attack> attacks = {apgd({.steps = 40}),
+                                         apgd({.loss = Loss::kDlr, .targeted = true, .steps = 20})};
     std::vector<ExampleRecord> records;
     ASSERT_TRUE(run_suite({.target = &target, .threat = &t}, digits.cases, attacks, 0, {}, records).ok());
     std::size_t fallen = 0;
@@ -566,11 +591,16 @@ TEST(AttackCompetition, AtLeastWhatTheStandardSuiteFinds) {
       ++fallen;
       names += fmt::format(" {}:{}", i, records[i].by);
     }
-    EXPECT_EQ(fallen, known.exist) << known.net << " " << known.epsilon << names;
-    if (known.net == "256x2" && known.epsilon == 0.05) {
-      EXPECT_TRUE(records[0].fallen(0.05));
-      EXPECT_EQ(records[0].by, "diversified");
-    }
+    EXPECT_EQ(fallen, known.standard_suite) << known.net << " " << known.epsilon << names;
+    if (known.exist == fallen) continue;
+    // What is left lies where the network is flat around the image: found from corners alone.
+    EXPECT_FALSE(records[0].fallen(known.epsilon));
+    const std::vector<Attack> corners = {diversified()};
+    std::vector<ExampleRecord> first(records.begin(), records.begin() + 1);
+    ASSERT_TRUE(
+        run_suite({.target = &target, .threat = &t}, std::span(digits.cases).first(1), corners, 0, {}, first).ok());
+    EXPECT_TRUE(first[0].fallen(known.epsilon));
+    EXPECT_EQ(first[0].by, "diversified");
   }
 }
 

@@ -26,7 +26,7 @@ class Oracle {
     const std::vector<std::size_t> of(rows.size() / tracker_.inputs(), example_);
     PL_TRY(const Pass pass, tracker_.look(rows, of));
     std::vector<char> out;
-    for (const double margin : tracker_.margins(pass, of)) out.push_back(margin < 0 ? 1 : 0);
+    for (const double margin : tracker_.margins(pass, of)) out.push_back(tracker_.wrong(margin) ? 1 : 0);
     return out;
   }
 

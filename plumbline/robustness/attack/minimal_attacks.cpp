@@ -87,7 +87,7 @@ class Fab {
     for (std::size_t r = 0; r < walks.size(); ++r) {
       FabWalk& walk = walks[r];
       const auto x0 = tracker_.example(walk.example).x;
-      if (margin[r] < 0) {
+      if (tracker_.wrong(margin[r])) {
         const double size = distance(norm(), walk.x, x0);
         if (size < walk.best_size) {
           walk.best_size = size;
@@ -149,7 +149,7 @@ class Fab {
       const std::vector<double> margin = tracker_.margins(pass, of);
       for (std::size_t r = 0; r < walks.size(); ++r) {
         const double s = step < 3 ? high[r] - (high[r] - low[r]) * 0.05 : 0.5 * (low[r] + high[r]);
-        (margin[r] < 0 ? high : low)[r] = s;
+        (tracker_.wrong(margin[r]) ? high : low)[r] = s;
       }
     }
     return base::ok();
@@ -178,7 +178,7 @@ base::Status run_deepfool(Tracker& tracker, int steps, double overshoot) {
       std::vector<double> rows;
       for (std::size_t j = 0; j + 1 < k; ++j) rows.insert(rows.end(), x.begin(), x.end());
       PL_TRY(const Pass pass, tracker.look(rows, of));
-      if (tracker.margins(pass, of)[0] < 0 || step == steps) break;
+      if (tracker.wrong(tracker.margins(pass, of)[0]) || step == steps) break;
       std::vector<double> seeds(pass.scores.size(), 0.0);
       for (std::size_t j = 0; j + 1 < k; ++j) {
         seeds[j * k + (j < y ? j : j + 1)] = 1;
@@ -268,8 +268,8 @@ base::Status run_carlini(Tracker& tracker, int searches, int steps, double rate)
       const std::vector<double> margin = tracker.margins(pass, of);
       std::vector<double> seeds(pass.scores.size(), 0.0);
       for (std::size_t c = 0; c < walks.size(); ++c) {
-        walks[c].success = walks[c].success || margin[c] < 0;
-        if (!(margin[c] > 0)) continue;
+        walks[c].success = walks[c].success || tracker.wrong(margin[c]);
+        if (tracker.wrong(margin[c])) continue;
         loss_at(Loss::kMargin, std::span(pass.scores).subspan(c * k, k), tracker.example(c).label, -1,
                 std::span(seeds).subspan(c * k, k));
       }

@@ -1,6 +1,7 @@
 #include "plumbline/robustness/attack/suite.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <numeric>
@@ -90,10 +91,13 @@ base::Status run_suite(const AttackSetting& setting, std::span<const AttackCase>
       const ExampleRecord& record = records[c];
       const bool done = std::any_of(record.attempts.begin(), record.attempts.end(),
                                     [&](const Attempt& attempt) { return attempt.attack == attack.name; });
-      if (record.clean() && !done && (options.every_attack || !record.fallen(setting.threat->epsilon)))
-        left.push_back(c);
+      // A smaller perturbation is worth looking for where a larger one is known.
+      const bool wanted =
+          options.every_attack || attack.kind == AttackKind::kMinimal || !record.fallen(setting.threat->epsilon);
+      if (record.clean() && !done && wanted) left.push_back(c);
     }
     const base::Rng rng(seed, {"attack", attack.name});
+    const auto start = std::chrono::steady_clock::now();
     const std::size_t blocks = (left.size() + attack.at_a_time - 1) / attack.at_a_time;
     std::mutex mutex;
     std::size_t finished = 0;
@@ -114,6 +118,9 @@ base::Status run_suite(const AttackSetting& setting, std::span<const AttackCase>
     } else {
       for (std::size_t b = 0; b < blocks; ++b) PL_CHECK(block(b));
     }
+    if (options.seconds != nullptr)
+      (*options.seconds)[attack.name] +=
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   return base::ok();
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/robustness/attack/descent.hpp"
 
 namespace plumbline::robustness {

@@ -9,9 +9,12 @@
 
 #include "plumbline/base/result.hpp"
 #include "plumbline/base/rng.hpp"
-#include "plumbline/decision/predictor.hpp"
 #include "plumbline/graph/graph.hpp"
 #include "plumbline/robustness/proof/network.hpp"
+
+namespace plumbline::decision {
+class Predictor;
+}
 
 namespace plumbline::robustness {
 

@@ -45,7 +45,7 @@ base::Result<Pass> Tracker::look(std::span<const double> rows, std::span<const s
     AttackOutcome& out = outcomes_[of[r]];
     out.queries += target.evaluations();
     const auto row = rows.subspan(r * n, n);
-    const bool wrong = margin[r] < 0;
+    const bool wrong = this->wrong(margin[r]);
     if (!wrong && margin[r] >= out.margin) continue;
     double size = distance(setting_.threat->norm, row, cases_[of[r]].x);
     if (size > epsilon && size <= epsilon * (1 + kSizeSlack)) size = epsilon;

@@ -22,6 +22,8 @@ class Tracker {
   const AttackSetting& setting() const { return setting_; }
   /// The example's own stream.
   base::Rng rng(std::size_t c) const { return rng_.fork(cases_[c].id); }
+  /// Whether a margin is a success.
+  bool wrong(double margin) const { return margin < -setting_.confidence; }
   bool found(std::size_t c) const { return outcomes_[c].found; }
   const AttackOutcome& outcome(std::size_t c) const { return outcomes_[c]; }
 
