@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -55,6 +57,12 @@ check::CheckInfo info() {
                    Direction::kLowerIsBetter,
                    "rows at which the gradient of the loss is exactly zero",
                    {},
+                   {}},
+                  {"varying_share",
+                   "share",
+                   Direction::kLowerIsBetter,
+                   "rows whose answer differs when the model is asked again: attacks on it need averages",
+                   {},
                    {}}};
   facts.assumptions = {"test rows (or their units) are independent draws from the source"};
   facts.sources = {"Athalye, Carlini and Wagner 2018, section 3.1", "Carlini et al. 2019"};
@@ -100,7 +108,8 @@ class OwnGradient final : public method::Target {
 nlohmann::json to_json(const method::Masking& masking) {
   nlohmann::json rows = nlohmann::json::array();
   for (const method::MaskedRow& row : masking.rows)
-    rows.push_back({{"id", row.id}, {"clean", row.clean}, {"shown", row.shown}, {"flat", row.flat_start}});
+    rows.push_back(
+        {{"id", row.id}, {"clean", row.clean}, {"shown", row.shown}, {"flat", row.flat_start}, {"varies", row.varies}});
   nlohmann::json trials = nlohmann::json::array();
   for (const method::MaskingTrial& trial : masking.trials)
     trials.push_back({{"name", trial.name}, {"found", trial.found}, {"tried", trial.tried}});
@@ -112,7 +121,8 @@ void add_json(const nlohmann::json& json, method::Masking& masking) {
     masking.rows.push_back({.id = row.at("id").get<std::uint64_t>(),
                             .clean = row.at("clean").get<bool>(),
                             .shown = row.at("shown").get<std::array<bool, method::kMaskingSigns>>(),
-                            .flat_start = row.at("flat").get<bool>()});
+                            .flat_start = row.at("flat").get<bool>(),
+                            .varies = row.at("varies").get<bool>()});
   }
   const nlohmann::json& trials = json.at("trials");
   if (masking.trials.empty()) masking.trials.resize(trials.size());
@@ -256,6 +266,14 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
   PL_TRY(stats::Estimate flat, share([](const method::MaskedRow& row) { return row.flat_start; }));
   const double flat_share = flat.value;
   out.evidence.push_back(check::make_evidence(facts, "flat_share", {{"data", data}}, std::move(flat)));
+
+  PL_TRY(stats::Estimate varying, share([](const method::MaskedRow& row) { return row.varies; }));
+  if (varying.value > 0) {
+    out.notes.push_back(
+        fmt::format("the model answers {} of the rows differently when asked again: single gradients say little of it",
+                    short_number(varying.value)));
+  }
+  out.evidence.push_back(check::make_evidence(facts, "varying_share", {{"data", data}}, std::move(varying)));
 
   if (masked > 0.05) {
     check::Finding finding;

@@ -79,11 +79,11 @@ base::Result<AttackedModel> open_attacked(check::Context& context, const std::st
     out.target = asked();
     out.feature_target = asked();
   } else {
-    out.network = std::move(network).value();
+    out.network = std::make_unique<const robustness::Network>(std::move(network).value());
     auto differentiated = std::make_unique<robustness::NetworkTarget>(*out.network, out.shift, out.scale);
     if (out.rounding.empty()) {
       out.target = std::move(differentiated);
-      out.features = robustness::features_of(*out.network);
+      out.features = std::make_unique<const robustness::Network>(robustness::features_of(*out.network));
       out.feature_target = std::make_unique<robustness::NetworkTarget>(*out.features, out.shift, out.scale);
     } else {
       out.answers = asked();

@@ -3,7 +3,6 @@
 /// declared range; rows in declared units.
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,13 +11,14 @@
 
 namespace plumbline::checks {
 
-/// Attacks move inputs in the units of the declared range: after `range`, before `mean` and `deviation`.
+/// Targets refer to the networks, which stay where they are when this is moved. Attacks move inputs in the units of the
+/// declared range: after `range`, before `mean` and `deviation`.
 struct AttackedModel {
-  std::optional<robustness::Network> network;  ///< absent: attacked by queries alone
-  std::vector<std::string> rounding;           ///< steps that the network leaves out: gradients are those of a stand-in
+  std::unique_ptr<const robustness::Network> network;  ///< absent: attacked by queries alone
+  std::vector<std::string> rounding;  ///< steps that the network leaves out: gradients are those of a stand-in
   std::unique_ptr<robustness::Target> answers;  ///< of the model, where `target` takes gradients from a stand-in
   std::unique_ptr<robustness::Target> stand_in;
-  std::optional<robustness::Network> features;  ///< of the network, for the attack unit test
+  std::unique_ptr<const robustness::Network> features;  ///< of the network, for the attack unit test
   std::unique_ptr<robustness::Target> target;
   std::unique_ptr<robustness::Target> feature_target;  ///< the scores themselves where there is no network
   std::string queries_only;                            ///< why there is no network; empty otherwise

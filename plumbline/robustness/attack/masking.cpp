@@ -21,6 +21,16 @@ double whole_range(const Threat& threat) {
   return std::isfinite(whole) && whole > 0 ? std::max(whole, threat.epsilon) : 100 * threat.epsilon;
 }
 
+base::Result<bool> answers_vary(const Target& target, const AttackCase& example, std::uint64_t seed) {
+  const base::Rng rng = base::Rng(seed, {"again"}).fork(example.id);
+  PL_TRY(const Pass first, target.forward(example.x, 1, std::vector<base::Rng>{rng.fork(std::uint64_t{0})}));
+  for (std::uint64_t again = 1; again <= 3; ++again) {
+    PL_TRY(const Pass next, target.forward(example.x, 1, std::vector<base::Rng>{rng.fork(again)}));
+    if (next.scores != first.scores) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string_view masking_sign_name(MaskingSign sign) { return kNames[static_cast<std::size_t>(sign)]; }
@@ -68,6 +78,7 @@ base::Result<Masking> find_masking(const AttackSetting& setting, std::span<const
   for (std::size_t c = 0; c < cases.size(); ++c) {
     MaskedRow row;
     row.id = cases[c].id;
+    PL_TRY(row.varies, answers_vary(*setting.target, cases[c], seed));
     row.clean = runs[0][c].clean();
     if (row.clean) {
       const bool one = found(0, c, epsilon);

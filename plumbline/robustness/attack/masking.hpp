@@ -33,6 +33,7 @@ struct MaskedRow {
   bool clean = false;
   std::array<bool, kMaskingSigns> shown{};
   bool flat_start = false;  ///< the gradient at the example is exactly zero
+  bool varies = false;      ///< the scores at the example differ when it is asked again: attacks need averages
   bool any() const { return shown[0] || shown[1] || shown[2] || shown[3] || shown[4]; }
 };
 

@@ -91,6 +91,7 @@ TEST(Masking, NetworksWithoutADefenceShowNoSign) {
     const auto found = find_masking({.target = &target, .threat = &t}, p.cases, 1);
     ASSERT_TRUE(found.ok()) << found.error().text();
     EXPECT_EQ(masked(*found), 0) << epsilon;
+    EXPECT_FALSE(found->rows[0].varies);
     ASSERT_EQ(found->trials.size(), 7U);
     EXPECT_EQ(found->trials[4].found, found->trials[4].tried);  // the whole range turns all
   }
@@ -127,7 +128,7 @@ TEST(Masking, SaturationIsCaughtAndFallsBelowTheSoftmax) {
   EXPECT_LE(fallen(defended, t, p.cases), 5U);
 }
 
-TEST(Masking, RandomCropsFallToAverages) {
+TEST(Masking, RandomCropsAreCaughtByTheirAnswersAndFallToAverages) {
   base::Rng rng(4, {"masking"});
   const Patterns p = patterns(rng, 16);
   const NetworkTarget network(p.network);
@@ -149,6 +150,12 @@ TEST(Masking, RandomCropsFallToAverages) {
     EXPECT_NEAR(gradient[i], (a[0] - b[0] - 0.5 * (a[1] - b[1])) / 2e-6, 1e-5);
   }
   const Threat t = threat(0.15, p.shape);
+  const auto found =
+      find_masking({.target = &crops, .threat = &t}, p.cases, 1, {.steps = 5, .queries = 10, .noise = 4});
+  ASSERT_TRUE(found.ok()) << found.error().text();
+  const auto varying =
+      std::count_if(found->rows.begin(), found->rows.end(), [](const MaskedRow& row) { return row.varies; });
+  EXPECT_GE(varying, 15);  // four draws of nine moves agree once in a thousand
   EXPECT_GE(fallen(mean, t, p.cases), 15U);
   // The same stream gives the same answer, another one another.
   EXPECT_EQ(mean.forward(p.x[0], 1, noise)->scores, pass.scores);
