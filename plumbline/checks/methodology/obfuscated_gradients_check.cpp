@@ -315,7 +315,7 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
 }
 
 /// Two clusters apart in the mean of four numbers. The blind network reads them through steep steps (sigmoids of slope
-/// 2000 at four thresholds a number): the same answers, and no gradient in double.
+/// 1e6 at four thresholds a number): the same answers, and no gradient in double.
 base::Status write_fixture(const std::string& folder, base::Rng& rng, bool blind) {
   constexpr std::ptrdiff_t kRows = 60;
   constexpr std::int64_t kInputs = 4;
@@ -339,7 +339,7 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool blind
   graph::Tensor bias{.type = graph::Type::kFloat, .shape = {hidden}, .reals = {}, .integers = {}};
   graph::Tensor second{.type = graph::Type::kFloat, .shape = {hidden, 2}, .reals = {}, .integers = {}};
   graph::Tensor offset{.type = graph::Type::kFloat, .shape = {2}, .reals = {}, .integers = {}};
-  const double slope = blind ? 2000 : 4;
+  const double slope = blind ? 1e6 : 4;
   for (std::int64_t h = 0; h < hidden; ++h) {
     const double place = 0.35 + 0.1 * static_cast<double>(h % kSteps) + 0.004 * rng.normal();
     first.reals[static_cast<std::size_t>((h / kSteps) * hidden + h)] = slope;
@@ -375,7 +375,7 @@ check::Entry obfuscated_gradients() {
   entry.finish = finish;
   entry.fixtures = planted(write_fixture, true, false);
   entry.fixtures.defect_words =
-      "the network reads its inputs through steps of slope 2000, whose gradient is zero in double (masked on nearly "
+      "the network reads its inputs through steps of slope 1e6, whose gradient is zero in double (masked on nearly "
       "all rows)";
   entry.fixtures.control_words = "the same network with steps of slope 4";
   entry.fixtures.cost_ms = 300;

@@ -415,6 +415,10 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
                          tested.planted);
   if (!scene.model.queries_only.empty())
     out.notes.push_back("attacked by queries alone, without gradients: " + scene.model.queries_only);
+  if (!scene.model.rounding.empty()) {
+    out.notes.push_back(fmt::format("gradients are those of a stand-in without {}, since rounding has none",
+                                    base::join_words(scene.model.rounding)));
+  }
   if (!tested.passed) {
     out.notes.push_back(
         fmt::format("could not decide how much survives: of {} planted witnesses ({} more were found by noise or could "
