@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <optional>
 #include <set>
 
@@ -12,10 +11,11 @@
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/robustness/attacked_model.hpp"
-#include "plumbline/data/npy.hpp"
-#include "plumbline/graph/onnx.hpp"
+#include "plumbline/checks/robustness/matrix_fixture.hpp"
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/robustness/attack/masking.hpp"
 #include "plumbline/stats/intervals.hpp"
+#include "plumbline/stats/matrix.hpp"
 
 namespace plumbline::checks::methodology {
 namespace {
@@ -321,12 +321,12 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool blind
   constexpr std::int64_t kInputs = 4;
   constexpr std::int64_t kSteps = 4;
   MatrixD rows(kRows, kInputs);
-  std::string labels;
+  std::vector<int> labels;
   for (std::ptrdiff_t i = 0; i < kRows; ++i) {
     const int label = static_cast<int>(i % 2);
     for (std::ptrdiff_t j = 0; j < kInputs; ++j)
       rows(i, j) = std::clamp(0.5 + (label == 1 ? 0.12 : -0.12) + 0.03 * rng.normal(), 0.0, 1.0);
-    labels += label == 1 ? "1\n" : "0\n";
+    labels.push_back(label);
   }
   graph::Graph model{.name = "reader", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
   model.inputs = {{"x", graph::Type::kFloat, {-1, kInputs}}};
@@ -351,18 +351,11 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool blind
   model.nodes = {{"code", "Gemm", {"x", "w1", "b1"}, {"h"}, {}},
                  {"step", "Sigmoid", {"h"}, {"a"}, {}},
                  {"out", "Gemm", {"a", "w2", "b2"}, {"logits"}, {}}};
-  PL_CHECK(graph::write_onnx(model, folder + "/reader.onnx"));
-  PL_CHECK(data::write_npy(folder + "/test.npy", rows));
-  std::ofstream file(folder + "/labels.txt");
-  file << labels;
-  if (!file.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder + "/labels.txt");
-  return write_fixture_manifest(
-      folder, rng.below(1000000000),
-      "[model.reader]\npath = \"reader.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\n"
-      "labels = \"labels.txt\"\n\n[check.\"methodology.obfuscated_gradients\"]\nepsilon = 0.2\nhigh = 1.0\n"
-      "steps = 10\nqueries = 60\nnoise = 40\n",
-      "text = \"Gradients tell attacks the truth.\"\ncheck = \"methodology.obfuscated_gradients\"\n"
-      "metric = \"masked_share\"\nat_most = 0.2");
+  return write_matrix_fixture(folder, rng, model, rows, labels,
+                              "[check.\"methodology.obfuscated_gradients\"]\nepsilon = 0.2\nhigh = 1.0\nsteps = 10\n"
+                              "queries = 60\nnoise = 40\n",
+                              "text = \"Gradients tell attacks the truth.\"\n"
+                              "check = \"methodology.obfuscated_gradients\"\nmetric = \"masked_share\"\nat_most = 0.2");
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
+#include <map>
 #include <optional>
 
 #include <fmt/format.h>
@@ -11,12 +11,13 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/pictures.hpp"
 #include "plumbline/checks/planted.hpp"
+#include "plumbline/checks/robustness/attack_report.hpp"
 #include "plumbline/checks/robustness/attacked_model.hpp"
 #include "plumbline/checks/robustness/margin_picture.hpp"
-#include "plumbline/data/npy.hpp"
-#include "plumbline/graph/onnx.hpp"
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/robustness/attack/planted_witness.hpp"
 #include "plumbline/robustness/attack/suite.hpp"
+#include "plumbline/robustness/attack/transforms.hpp"
 #include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::checks {
@@ -49,6 +50,7 @@ check::CheckInfo facts() {
        "which attacks run, and for how long: see the page"},
       {"attacks", std::vector<std::string>{}, {}, {}, {}, "names of attacks instead of those of `effort`, in order"},
       {"witnesses", std::int64_t{10}, 0, 1000, {}, "rows on which the attacks must find a planted misclassified input"},
+      {"changes", true, {}, {}, {}, "images, effort above quick: also rotation and translation, colour, a patch"},
       {"low", 0.0, -1e9, 1e9, {}, "least input of a matrix; equal to `high`: unbounded. Images use the model's range"},
       {"high", 0.0, -1e9, 1e9, {}, "largest input of a matrix"}};
   info.yields = {{"robust_accuracy",
@@ -62,6 +64,12 @@ check::CheckInfo facts() {
                   check::Direction::kHigherIsBetter,
                   "the same at a quarter, a half and twice of `epsilon`, by the smallest perturbations found",
                   {"epsilon"},
+                  {}},
+                 {"accuracy_under",
+                  "share",
+                  check::Direction::kHigherIsBetter,
+                  "share that no change of another kind turned: spatial, colour or patch",
+                  {"change"},
                   {}},
                  {"clean_accuracy",
                   "share",
@@ -163,6 +171,25 @@ base::Result<double> clear_margin(const Scene& scene) {
   return std::isfinite(most) ? 1e-5 * most : 0.0;
 }
 
+/// Changes of other kinds, sized by the picture: 30 degrees and a tenth of the side; 0.3 in scale and shift; a patch of
+/// a sixth of the side.
+std::vector<method::Attack> changes_of(const Params& params, const Scene& scene) {
+  if (!params.flag("changes") || params.text("effort") == "quick" || scene.model.shape.height == 1) return {};
+  const auto side = static_cast<double>(std::min(scene.model.shape.height, scene.model.shape.width));
+  return {method::spatial({.degrees = 30, .pixels = std::round(0.1 * side)}),
+          method::colour({.scale = 0.3, .shift = 0.3}),
+          method::patch({.side = std::max<std::size_t>(1, static_cast<std::size_t>(side / 6))})};
+}
+
+/// The same range with a radius that covers it: what other kinds of change are held to.
+method::Threat whole_range(method::Threat threat) {
+  threat.norm = method::Norm::kLinf;
+  threat.epsilon = 0;
+  for (std::size_t i = 0; i < threat.low.size(); ++i)
+    threat.epsilon = std::max(threat.epsilon, threat.high[i] - threat.low[i]);
+  return threat;
+}
+
 base::Result<std::string> run_shard(Context& context, const Params& params, std::size_t shard) {
   Scene scene;
   PL_CHECK(set_scene(context, params, scene));
@@ -193,12 +220,23 @@ base::Result<std::string> run_shard(Context& context, const Params& params, std:
     }
   }
   out["records"] = method::write_records(records);
+  out["changes"] = nlohmann::json::object();
+  for (const method::Attack& change : changes_of(params, scene)) {
+    const method::Threat whole = whole_range(scene.threat);
+    method::AttackSetting setting = scene.setting;
+    setting.threat = &whole;
+    std::vector<method::ExampleRecord> changed;
+    PL_CHECK(
+        method::run_suite(setting, cases, std::span(&change, 1), context.seed(), {}, changed, &context.progress()));
+    out["changes"][change.name] = method::write_records(changed);
+  }
   return out.dump();
 }
 
 struct Collected {
   std::vector<method::ExampleRecord> records;
   std::vector<method::WitnessResult> witnesses;
+  std::map<std::string, std::vector<method::ExampleRecord>> changes;
 };
 
 base::Result<Collected> collect(std::span<const std::string> shards) {
@@ -208,6 +246,11 @@ base::Result<Collected> collect(std::span<const std::string> shards) {
     base::ensure(!json.is_discarded() && json.contains("records"), "a shard of robustness.attack is not JSON");
     PL_TRY(auto records, method::read_records(json.at("records").get<std::string>()));
     std::move(records.begin(), records.end(), std::back_inserter(out.records));
+    for (const auto& [name, text] : json.at("changes").items()) {
+      PL_TRY(auto changed, method::read_records(text.get<std::string>()));
+      auto& all = out.changes[name];
+      std::move(changed.begin(), changed.end(), std::back_inserter(all));
+    }
     for (const nlohmann::json& w : json.at("witnesses")) {
       out.witnesses.push_back({.id = w.at("id").get<std::uint64_t>(),
                                .planted = w.at("planted").get<bool>(),
@@ -241,112 +284,39 @@ base::Result<std::size_t> confirm(const AttackedModel& model, const AttackedRows
   return refused;
 }
 
-check::Artifact ledger_table(const std::vector<method::LedgerLine>& lines, const std::vector<method::Attack>& attacks) {
-  std::vector<std::string> names, kinds, settings;
-  std::vector<double> tried, found, best, queries, gradients;
-  for (std::size_t a = 0; a < lines.size(); ++a) {
-    names.push_back(lines[a].attack);
-    kinds.emplace_back(method::attack_kind_name(attacks[a].kind));
-    settings.push_back(attacks[a].settings);
-    tried.push_back(static_cast<double>(lines[a].tried));
-    found.push_back(static_cast<double>(lines[a].found));
-    best.push_back(static_cast<double>(lines[a].first));
-    queries.push_back(static_cast<double>(lines[a].queries));
-    gradients.push_back(static_cast<double>(lines[a].gradients));
+/// Figures and bars of changes of other kinds. No witness is planted for them, so they have no lower bound.
+base::Status add_changes(const Scene& scene, const std::vector<char>& wrong, const data::Dataset& set,
+                         const std::string& data, std::map<std::string, std::vector<method::ExampleRecord>>& changes,
+                         Output& out) {
+  std::vector<std::string> label;
+  std::vector<double> value, high;
+  for (auto& [name, records] : changes) {
+    PL_TRY([[maybe_unused]] const std::size_t refused, confirm(scene.model, scene.rows, records));
+    std::vector<std::uint8_t> right;
+    for (std::size_t i = 0; i < records.size(); ++i)
+      right.push_back(wrong[i] == 0 && !std::isfinite(records[i].size) ? 1 : 0);
+    PL_TRY(stats::Estimate estimate, stats::proportion(right, scene.rows.units));
+    estimate.bounds.lower.fill(std::nullopt);
+    estimate.warnings.emplace_back("no lower bound: no witness is planted for this kind of change");
+    label.push_back(name);
+    value.push_back(estimate.value);
+    high.push_back(estimate.high().value_or(std::nan("")));
+    out.evidence.push_back(check::make_evidence(facts(), "accuracy_under", {{"data", data}, {"change", name}},
+                                                over_units(std::move(estimate), set)));
   }
-  check::Artifact out;
-  out.id = "ledger";
-  out.kind = "table";
-  out.title = "What each attack tried, found and spent";
-  out.caption =
-      "In the order in which they ran: later attacks see the rows that still stood, save those for the smallest "
-      "perturbation, which see all.";
-  out.columns = {{"attack", "", names},        {"sees", "", kinds},       {"rows", "", tried},
-                 {"found", "", found},         {"smallest", "", best},    {"queries", "", queries},
-                 {"gradients", "", gradients}, {"settings", "", settings}};
-  return out;
-}
-
-check::Artifact budget_picture(const std::vector<method::ExampleRecord>& records) {
-  std::vector<double> x, y;
-  for (const method::BudgetPoint& point : method::budget_curve(records)) {
-    x.push_back(static_cast<double>(point.passes));
-    y.push_back(point.share);
-  }
-  check::Artifact out;
-  out.id = "success-against-budget";
-  out.kind = "curve";
-  out.title = "Rows turned against what they cost";
-  out.caption =
-      "Forward and backward passes spent on a row until it fell, all attacks in order; a curve that still rises at "
-      "its end says that the attacks were stopped too early.";
-  out.columns = {{"x", "passes", x}, {"y", "share", y}};
-  out.facts = {{"x_label", "passes for a row"}, {"y_label", "share of right rows turned"}, {"step", "true"}};
-  return out;
-}
-
-check::Finding fallen_rows(const std::vector<method::ExampleRecord>& records, const AttackedRows& rows,
-                           const std::string& data, const std::string& threat, double epsilon, double clean,
-                           double robust) {
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    if (records[i].clean() && records[i].size <= epsilon) order.push_back(i);
-  }
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return records[a].size < records[b].size; });
-  check::Finding finding;
-  finding.id = "fallen";
-  finding.severity = robust < 0.5 * clean ? check::FindingSeverity::kMajor : check::FindingSeverity::kMedium;
-  finding.title =
-      fmt::format("{} takes accuracy on {} from {} to {}", threat, data, short_number(clean), short_number(robust));
-  finding.detail = fmt::format(
-      "{} of {} rows are turned; the smallest perturbation has size {} (row {}, by {}). Each was asked of the model "
-      "itself.",
-      order.size(), records.size(), short_number(records[order[0]].size), rows.rows[order[0]], records[order[0]].by);
-  finding.next_step =
-      "Train against this threat (adversarial training at this norm and epsilon), or state a smaller epsilon that the "
-      "use of the model justifies.";
-  finding.data = data;
-  for (const std::size_t i : order) {
-    if (finding.rows.size() < 100) finding.rows.push_back(rows.rows[i]);
-  }
-  return finding;
-}
-
-base::Result<std::optional<check::Artifact>> attacked_gallery(Context& context, const Scene& scene,
-                                                              const std::vector<method::ExampleRecord>& records) {
-  const std::string& data = context.task().data;
-  const std::string policy = context.examples_policy(data);
-  PL_TRY(const data::DatasetPtr set, context.dataset(data));
-  if (policy == "none" || set->kind != data::Dataset::Kind::kImages) return std::optional<check::Artifact>();
-  const data::Images& images = set->images;
-  const method::ImageShape& shape = scene.model.shape;
-  std::vector<std::vector<std::uint8_t>> pixels;
-  std::vector<Tile> tiles;
-  pixels.reserve(records.size());
-  for (std::size_t i = 0; i < records.size() && pixels.size() < 16; ++i) {
-    if (!records[i].clean() || records[i].size > scene.threat.epsilon) continue;
-    std::vector<std::uint8_t> bytes;
-    for (std::size_t c = 0; c < shape.channels; ++c) {
-      for (std::size_t y = 0; y < shape.height; ++y) {
-        for (std::size_t x = 0; x < shape.width; ++x) {
-          const std::size_t j = shape.at(c, y, x);
-          const double share = (records[i].x[j] - scene.threat.low[j]) / (scene.threat.high[j] - scene.threat.low[j]);
-          bytes.push_back(static_cast<std::uint8_t>(std::lround(255 * std::clamp(share, 0.0, 1.0))));
-        }
-      }
-    }
-    pixels.push_back(std::move(bytes));
-    const std::string number = fmt::format("row {}", scene.rows.rows[i]);
-    const auto row = static_cast<double>(scene.rows.rows[i]);
-    tiles.push_back({images.image(scene.rows.rows[i]), number + " as it stands", row, number});
-    tiles.push_back({pixels.back(), fmt::format("turned by {}, size {}", records[i].by, short_number(records[i].size)),
-                     row, number});
-  }
-  if (tiles.empty()) return std::optional<check::Artifact>();
-  return std::optional(gallery("turned", fmt::format("Images of {} before and after the attack", data),
-                               "In pairs: the image, and the smallest change found that gives it another class.", tiles,
-                               images.channels, images.height, images.width, policy));
+  if (label.empty()) return base::ok();
+  check::Artifact bars;
+  bars.id = "other-changes";
+  bars.kind = "bars";
+  bars.title = fmt::format("Accuracy under changes of other kinds, {}", data);
+  bars.caption = "Upper bounds: share of rows that no rotation with translation, no colour change, no patch turned.";
+  bars.columns = {{"label", "", label},
+                  {"value", "share", value},
+                  {"low", "share", std::vector<double>(value.size(), 0.0)},
+                  {"high", "share", high}};
+  bars.facts = {{"value_label", "accuracy"}, {"level", "0.95"}};
+  out.artifacts.push_back(std::move(bars));
+  return base::ok();
 }
 
 base::Result<Output> finish(Context& context, const Params& params, std::span<const std::string> shards) {
@@ -400,6 +370,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
     out.evidence.push_back(check::make_evidence(info, "witnesses_found", {{"data", data}}, std::move(found)));
   }
 
+  PL_CHECK(add_changes(scene, wrong, *set, data, all.changes, out));
+
   const std::string threat = fmt::format("{} {}", params.text("norm"), number(epsilon));
   check::Artifact picture = margin_picture("accuracy-against-epsilon", fmt::format("Accuracy under attack, {}", data),
                                            params.text("norm"), curve, epsilon);
@@ -407,7 +379,7 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
   out.artifacts.push_back(std::move(picture));
   out.artifacts.push_back(budget_picture(records));
   out.artifacts.push_back(ledger_table(method::budget_ledger(records, scene.attacks), scene.attacks));
-  PL_TRY(auto images, attacked_gallery(context, scene, records));
+  PL_TRY(auto images, attacked_gallery(context, scene.model, scene.rows, scene.threat, records));
   if (images) out.artifacts.push_back(std::move(*images));
   if (robust < clean) out.findings.push_back(fallen_rows(records, scene.rows, data, threat, epsilon, clean, robust));
 
@@ -441,54 +413,6 @@ check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
                                              : 3);
 }
 
-/// Two clusters of eight numbers, apart in the first; a second number tells them apart as well, but by little.
-/// The brittle network reads the second, the sturdy one the first.
-base::Status write_fixture(const std::string& folder, base::Rng& rng, bool brittle) {
-  constexpr std::ptrdiff_t kRows = 80;
-  constexpr std::int64_t kInputs = 8;
-  MatrixD rows(kRows, kInputs);
-  std::string labels;
-  for (std::ptrdiff_t i = 0; i < kRows; ++i) {
-    const int label = static_cast<int>(i % 2);
-    const double side = label == 1 ? 1 : -1;
-    for (std::ptrdiff_t j = 0; j < kInputs; ++j) rows(i, j) = 0.5 + 0.1 * rng.normal();
-    rows(i, 0) = 0.5 + side * rng.uniform(0.3, 0.45);
-    rows(i, 1) = 0.5 + side * rng.uniform(0.01, 0.02);
-    for (std::ptrdiff_t j = 0; j < kInputs; ++j) rows(i, j) = std::clamp(rows(i, j), 0.0, 1.0);
-    labels += label == 1 ? "1\n" : "0\n";
-  }
-  graph::Graph model{.name = "reader", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  model.inputs = {{"x", graph::Type::kFloat, {-1, kInputs}}};
-  model.outputs = {{"logits", graph::Type::kFloat, {-1, 2}}};
-  // Four hidden units: both signs of what is read, and two that see a little of everything.
-  graph::Tensor first{.type = graph::Type::kFloat, .shape = {kInputs, 4}, .reals = {}, .integers = {}};
-  const std::int64_t read = brittle ? 1 : 0;
-  const double gain = brittle ? 40 : 1.5;
-  for (std::int64_t j = 0; j < kInputs; ++j) {
-    const double seen = j == read ? gain : 0;
-    first.reals.insert(first.reals.end(), {seen, -seen, 0.05 * rng.normal(), 0.05 * rng.normal()});
-  }
-  const graph::Tensor bias{
-      .type = graph::Type::kFloat, .shape = {4}, .reals = {-0.5 * gain, 0.5 * gain, 0.2, 0.2}, .integers = {}};
-  const graph::Tensor second{
-      .type = graph::Type::kFloat, .shape = {4, 2}, .reals = {-1, 1, 1, -1, 0.02, -0.02, -0.02, 0.02}, .integers = {}};
-  model.initializers = {{"w1", first}, {"b1", bias}, {"w2", second}};
-  model.nodes = {{"hidden", "Gemm", {"x", "w1", "b1"}, {"h"}, {}},
-                 {"bend", "Relu", {"h"}, {"a"}, {}},
-                 {"out", "MatMul", {"a", "w2"}, {"logits"}, {}}};
-  PL_CHECK(graph::write_onnx(model, folder + "/reader.onnx"));
-  PL_CHECK(data::write_npy(folder + "/test.npy", rows));
-  std::ofstream file(folder + "/labels.txt");
-  file << labels;
-  if (!file.flush()) return base::make_error(base::Code::kIo, "cannot write the fixture", folder + "/labels.txt");
-  return write_fixture_manifest(
-      folder, rng.below(1000000000),
-      "[model.reader]\npath = \"reader.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\n"
-      "labels = \"labels.txt\"\n\n[check.\"robustness.attack\"]\nsample = 80\neffort = \"quick\"\nhigh = 1.0\n",
-      "text = \"Answers survive small changes.\"\ncheck = \"robustness.attack\"\n"
-      "metric = \"robust_accuracy\"\nat_least = 0.8");
-}
-
 }  // namespace
 
 check::Entry attack() {
@@ -497,7 +421,7 @@ check::Entry attack() {
   entry.plan = plan;
   entry.run_shard = run_shard;
   entry.finish = finish;
-  entry.fixtures = planted(write_fixture, true, false);
+  entry.fixtures = planted(write_attack_fixture, true, false);
   entry.fixtures.defect_words =
       "the network reads a number that tells the classes apart by 0.02: accuracy 1 as it stands, 0 at Linf 0.1";
   entry.fixtures.control_words = "the network reads a number that tells the classes apart by 0.3 or more";

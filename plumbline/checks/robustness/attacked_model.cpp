@@ -7,9 +7,13 @@
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/data/dataset.hpp"
+#include "plumbline/data/kinds.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/robustness/attack/defences.hpp"
 #include "plumbline/robustness/attack/planted_witness.hpp"
+#include "plumbline/stats/matrix.hpp"
 #include "plumbline/stats/scoring.hpp"
 
 namespace plumbline::checks {

@@ -6,6 +6,7 @@
 #include "plumbline/base/guard.hpp"
 #include "plumbline/decision/predictor.hpp"
 #include "plumbline/robustness/attack/descent.hpp"
+#include "plumbline/stats/matrix.hpp"
 
 namespace plumbline::robustness {
 

@@ -182,11 +182,11 @@ class PatchObjective final : public Objective {
   Pass pass_;
 };
 
-/// Places along one axis: every half side, and the last that fits.
+/// Places along one axis, side by side, and the last that fits.
 std::vector<std::size_t> places(std::size_t length, std::size_t side) {
   std::vector<std::size_t> out;
   const std::size_t last = length - side;
-  for (std::size_t at = 0; at < last; at += std::max<std::size_t>(1, side / 2)) out.push_back(at);
+  for (std::size_t at = 0; at < last; at += side) out.push_back(at);
   out.push_back(last);
   return out;
 }
@@ -300,10 +300,9 @@ Attack colour(const ColourThreat& threat, int draws, int steps) {
 }
 
 Attack patch(const PatchThreat& threat, int steps) {
-  Attack out = transform("patch",
-                         fmt::format("side {}, places every {}, {} steps on the margin", threat.side,
-                                     std::max<std::size_t>(1, threat.side / 2), steps),
-                         [=](Tracker& tracker) { return run_patch(tracker, threat, steps); });
+  Attack out =
+      transform("patch", fmt::format("side {}, places side by side, {} steps on the margin", threat.side, steps),
+                [=](Tracker& tracker) { return run_patch(tracker, threat, steps); });
   out.at_a_time = 1;
   return out;
 }

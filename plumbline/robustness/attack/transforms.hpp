@@ -37,7 +37,7 @@ std::vector<double> rotate_and_move(const ImageShape& shape, std::span<const dou
 Attack spatial(const SpatialThreat& threat = {}, int angles = 13, int moves = 5);
 /// Corners and random points of the factors, then signed steps on the factors where there are gradients.
 Attack colour(const ColourThreat& threat = {}, int draws = 40, int steps = 20);
-/// Places on a grid of half the side; in each, signed steps on the margin; without gradients, random values.
+/// Places side by side; in each, signed steps on the margin; without gradients, random values.
 /// Source: Karmon, Zoran, Goldberg 2018 (patches); steps as FGSM's.
 Attack patch(const PatchThreat& threat = {}, int steps = 20);
 
