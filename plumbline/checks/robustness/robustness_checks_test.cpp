@@ -313,6 +313,29 @@ TEST(AttackCheck, ModelsThatCannotBeLoweredAreAskedAndThoseThatRoundGetAStandIn)
   EXPECT_LT(figure(rounded, "robust_accuracy").estimate.value, figure(rounded, "clean_accuracy").estimate.value);
 }
 
+// The images of the corruption fixture, whose reader a twentieth of the range turns, mean and deviation declared.
+TEST(AttackCheck, ImagesAreShownAndChangedInOtherWaysToo) {
+  testing::TempFolder folder;
+  write_system(corruption(), true, folder);
+  std::string text = testing::read_file(folder.file("system.toml"));
+  text = text.substr(0, text.find("[check."));
+  const auto at = text.find("layout = \"NCHW\"");
+  text.insert(at, "mean = [0.0], deviation = [1.0], ");
+  testing::write_file(folder.file("system.toml"), text +
+                                                      "[check.\"robustness.attack\"]\nsample = 10\nepsilon = 0.1\n"
+                                                      "attacks = [\"apgd-ce\", \"fab\"]\nwitnesses = 4\n");
+  const check::Output output = run(attack(), folder);
+  EXPECT_EQ(figure(output, "clean_accuracy").estimate.value, 1);
+  EXPECT_LT(figure(output, "robust_accuracy").estimate.value, 0.5);
+  EXPECT_EQ(count_metric(output, "accuracy_under"), 3);
+  const check::Evidence* patched = testing::find(output, "accuracy_under", {{"data", "test"}, {"change", "patch"}});
+  ASSERT_NE(patched, nullptr);
+  EXPECT_FALSE(patched->estimate.low().has_value());
+  std::set<std::string> kinds;
+  for (const check::Artifact& a : output.artifacts) kinds.insert(a.kind);
+  EXPECT_THAT(kinds, ::testing::ElementsAre("bars", "curve", "gallery", "table"));
+}
+
 TEST(AttackCheck, StoredPredictionsAndTablesAreNotApplicable) {
   testing::TempFolder folder;
   write_system(ood(), true, folder);

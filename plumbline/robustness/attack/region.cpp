@@ -52,24 +52,24 @@ void project_l2(const Region& region, std::span<double> x) {
 /// project() for L1: the amount t by which every coordinate's move is shortened.
 void project_l1(const Region& region, std::span<double> x) {
   const std::size_t n = region.size();
-  const auto room = [&](std::size_t i, double d) {
-    return d > 0 ? region.high[i] - region.centre[i] : region.centre[i] - region.low[i];
-  };
+  std::vector<double> moved(n), room(n);
+  double most = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double d = x[i] - region.centre[i];
+    moved[i] = std::abs(d);
+    room[i] = d > 0 ? region.high[i] - region.centre[i] : region.centre[i] - region.low[i];
+    most = std::max(most, moved[i]);
+  }
   double low = 0;
-  double high = 0;
-  for (std::size_t i = 0; i < n; ++i) high = std::max(high, std::abs(x[i] - region.centre[i]));
-  const double most = high;
+  double high = most;
   double t = 0;
   for (int step = 0; step < kRootSteps; ++step) {
     double length = 0;
     double slope = 0;
     for (std::size_t i = 0; i < n; ++i) {
-      const double d = x[i] - region.centre[i];
-      const double left = std::abs(d) - t;
-      if (left <= 0) continue;
-      const double r = room(i, d);
-      length += std::min(left, r);
-      if (left < r) slope += 1;
+      const double left = std::max(moved[i] - t, 0.0);
+      length += std::min(left, room[i]);
+      slope += left > 0 && left < room[i] ? 1 : 0;
     }
     if (length <= region.epsilon) {
       high = t;
@@ -83,9 +83,8 @@ void project_l1(const Region& region, std::span<double> x) {
     t = next;
   }
   for (std::size_t i = 0; i < n; ++i) {
-    const double d = x[i] - region.centre[i];
-    const double left = std::min(std::max(std::abs(d) - high, 0.0), room(i, d));
-    x[i] = std::clamp(region.centre[i] + std::copysign(left, d), region.low[i], region.high[i]);
+    const double left = std::min(std::max(moved[i] - high, 0.0), room[i]);
+    x[i] = std::clamp(region.centre[i] + std::copysign(left, x[i] - region.centre[i]), region.low[i], region.high[i]);
   }
 }
 
