@@ -5,6 +5,7 @@ namespace plumbline::checks {
 check::Entry ood();
 check::Entry drift();
 check::Entry corruption();
+check::Entry attack();
 check::Entry certificate();
 check::Entry smoothing();
 
@@ -12,6 +13,7 @@ void add_robustness(check::Registry& registry) {
   registry.add(ood());
   registry.add(drift());
   registry.add(corruption());
+  registry.add(attack());
   registry.add(certificate());
   registry.add(smoothing());
 }

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/robustness/proof/replay.hpp"
 
 namespace plumbline::robustness {
 namespace {
@@ -177,10 +178,10 @@ class Certifier {
     return base::ok();
   }
 
-  base::Status try_attack(const Property& property, const AttackOptions& options, std::string_view purpose,
+  base::Status try_attack(const Property& property, const SearchOptions& options, std::string_view purpose,
                           RadiusOutcome& out, std::vector<double>& witness) const {
-    PL_TRY(const AttackResult found,
-           attack(model_.network, property, options, base::Rng(options_.seed, {"certify", purpose}), cancel_));
+    PL_TRY(const SearchResult found, search_violation(model_.network, property, options,
+                                                      base::Rng(options_.seed, {"certify", purpose}), cancel_));
     // case_excess is z_label - z_j: the lead over the class of the case.
     out.attacked = std::isnan(out.attacked) ? found.best : std::min(out.attacked, found.best);
     if (!found.found) return base::ok();

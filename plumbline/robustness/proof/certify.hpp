@@ -46,14 +46,14 @@ struct CertifyOptions {
   std::uint64_t regions = 200;  ///< of kComplete, for each example and radius: work, not time, so that answers repeat
   std::uint64_t seed = 0;
   /// At every radius; `strong` where neither bound nor attack has decided.
-  AttackOptions attack{.methods = {AttackMethod::kFgsm, AttackMethod::kPgd},
+  SearchOptions attack{.methods = {SearchMethod::kFgsm, SearchMethod::kPgd},
                        .starts = 10,
                        .steps = 15,
                        .first_step = 0.25,
                        .last_step = 0.02,
                        .rounds = 1};
-  AttackOptions strong{
-      .methods = {AttackMethod::kPgd, AttackMethod::kDiversified}, .starts = 60, .steps = 40, .rounds = 1};
+  SearchOptions strong{
+      .methods = {SearchMethod::kPgd, SearchMethod::kDiversified}, .starts = 60, .steps = 40, .rounds = 1};
 };
 
 /// One example at one radius. A lead is the label's logit minus the largest other one.
