@@ -419,6 +419,7 @@ Options parse_command_line(int argc, char** argv) {
   replicate->add_flag("--all", o.all, "Every replication")->excludes(replication);
   replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
   replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
+  add_roots(replicate, roots);
   add_json(replicate, o);
   auto* guard =
       app.add_subcommand("guard", "Stand before a model: decide with uncertainty, ask people, fall back, log");

@@ -78,6 +78,7 @@ base::Result<int> run_replicate(const Session& session) {
   if (o.seed > 0) options.seed = o.seed;
   options.cancel = session.cancel;
   options.progress = &session.progress;
+  if (const auto root = o.roots.find("data"); root != o.roots.end()) options.data_folder = root->second;
   Done done;
   for (const replicate::Entry* entry : chosen) {
     PL_TRY(replicate::Replication replication, replicate::run_replication(*entry, options));

@@ -113,7 +113,7 @@ void judge(Row& row) {
 
 const std::vector<Entry>& replications() {
   static const std::vector<Entry> kAll = {off_switch(),  lavaland(),         implicit_preferences(), side_effects(),
-                                          quantilizer(), treacherous_turn(), interruption()};
+                                          quantilizer(), treacherous_turn(), interruption(),         lalonde()};
   return kAll;
 }
 

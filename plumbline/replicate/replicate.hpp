@@ -98,6 +98,7 @@ struct Options {
   std::uint64_t seed = 1;
   base::CancelToken cancel{};
   base::Progress* progress = nullptr;
+  std::string data_folder{};  ///< of public data sets; empty: replications on them do not run
 };
 
 struct Replication {
