@@ -26,8 +26,8 @@ check::CheckInfo info() {
   facts.params = {};
   facts.yields = {
       {"alarms", "attacks", Direction::kLowerIsBetter,
-       "attacks that speak against the answer: negative outcomes that move, covariates that look like the outcome or carry "
-       "the whole figure, placebos that find something, jumps where none should be, what a graph forbids; a fact about "
+       "attacks that speak against the answer: negative outcomes that move, covariates that look like the outcome, "
+       "placebos that find something, jumps where none should be, what a graph forbids; a fact about "
        "these data", {}, {}},
       {"negative_p", "share", Direction::kHigherIsBetter,
        "p-value of \"no negative outcome is moved\": the least of them, after Holm", {}, {}},

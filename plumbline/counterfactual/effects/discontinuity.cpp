@@ -183,7 +183,14 @@ base::Result<std::pair<double, double>> bandwidths(const Halves& s, const Vector
   std::vector<double> sorted(x.data(), x.data() + x.size());
   std::sort(sorted.begin(), sorted.end());
   const stats::Moments moments = stats::moments(sorted);
-  const double quartiles = stats::quantile_sorted(sorted, 0.75) - stats::quantile_sorted(sorted, 0.25);
+  // Order statistics, averaged where two of them will do (definition 2 of Hyndman and Fan 1996), as in the reference
+  // programs.
+  const auto quartile = [&](double share) {
+    const double at = share * static_cast<double>(sorted.size());
+    const auto k = static_cast<std::size_t>(std::ceil(at)) - 1;
+    return at == std::floor(at) && k + 1 < sorted.size() ? 0.5 * (sorted[k] + sorted[k + 1]) : sorted[k];
+  };
+  const double quartiles = quartile(0.75) - quartile(0.25);
   double spread = std::sqrt(moments.variance);
   if (quartiles > 0) spread = std::min(spread, quartiles / 1.349);
   const double most = std::max(std::abs(s.below.x(0)), s.above.x(s.above.rows() - 1));

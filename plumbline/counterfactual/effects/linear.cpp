@@ -52,8 +52,8 @@ base::Status check_input(const MatrixD& x, const VectorD& y, const VectorD& weig
   return base::ok();
 }
 
-/// Without guards: the loop of fit_logit calls it.
-LeastSquares solve(const MatrixD& x, const VectorD& y, const VectorD& weights) {
+/// Without guards, and without leverages unless asked: the loop of fit_logit calls it.
+LeastSquares solve(const MatrixD& x, const VectorD& y, const VectorD& weights, bool leverages) {
   const Index n = x.rows();
   const Index d = x.cols();
   const bool weighted = weights.size() > 0;
@@ -81,6 +81,7 @@ LeastSquares solve(const MatrixD& x, const VectorD& y, const VectorD& weights) {
   fit.intercept = mean_y - fit.means.dot(fit.coefficients);
   fit.residuals = y - x * fit.coefficients;
   fit.residuals.array() -= fit.intercept;
+  if (!leverages) return fit;
   fit.leverage = (centred * fit.inverse).cwiseProduct(centred).rowwise().sum();
   fit.leverage.array() += 1 / fit.weight;
   if (weighted) fit.leverage = fit.leverage.cwiseProduct(weights);
@@ -110,7 +111,7 @@ double logistic(double eta) { return 1 / (1 + std::exp(-eta)); }
 
 base::Result<LeastSquares> least_squares(const MatrixD& x, const VectorD& y, const VectorD& weights) {
   PL_CHECK(check_input(x, y, weights));
-  return solve(x, y, weights);
+  return solve(x, y, weights, true);
 }
 
 VectorD coefficient_influence(const LeastSquares& fit, const MatrixD& x, std::size_t j, bool hc2,
@@ -179,7 +180,7 @@ base::Result<Logit> fit_logit(const MatrixD& x, const VectorD& t) {
       weights(i) = std::max(p * (1 - p), 1e-14);
       working(i) = eta(i) + (t(i) - p) / weights(i);
     }
-    const LeastSquares fit = solve(x, working, weights);
+    const LeastSquares fit = solve(x, working, weights, false);
     VectorD next = working - fit.residuals;
     double next_loss = deviance(next, t);
     for (int half = 0; half < 20 && !(next_loss <= loss + 1e-12 * std::abs(loss)); ++half) {

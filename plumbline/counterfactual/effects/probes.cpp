@@ -110,12 +110,10 @@ base::Result<std::vector<Probe>> without_each(const Study& study, Method method,
     PL_TRY(const Effect effect, estimate_effect(study.without(c), method, cheap(options), rng));
     Probe probe = probe_of("without", study.covariates[c], effect);
     const double moved = (effect.estimate.value - whole.estimate.value) / whole.standard_error;
-    if (std::abs(moved) > limit) {
-      probe.alarming = true;
+    if (std::abs(moved) > limit)
       probe.words = fmt::format(
-          "the figure moves by {:.1f} standard errors: it rests on this column; it must come before the treatment",
+          "the figure moves by {:.1f} standard errors: right if this column came before the treatment, wrong if after",
           moved);
-    }
     out.push_back(std::move(probe));
   }
   return out;

