@@ -191,8 +191,11 @@ void print_probes(const effects::Report& r) {
   if (r.probes.empty()) return;
   std::cout << "\nAttacks\n";
   for (const effects::Probe& p : r.probes) {
-    std::string line =
-        fmt::format("  {} {}", p.alarming ? "!" : p.kind == "without" && !p.words.empty() ? "?" : " ", printable(fmt::format("{} ({})", p.kind, p.name)));
+    std::string line = fmt::format("  {} {}",
+                                   p.alarming                                ? "!"
+                                   : p.kind == "without" && !p.words.empty() ? "?"
+                                                                             : " ",
+                                   printable(fmt::format("{} ({})", p.kind, p.name)));
     if (!std::isnan(p.value) && p.kind != "placebo treatment") {
       line += fmt::format(": {:.5g}", p.value);
       if (!std::isnan(p.low)) line += fmt::format(" [{:.5g}, {:.5g}]", p.low, p.high);

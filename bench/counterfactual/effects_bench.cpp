@@ -50,7 +50,11 @@ void doubly_robust(benchmark::State& state) {
   for (auto _ : state)
     benchmark::DoNotOptimize(effects::estimate_effect(s, effects::Method::kAipw, o, plumbline::base::Rng(2)));
 }
-BENCHMARK(doubly_robust)->ArgsProduct({{100'000}, {0, 1}})->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(doubly_robust)
+    ->ArgsProduct({{100'000}, {0, 1}})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 void matching(benchmark::State& state) {
   const effects::Study s = study_of(state.range(0), 10);

@@ -96,8 +96,9 @@ void add_estimator(const base::Result<effects::Study>& study, const std::string&
   o.estimand = Estimand::kAtt;
   o.learner = learner;
   o.cancel = options.cancel;
-  const auto effect = study.ok() ? effects::estimate_effect(*study, method, o, base::Rng(options.seed, {"lalonde", name}))
-                                 : base::Result<effects::Effect>(study.error());
+  const auto effect = study.ok()
+                          ? effects::estimate_effect(*study, method, o, base::Rng(options.seed, {"lalonde", name}))
+                          : base::Result<effects::Effect>(study.error());
   if (!effect.ok()) {
     row.not_run = effect.error().text();
   } else if (effect->outcome == Outcome::kCannotSay) {
@@ -173,29 +174,32 @@ base::Result<Replication> run(const Options& options) {
   picture.kind = "bars";
   picture.title = "The effect on the treated, by estimator and controls";
   picture.caption = "Intervals at 0.95; the line is what the experiment found for the same treated. US$ of 1978.";
-  picture.columns = {{"label", "", bars.label}, {"value", "US$", bars.value}, {"low", "US$", bars.low}, {"high", "US$", bars.high}};
+  picture.columns = {
+      {"label", "", bars.label}, {"value", "US$", bars.value}, {"low", "US$", bars.low}, {"high", "US$", bars.high}};
   picture.facts = {{"value_label", "effect on earnings in 1978"},
                    {"reference", fmt::format("{}", kExperiment)},
                    {"reference_label", "experiment"},
                    {"level", "0.95"}};
   result.pictures.push_back(std::move(picture));
-  result.notes = {"Estimators of the effect on the treated, 185 men of the experiment with controls of a survey; published "
-                  "ones used other subsets and other covariates, so none is held against a published figure.",
-                  "That an interval holds the experiment's figure is no proof: with surveys of other people, they are wide."};
+  result.notes = {
+      "Estimators of the effect on the treated, 185 men of the experiment with controls of a survey; published "
+      "ones used other subsets and other covariates, so none is held against a published figure.",
+      "That an interval holds the experiment's figure is no proof: with surveys of other people, they are wide."};
   return result;
 }
 
 }  // namespace
 
 Entry lalonde() {
-  return {{.id = "lalonde",
-           .title = "Job training: an experiment against its observational estimates",
-           .paper = "LaLonde, Evaluating the econometric evaluations of training programs with experimental data, AER 76, "
-                    "1986; Dehejia, Wahba, JASA 94, 1999",
-           .where = "the comparison groups of the survey PSID",
-           .compares = "the experiment's figures, and every estimator of the effect on the treated with survey controls",
-           .seconds = 5},
-          run};
+  return {
+      {.id = "lalonde",
+       .title = "Job training: an experiment against its observational estimates",
+       .paper = "LaLonde, Evaluating the econometric evaluations of training programs with experimental data, AER 76, "
+                "1986; Dehejia, Wahba, JASA 94, 1999",
+       .where = "the comparison groups of the survey PSID",
+       .compares = "the experiment's figures, and every estimator of the effect on the treated with survey controls",
+       .seconds = 5},
+      run};
 }
 
 }  // namespace plumbline::replicate

@@ -286,12 +286,12 @@ class CounterfactualFixtures : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(CounterfactualFixtures, DefectsAreRefutedAndControlsAreNot) {
   const std::string id = GetParam();
-  check::Entry entry = id == "value"   ? policy_value()
-                       : id == "gain"  ? policy_gain()
-                       : id == "graph" ? graph_fit()
-                       : id == "effect" ? effect()
+  check::Entry entry = id == "value"        ? policy_value()
+                       : id == "gain"       ? policy_gain()
+                       : id == "graph"      ? graph_fit()
+                       : id == "effect"     ? effect()
                        : id == "robustness" ? effect_robustness()
-                                       : log_quality();
+                                            : log_quality();
   // 100 pairs: with a detection of 0.97, 90 or fewer come out with probability 2e-3; at the level of 0.05 more than 14
   // false alarms with probability 1e-4.
   // Attacks take their time: 40 pairs, of which 35 and 8 stand for the same.
@@ -302,7 +302,8 @@ TEST_P(CounterfactualFixtures, DefectsAreRefutedAndControlsAreNot) {
   EXPECT_LE(counted.abstentions, dear ? 6 : 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checks, CounterfactualFixtures, ::testing::Values("value", "gain", "quality", "graph", "effect", "robustness"));
+INSTANTIATE_TEST_SUITE_P(Checks, CounterfactualFixtures,
+                         ::testing::Values("value", "gain", "quality", "graph", "effect", "robustness"));
 
 }  // namespace
 }  // namespace plumbline::checks::counterfactual

@@ -44,14 +44,16 @@ check::CheckInfo info() {
                    "(sum w)^2 / sum w^2 of the arm that is worth less after weighting; a fact about these data",
                    {},
                    {}}};
-  facts.assumptions = {"those of the design, printed with the answer; first of all that nothing that moves both treatment "
-                       "and outcome was left out",
-                       "rows (units, clusters) are independent, and nobody's treatment acts on another"};
-  facts.sources = {"Imbens, Rubin, Causal inference for statistics, social, and biomedical sciences, 2015",
-                   "Chernozhukov et al., Double/debiased machine learning, Econometrics J. 21, 2018",
-                   "Calonico, Cattaneo, Titiunik, Robust nonparametric confidence intervals, Econometrica 82, 2014",
-                   "Andrews, Stock, Sun, Weak instruments in IV regression, Annu. Rev. Econ. 11, 2019",
-                   "Callaway, Sant'Anna, Difference-in-differences with multiple time periods, J. Econometrics 225, 2021"};
+  facts.assumptions = {
+      "those of the design, printed with the answer; first of all that nothing that moves both treatment "
+      "and outcome was left out",
+      "rows (units, clusters) are independent, and nobody's treatment acts on another"};
+  facts.sources = {
+      "Imbens, Rubin, Causal inference for statistics, social, and biomedical sciences, 2015",
+      "Chernozhukov et al., Double/debiased machine learning, Econometrics J. 21, 2018",
+      "Calonico, Cattaneo, Titiunik, Robust nonparametric confidence intervals, Econometrica 82, 2014",
+      "Andrews, Stock, Sun, Weak instruments in IV regression, Annu. Rev. Econ. 11, 2019",
+      "Callaway, Sant'Anna, Difference-in-differences with multiple time periods, J. Econometrics 225, 2021"};
   facts.cost = "O(rows x columns^2)";
   facts.code = "1";
   return facts;
@@ -64,7 +66,8 @@ check::Artifact readings_of(const effects::Report& report) {
   bars.id = "readings";
   bars.kind = "bars";
   bars.title = "The effect, read in several ways";
-  bars.caption = "Each figure with its interval at 0.95; the first one is the answer. Readings that cannot say are left out.";
+  bars.caption =
+      "Each figure with its interval at 0.95; the first one is the answer. Readings that cannot say are left out.";
   std::vector<std::string> label;
   std::vector<double> value, low, high;
   const auto add = [&](const effects::Figure& f) {
@@ -76,7 +79,8 @@ check::Artifact readings_of(const effects::Report& report) {
   };
   add(report.answer);
   for (const effects::Figure& f : report.others) add(f);
-  bars.columns = {{"label", "", label}, {"value", "outcome", value}, {"low", "outcome", low}, {"high", "outcome", high}};
+  bars.columns = {
+      {"label", "", label}, {"value", "outcome", value}, {"low", "outcome", low}, {"high", "outcome", high}};
   bars.facts = {{"value_label", "effect"}, {"reference", "0"}, {"reference_label", "no effect"}, {"level", "0.95"}};
   return bars;
 }
@@ -86,7 +90,8 @@ check::Artifact balance_table(const effects::Report& report) {
   bars.id = "balance";
   bars.kind = "bars";
   bars.title = "How the arms differ";
-  bars.caption = "Difference of the means in deviations, before and after weighting; within 0.1 the arms count as alike.";
+  bars.caption =
+      "Difference of the means in deviations, before and after weighting; within 0.1 the arms count as alike.";
   std::vector<std::string> label, series;
   std::vector<double> value;
   for (const effects::Balance& b : report.balance) {
@@ -118,7 +123,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params&) {
   };
   const auto add_figure = [&](const effects::Figure& f, const std::string& reading) {
     if (f.outcome == Outcome::kCannotSay) {
-      output.notes.push_back(fmt::format("effect ({}) is withheld: cannot say: {}", reading, fmt::join(f.reasons, "; ")));
+      output.notes.push_back(
+          fmt::format("effect ({}) is withheld: cannot say: {}", reading, fmt::join(f.reasons, "; ")));
       return;
     }
     stats::Estimate estimate = f.estimate;
@@ -133,10 +139,12 @@ base::Result<check::Output> run(check::Context& context, const check::Params&) {
   if (!report.balance.empty()) {
     output.artifacts.push_back(balance_table(report));
     const auto rows = static_cast<double>(report.balance.size());
-    add("imbalance", {}, stats::exact(effects::largest_imbalance(report.balance), rows, "largest over columns"), "balance");
+    add("imbalance", {}, stats::exact(effects::largest_imbalance(report.balance), rows, "largest over columns"),
+        "balance");
     if (report.overlap)
       add("effective_size", {},
-          stats::exact(std::min(report.overlap->size_treated, report.overlap->size_untreated), rows, "Kish"), "balance");
+          stats::exact(std::min(report.overlap->size_treated, report.overlap->size_untreated), rows, "Kish"),
+          "balance");
   }
   return output;
 }

@@ -25,22 +25,48 @@ check::CheckInfo info() {
   facts.needs = {"a question, [effect.NAME]", "a table with treatment and outcome, without a label column among them"};
   facts.params = {};
   facts.yields = {
-      {"alarms", "attacks", Direction::kLowerIsBetter,
+      {"alarms",
+       "attacks",
+       Direction::kLowerIsBetter,
        "attacks that speak against the answer: negative outcomes that move, covariates that look like the outcome, "
        "placebos that find something, jumps where none should be, what a graph forbids; a fact about "
-       "these data", {}, {}},
-      {"negative_p", "share", Direction::kHigherIsBetter,
-       "p-value of \"no negative outcome is moved\": the least of them, after Holm", {}, {}},
-      {"largest_move", "standard errors", Direction::kLowerIsBetter,
-       "how far the figure moves when a covariate is left out, at most", {}, {}},
-      {"robustness_value", "share", Direction::kHigherIsBetter,
-       "share of what is left of treatment and of outcome that a hidden confounder must explain to bring the least squares "
-       "figure to 0", {}, {}},
-      {"e_value", "ratio", Direction::kHigherIsBetter,
-       "risk ratio by which a hidden confounder must be tied to treatment and outcome to move the near bound to no effect; "
-       "1 where it is there already", {}, {}},
-      {"gamma", "odds ratio", Direction::kHigherIsBetter,
-       "odds ratio of treatment within matched pairs up to which the signed-rank test still rejects at 0.05", {}, {}}};
+       "these data",
+       {},
+       {}},
+      {"negative_p",
+       "share",
+       Direction::kHigherIsBetter,
+       "p-value of \"no negative outcome is moved\": the least of them, after Holm",
+       {},
+       {}},
+      {"largest_move",
+       "standard errors",
+       Direction::kLowerIsBetter,
+       "how far the figure moves when a covariate is left out, at most",
+       {},
+       {}},
+      {"robustness_value",
+       "share",
+       Direction::kHigherIsBetter,
+       "share of what is left of treatment and of outcome that a hidden confounder must explain to bring the least "
+       "squares "
+       "figure to 0",
+       {},
+       {}},
+      {"e_value",
+       "ratio",
+       Direction::kHigherIsBetter,
+       "risk ratio by which a hidden confounder must be tied to treatment and outcome to move the near bound to no "
+       "effect; "
+       "1 where it is there already",
+       {},
+       {}},
+      {"gamma",
+       "odds ratio",
+       Direction::kHigherIsBetter,
+       "odds ratio of treatment within matched pairs up to which the signed-rank test still rejects at 0.05",
+       {},
+       {}}};
   facts.assumptions = {"negative outcomes share the hidden causes that are feared, and the treatment cannot move them"};
   facts.sources = {"Lipsitch, Tchetgen Tchetgen, Cohen, Negative controls, Epidemiology 21, 2010",
                    "Cinelli, Hazlett, Making sense of sensitivity, JRSS B 82, 2020",
@@ -106,7 +132,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params&) {
   const std::string& where = context.task().data;
   const double rows = report.answer.estimate.n;
   const auto add = [&](const std::string& metric, double value, const std::string& method) {
-    output.evidence.push_back(check::make_evidence(facts, metric, {{"data", where}}, stats::exact(value, rows, method)));
+    output.evidence.push_back(
+        check::make_evidence(facts, metric, {{"data", where}}, stats::exact(value, rows, method)));
     output.evidence.back().artifacts = {"attacks"};
   };
   output.artifacts.push_back(attacks_of(report));
@@ -120,8 +147,7 @@ base::Result<check::Output> run(check::Context& context, const check::Params&) {
     if (!probe.alarming) continue;
     alarms += 1;
     constexpr std::size_t kMost = 10;
-    if (output.findings.size() < kMost)
-      output.findings.push_back(finding_of(probe, output.findings.size() + 1, where));
+    if (output.findings.size() < kMost) output.findings.push_back(finding_of(probe, output.findings.size() + 1, where));
   }
   add("alarms", alarms, "count");
   if (least <= 1)

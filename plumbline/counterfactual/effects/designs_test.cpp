@@ -262,7 +262,8 @@ Study panel(int units, int periods, bool staggered, double drift, base::Rng& rng
       s.treatment(i) = on;
       s.units.push_back(u);
       s.rows.push_back(static_cast<std::size_t>(i));
-      s.outcome(i) = own + 0.3 * t + (on ? 1 + 0.5 * (t - start) : 0) + (start < 1000 ? drift * t : 0) + 0.5 * rng.normal();
+      s.outcome(i) =
+          own + 0.3 * t + (on ? 1 + 0.5 * (t - start) : 0) + (start < 1000 ? drift * t : 0) + 0.5 * rng.normal();
     }
   }
   s.levels = 2;

@@ -30,9 +30,9 @@ base::Result<std::vector<Probe>> negative_outcomes(const Study& study, Method me
 base::Result<Probe> placebo_treatment(const Study& study, Method method, const EffectOptions& options,
                                       const base::Rng& rng);
 
-/// The figure without each covariate in turn. Where it moves by more than `limit` standard errors the words say so, and no
-/// more: a confounder that must be there and a consequence that must not look alike in data. At most 50 covariates, the
-/// first ones. With a learner of trees the linear one stands in.
+/// The figure without each covariate in turn. Where it moves by more than `limit` standard errors the words say so, and
+/// no more: a confounder that must be there and a consequence that must not look alike in data. At most 50 covariates,
+/// the first ones. With a learner of trees the linear one stands in.
 base::Result<std::vector<Probe>> without_each(const Study& study, Method method, const EffectOptions& options,
                                               const base::Rng& rng, double limit = 2);
 

@@ -9,6 +9,7 @@
 #include "plumbline/counterfactual/effects/instrument.hpp"
 #include "plumbline/counterfactual/effects/report.hpp"
 #include "plumbline/counterfactual/effects/test_support.hpp"
+#include "plumbline/data/bytes.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::counterfactual::effects {
@@ -90,8 +91,9 @@ TEST(RealEffects, MatchItsLeastSquares) {
 
 TEST(RealEffects, SmokingCessationAndWeight) {
   PL_NEEDS_DATA(path, "causal/nhefs/nhefs_complete.csv");
-  const Names nine = {"sex", "race", "age", "age^2", "cat(education)", "smokeintensity", "smokeintensity^2", "smokeyrs",
-                      "smokeyrs^2", "cat(exercise)", "cat(active)", "wt71", "wt71^2"};
+  const Names nine = {
+      "sex",      "race",       "age",           "age^2",       "cat(education)", "smokeintensity", "smokeintensity^2",
+      "smokeyrs", "smokeyrs^2", "cat(exercise)", "cat(active)", "wt71",           "wt71^2"};
   const data::Table table = csv(path);
   const Study s = make_study(table, {.treatment = "qsmk", .outcome = "wt82_71", .covariates = nine}).value();
   EXPECT_EQ(s.n(), 1566u);
@@ -120,27 +122,33 @@ TEST(RealEffects, ClassSizeByMaimonidesRule) {
     double value, error;
   };
   // The overview of the data prints three digits of value and error, clustered by school.
-  for (const Case& c : {Case{"avgread", {"pct_disadv"}, -0.158, 0.042},
-                        Case{"avgread", {"pct_disadv", "enrollment"}, -0.277, 0.076},
-                        Case{"avgread", {"pct_disadv", "enrollment", "enrollment^2"}, -0.263, 0.094},
-                        Case{"avgmath", {"pct_disadv"}, -0.013, 0.058},
-                        Case{"avgmath", {"pct_disadv", "enrollment"}, -0.231, 0.099},
-                        Case{"avgmath", {"pct_disadv", "enrollment", "enrollment^2"}, -0.264, 0.123}}) {
-    const Study s = make_study(table, {.treatment = "classsize", .outcome = c.outcome, .covariates = c.covariates,
-                                       .instruments = {"rule"}, .cluster = "schlcode"})
+  for (const Case& c :
+       {Case{"avgread", {"pct_disadv"}, -0.158, 0.042}, Case{"avgread", {"pct_disadv", "enrollment"}, -0.277, 0.076},
+        Case{"avgread", {"pct_disadv", "enrollment", "enrollment^2"}, -0.263, 0.094},
+        Case{"avgmath", {"pct_disadv"}, -0.013, 0.058}, Case{"avgmath", {"pct_disadv", "enrollment"}, -0.231, 0.099},
+        Case{"avgmath", {"pct_disadv", "enrollment", "enrollment^2"}, -0.264, 0.123}}) {
+    const Study s = make_study(table, {.treatment = "classsize",
+                                       .outcome = c.outcome,
+                                       .covariates = c.covariates,
+                                       .instruments = {"rule"},
+                                       .cluster = "schlcode"})
                         .value();
     const InstrumentFit fit = fit_instrument(s).value();
     EXPECT_NEAR(fit.value, c.value, 0.0012) << c.outcome << c.covariates.size();
     EXPECT_NEAR(fit.standard_error, c.error, 0.0012) << c.outcome << c.covariates.size();
     EXPECT_EQ(fit.outcome, Outcome::kSays);
   }
-  const Study s = make_study(table, {.treatment = "classsize", .outcome = "avgread", .covariates = {"pct_disadv", "enrollment"},
-                                     .instruments = {"rule"}, .cluster = "schlcode"})
+  const Study s = make_study(table, {.treatment = "classsize",
+                                     .outcome = "avgread",
+                                     .covariates = {"pct_disadv", "enrollment"},
+                                     .instruments = {"rule"},
+                                     .cluster = "schlcode"})
                       .value();
   const InstrumentFit fit = fit_instrument(s).value();
   EXPECT_NEAR(fit.first_stage[0], 0.542, 0.001);
   EXPECT_NEAR(fit.first_stage_errors[0], 0.037, 0.001);
-  const Study raw = make_study(table, {.treatment = "classsize", .outcome = "avgread", .instruments = {"rule"}}).value();
+  const Study raw =
+      make_study(table, {.treatment = "classsize", .outcome = "avgread", .instruments = {"rule"}}).value();
   EXPECT_NEAR(fit_instrument(raw).value().ols, 0.221, 0.001);
 }
 
@@ -148,7 +156,10 @@ TEST(RealEffects, ReturnsToSchoolingByNearness) {
   PL_NEEDS_DATA(path, "causal/iv/card_schooling.csv");
   Names covariates = {"exper", "expersq", "black", "smsa", "south", "smsa66"};
   for (int k = 661; k <= 668; ++k) covariates.push_back(fmt::format("reg{}", k));
-  const Study s = make_study(csv(path), {.treatment = "educ", .outcome = "lwage", .covariates = covariates, .instruments = {"nearc4"}}).value();
+  const Study s =
+      make_study(csv(path),
+                 {.treatment = "educ", .outcome = "lwage", .covariates = covariates, .instruments = {"nearc4"}})
+          .value();
   EXPECT_EQ(s.n(), 3010u);
   const InstrumentFit fit = fit_instrument(s).value();
   EXPECT_NEAR(fit.ols, 0.0747, 5e-5);
@@ -198,6 +209,47 @@ TEST(RealEffects, InfantsWhoseBothOutcomesAreKnown) {
     EXPECT_NEAR(truth, ate[k - 1], 0.0001) << k;
     const Effect aipw = effect(s, Method::kAipw);
     EXPECT_NEAR(aipw.estimate.value, truth, 4 * aipw.standard_error) << k;
+  }
+}
+
+TEST(RealEffects, TwinsOfWhomTheHeavierIsTreated) {
+  PL_NEEDS_DATA(path, "causal/twins/twins.csv.gz");
+  // The first line is not UTF-8; the columns are named anew.
+  const data::Bytes bytes = data::inflate_if_gzip(data::map_file(path).value(), path).value();
+  std::string_view text(reinterpret_cast<const char*>(bytes.data.get()), bytes.size);
+  text.remove_prefix(text.find('\n') + 1);
+  data::TableOptions o;
+  o.header = false;
+  Names covariates;
+  for (int j = 1; j <= 30; ++j) covariates.push_back(fmt::format("x{}", j));
+  o.names = covariates;
+  o.names.insert(o.names.end(), {"lighter", "heavier"});
+  data::Table table = data::parse_csv(text, "twins", o).value();
+  const data::Column lighter = *table.find("lighter"), heavier = *table.find("heavier");
+  ASSERT_EQ(lighter.rows(), 11400u);
+  // Death within the year, and a treatment that follows the weeks of gestation (x23) and prenatal visits (x29).
+  data::Column t{.name = "t"}, y{.name = "y"};
+  base::Rng rng(4, {"twins"});
+  double truth = 0, naive[2] = {0, 0}, count[2] = {0, 0};
+  for (std::size_t i = 0; i < lighter.rows(); ++i) {
+    const double died[2] = {lighter.numbers[i] < 9999 ? 1.0 : 0.0, heavier.numbers[i] < 9999 ? 1.0 : 0.0};
+    const double odds = 0.15 * (table.find("x23")->numbers[i] - 33) + 0.05 * (table.find("x29")->numbers[i] - 10);
+    const int arm = rng.bernoulli(1 / (1 + std::exp(-odds))) ? 1 : 0;
+    t.numbers.push_back(arm);
+    y.numbers.push_back(died[arm]);
+    truth += (died[1] - died[0]) / 11400;
+    naive[arm] += died[arm];
+    count[arm] += 1;
+  }
+  EXPECT_NEAR(truth, -0.0161, 5e-5);
+  EXPECT_LT(naive[1] / count[1] - naive[0] / count[0], -0.06);
+  table.columns.push_back(t);
+  table.columns.push_back(y);
+  const Study s = make_study(table, {.treatment = "t", .outcome = "y", .covariates = covariates}).value();
+  for (const Method m : {Method::kAipw, Method::kIpw}) {
+    const Effect e = effect(s, m);
+    EXPECT_NEAR(e.estimate.value, truth, 3 * e.standard_error) << method_name(m);
+    EXPECT_LT(e.standard_error, 0.012) << method_name(m);
   }
 }
 

@@ -42,11 +42,16 @@ TEST(Sensitivity, ConfounderOfKnownStrengthMakesExactlyThatBias) {
   const Study rest = s.without(0);
   MatrixD rest_with(400, 3);
   rest_with << rest.treatment, rest.x;
-  const auto b = std::find_if(fit.benchmarks.begin(), fit.benchmarks.end(), [](const Benchmark& x) { return x.covariate == "x0"; });
+  const auto b = std::find_if(fit.benchmarks.begin(), fit.benchmarks.end(),
+                              [](const Benchmark& x) { return x.covariate == "x0"; });
   ASSERT_NE(b, fit.benchmarks.end());
-  EXPECT_NEAR(b->with_outcome, 1 - shorter.residuals.squaredNorm() / least_squares(rest_with, s.outcome).value().residuals.squaredNorm(), 1e-10);
+  EXPECT_NEAR(b->with_outcome,
+              1 - shorter.residuals.squaredNorm() / least_squares(rest_with, s.outcome).value().residuals.squaredNorm(),
+              1e-10);
   EXPECT_NEAR(b->with_treatment,
-              1 - least_squares(s.x, s.treatment).value().residuals.squaredNorm() / least_squares(rest.x, s.treatment).value().residuals.squaredNorm(), 1e-10);
+              1 - least_squares(s.x, s.treatment).value().residuals.squaredNorm() /
+                      least_squares(rest.x, s.treatment).value().residuals.squaredNorm(),
+              1e-10);
 }
 
 TEST(Sensitivity, EValuesAndSignedRanks) {
@@ -76,7 +81,8 @@ TEST(Sensitivity, EValuesAndSignedRanks) {
 std::string csv_of(const Study& s) {
   std::string out = "t,y,x0,x1,x2\n";
   for (Index i = 0; i < s.x.rows(); ++i)
-    out += fmt::format("{},{:.6f},{:.6f},{:.6f},{:.6f}\n", s.treatment(i), s.outcome(i), s.x(i, 0), s.x(i, 1), s.x(i, 2));
+    out +=
+        fmt::format("{},{:.6f},{:.6f},{:.6f},{:.6f}\n", s.treatment(i), s.outcome(i), s.x(i, 0), s.x(i, 1), s.x(i, 2));
   return out;
 }
 
@@ -156,7 +162,8 @@ TEST(EffectReport, DesignsDoNotMix) {
   Question q = ask();
   q.columns.instruments = {"x2"};
   q.columns.running = "x1";
-  EXPECT_THAT(answer_question(table_of("t,y,x0,x1,x2\n0,1,2,3,4\n"), q, kRng).error().text(), HasSubstr("different designs"));
+  EXPECT_THAT(answer_question(table_of("t,y,x0,x1,x2\n0,1,2,3,4\n"), q, kRng).error().text(),
+              HasSubstr("different designs"));
   q = ask();
   q.cutoff = 1;
   EXPECT_THAT(answer_question(table_of("t,y,x0,x1,x2\n0,1,2,3,4\n"), q, kRng).error().text(), HasSubstr("cut-off"));
@@ -179,15 +186,18 @@ TEST(EffectReportStatistical, PlantedViolationsAreFlaggedAndCleanStudiesSeldom) 
     base::Rng noise = rng.fork("negative");
     // What y holds beyond treatment and covariates is mostly the hidden cause here.
     for (Index i = 0; i < 500; ++i)
-      other(i) = confounded.outcome(i) - confounded.treatment(i) - confounded.x(i, 0) - 0.5 * confounded.x(i, 1) + noise.normal();
+      other(i) = confounded.outcome(i) - confounded.treatment(i) - confounded.x(i, 0) - 0.5 * confounded.x(i, 1) +
+                 noise.normal();
     confounded.negatives = other;
     confounded.negative_names = {"before"};
     EffectOptions o;
-    hidden += negative_outcomes(confounded, Method::kAipw, o, rng.fork("n")).value().front().alarming && of.robustness > 0;
+    hidden +=
+        negative_outcomes(confounded, Method::kAipw, o, rng.fork("n")).value().front().alarming && of.robustness > 0;
 
     leak += !outcome_in_disguise(draw({.n = 500, .leak = 1}, rng)).value().empty();
     const auto without = without_each(draw({.n = 500, .collider = 1}, rng), Method::kAipw, o, rng.fork("w")).value();
-    collider += std::any_of(without.begin(), without.end(), [](const Probe& p) { return p.name == "x2" && !p.words.empty(); });
+    collider +=
+        std::any_of(without.begin(), without.end(), [](const Probe& p) { return p.name == "x2" && !p.words.empty(); });
 
     Study clean = draw({.n = 500}, rng);
     for (Index i = 0; i < 500; ++i) other(i) = clean.x(i, 0) + noise.normal();
