@@ -192,9 +192,9 @@ void print_probes(const effects::Report& r) {
   std::cout << "\nAttacks\n";
   for (const effects::Probe& p : r.probes) {
     std::string line = fmt::format("  {} {}",
-                                   p.alarming                                ? "!"
-                                   : p.kind == "without" && !p.words.empty() ? "?"
-                                                                             : " ",
+                                   p.alarming                                                        ? "!"
+                                   : p.kind == "without" && !std::isnan(p.value) && !p.words.empty() ? "?"
+                                                                                                     : " ",
                                    printable(fmt::format("{} ({})", p.kind, p.name)));
     if (!std::isnan(p.value) && p.kind != "placebo treatment") {
       line += fmt::format(": {:.5g}", p.value);

@@ -31,6 +31,13 @@ Probe probe_of(std::string kind, std::string name, const Effect& effect) {
   return out;
 }
 
+/// Would so many fits more take longer than some seconds?
+bool too_much(const Study& study, std::size_t fits) {
+  const auto columns = static_cast<double>(study.columns.size()) + 1;
+  return static_cast<double>(fits) * static_cast<double>(study.n()) * columns * columns > 1e9;
+}
+constexpr const char* kTooMuch = "not run: too many rows and columns";
+
 double two_sided(const Effect& effect) {
   if (effect.outcome == Outcome::kCannotSay || !(effect.standard_error > 0)) return kNan;
   return 2 * stats::normal_tail(std::abs(effect.estimate.value) / effect.standard_error);
@@ -64,9 +71,9 @@ base::Result<std::vector<Probe>> negative_outcomes(const Study& study, Method me
 base::Result<Probe> placebo_treatment(const Study& study, Method method, const EffectOptions& options,
                                       const base::Rng& rng) {
   Probe out{"placebo treatment", "drawn among the untreated", kNan, kNan, kNan, kNan, false, {}};
-  constexpr std::size_t kMostRows = 50'000;
-  if (study.n() > kMostRows) {
-    out.words = fmt::format("not run: more than {} rows", kMostRows);
+  const auto draws = static_cast<int>(std::clamp<std::size_t>(1'000'000 / study.n(), 20, 100));
+  if (too_much(study, static_cast<std::size_t>(draws))) {
+    out.words = kTooMuch;
     return out;
   }
   PL_TRY(const Logit logit, fit_logit(study.x, study.treatment));
@@ -77,7 +84,6 @@ base::Result<Probe> placebo_treatment(const Study& study, Method method, const E
     return out;
   }
   Study fake = study.take(rows);
-  const auto draws = static_cast<int>(std::clamp<std::size_t>(1'000'000 / study.n(), 20, 100));
   int misses = 0, asked = 0;
   for (int k = 0; k < draws; ++k) {
     PL_CHECK(options.cancel.status());
@@ -103,8 +109,12 @@ base::Result<Probe> placebo_treatment(const Study& study, Method method, const E
 base::Result<std::vector<Probe>> without_each(const Study& study, Method method, const EffectOptions& options,
                                               const base::Rng& rng, double limit) {
   std::vector<Probe> out;
-  PL_TRY(const Effect whole, estimate_effect(study, method, cheap(options), rng));
   constexpr std::size_t kMost = 50;
+  if (too_much(study, std::min(kMost, study.covariates.size()))) {
+    out.push_back({"without", "each covariate", kNan, kNan, kNan, kNan, false, kTooMuch});
+    return out;
+  }
+  PL_TRY(const Effect whole, estimate_effect(study, method, cheap(options), rng));
   if (whole.outcome == Outcome::kCannotSay) return out;
   for (std::size_t c = 0; c < std::min(kMost, study.covariates.size()); ++c) {
     PL_TRY(const Effect effect, estimate_effect(study.without(c), method, cheap(options), rng));

@@ -25,7 +25,7 @@ base::Result<std::vector<Probe>> negative_outcomes(const Study& study, Method me
                                                    const base::Rng& rng);
 
 /// Treatments drawn among the untreated with the fitted propensity, whose effect is 0: how often does the 0.95 interval
-/// miss it? p: of so many misses at 0.05. At most 100 draws; none above 50,000 rows or where fewer than 20 would be
+/// miss it? p: of so many misses at 0.05. At most 100 draws; none where they would take long or fewer than 20 would be
 /// treated (the words say so).
 base::Result<Probe> placebo_treatment(const Study& study, Method method, const EffectOptions& options,
                                       const base::Rng& rng);
