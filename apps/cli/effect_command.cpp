@@ -218,10 +218,10 @@ void print_sensitivity(const effects::Report& r) {
         100 * r.partial->robustness, r.partial->estimate, 100 * r.partial->robustness_at_level);
     if (!r.partial->benchmarks.empty()) {
       const effects::Benchmark& b = r.partial->benchmarks.front();
-      std::cout << printable(fmt::format(
-                       "  one as strong as {} ({:.1f} % and {:.1f} %) {}\n", b.covariate, 100 * b.with_treatment,
-                       100 * b.with_outcome,
-                       b.left ? fmt::format("would leave {:.5g}", *b.left) : std::string("cannot be bounded")))
+      const std::string strength =
+          fmt::format("{} ({:.1f} % and {:.1f} %)", b.covariate, 100 * b.with_treatment, 100 * b.with_outcome);
+      std::cout << printable(b.left ? fmt::format("  one as strong as {} would leave {:.5g}", strength, *b.left)
+                                    : fmt::format("  none can be as strong as {}", strength))
                 << "\n";
     }
   }

@@ -174,7 +174,8 @@ base::Status answer_by_instrument(const Study& s, const Question& q, Report& rep
       fmt::format("{} {} as good as drawn by lot{}", fmt::join(q.columns.instruments, ", "),
                   q.columns.instruments.size() > 1 ? "are" : "is",
                   s.covariates.empty() ? "" : fmt::format(", given {}", fmt::join(s.covariates, ", "))),
-      fmt::format("{} is moved through {} alone", q.columns.outcome, q.columns.treatment),
+      fmt::format("{} {} {} through {} alone", fmt::join(q.columns.instruments, ", "),
+                  q.columns.instruments.size() > 1 ? "move" : "moves", q.columns.outcome, q.columns.treatment),
       "the instrument pushes everybody the same way; the figure is of those whom it moves"};
   report.answer = {"2sls", "LATE", fit.outcome, fit.reasons, fit.estimate, fit.standard_error};
   Figure ols{"ols", "ATE", Outcome::kWarns, {"takes the treatment as drawn by lot"}, {}, fit.ols_error};

@@ -158,6 +158,31 @@ TEST(EffectReport, GraphChoosesAndForbids) {
   EXPECT_THAT(r.answer.reasons.front(), HasSubstr("identify"));
 }
 
+TEST(EffectReport, ACutOffWithoutATreatmentAndAFuzzyOne) {
+  base::Rng rng(6);
+  std::string rows = "t,y,run,x\n";
+  for (int i = 0; i < 1000; ++i) {
+    const double run = rng.uniform(-1, 1);
+    const int t = rng.bernoulli(run >= 0 ? 0.8 : 0.2) ? 1 : 0;
+    rows += fmt::format("{},{:.5f},{:.5f},{:.5f}\n", t, run + t + 0.3 * rng.normal(), run, rng.normal());
+  }
+  Question q;
+  q.columns = {.outcome = "y", .covariates = {"x"}, .running = "run"};
+  q.cutoff = 0;
+  const Report sharp = answer_question(table_of(rows), q, kRng).value();
+  EXPECT_NEAR(sharp.answer.estimate.value, 0.6, 0.25);
+  q.columns.treatment = "t";
+  const Report fuzzy = answer_question(table_of(rows), q, kRng).value();
+  EXPECT_EQ(fuzzy.answer.label, "fuzzy, local linear");
+  EXPECT_NEAR(fuzzy.answer.estimate.value, 1, 0.35);
+  for (const Report* r : {&sharp, &fuzzy}) {
+    EXPECT_EQ(r->others.size(), 3u);
+    EXPECT_EQ(
+        std::count_if(r->probes.begin(), r->probes.end(), [](const Probe& p) { return p.kind == "placebo cut-off"; }),
+        6);
+  }
+}
+
 TEST(EffectReport, DesignsDoNotMix) {
   Question q = ask();
   q.columns.instruments = {"x2"};

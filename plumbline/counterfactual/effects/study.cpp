@@ -331,7 +331,7 @@ Study Study::with_outcome(const VectorD& y, const std::string& name) const {
 Study Study::take(const std::vector<std::size_t>& which) const {
   Study out = *this;
   out.outcome = take_rows(outcome, which);
-  out.treatment = take_rows(treatment, which);
+  if (treatment.size() > 0) out.treatment = take_rows(treatment, which);
   out.x = take_rows(x, which);
   out.instruments = take_rows(instruments, which);
   out.negatives = take_rows(negatives, which);
