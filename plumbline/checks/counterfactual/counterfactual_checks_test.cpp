@@ -225,7 +225,7 @@ struct EffectSystem {
 TEST(EffectCheck, TheAnswerAndItsOtherReadings) {
   const auto output = EffectSystem("treatment = \"t\"\ncovariates = [\"x\"]\n").effect_of();
   ASSERT_TRUE(output.ok()) << output.error().text();
-  EXPECT_EQ(output->rows, "400 rows: 201 with t = 1, 199 with 0");
+  EXPECT_EQ(output->rows, "400 rows: 204 with t = 1, 196 with 0");
   std::size_t readings = 0;
   for (const check::Evidence& e : output->evidence) {
     if (e.metric != "effect") continue;

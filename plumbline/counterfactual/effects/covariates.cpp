@@ -28,16 +28,21 @@ std::vector<Method> methods_of(const Question& q, const Study& study) {
 
 std::vector<std::string> assumptions_of(const Question& q, const Study& s) {
   const std::string given = s.covariates.empty() ? "" : fmt::format(", given {}", fmt::join(s.covariates, ", "));
-  return {
-      s.covariates.empty()
-          ? fmt::format("nothing that moves {} also moves {}: {} was drawn by lot, or as good as", s.outcome_name,
-                        s.treatment_name, s.treatment_name)
-          : fmt::format("nothing that moves both {} and {} was left out{}", s.treatment_name, s.outcome_name, given),
-      fmt::format("none of these was itself moved by {}", s.treatment_name),
-      q.estimand == Estimand::kAtt ? fmt::format("every kind of row that was treated could have gone without{}", given)
-                                   : fmt::format("every kind of row could have been treated, and not{}", given),
-      s.clusters.empty() ? "rows are independent, and no row's treatment acts on another row"
-                         : "clusters are independent, and no row's treatment acts on another row"};
+  std::vector<std::string> out;
+  if (s.covariates.empty()) {
+    out.push_back(fmt::format("nothing that moves {} also moves {}: {} was drawn by lot, or as good as", s.outcome_name,
+                              s.treatment_name, s.treatment_name));
+  } else {
+    out.push_back(
+        fmt::format("nothing that moves both {} and {} was left out{}", s.treatment_name, s.outcome_name, given));
+    out.push_back(fmt::format("none of these was itself moved by {}", s.treatment_name));
+  }
+  out.push_back(q.estimand == Estimand::kAtt
+                    ? fmt::format("every kind of row that was treated could have gone without{}", given)
+                    : fmt::format("every kind of row could have been treated, and not{}", given));
+  out.push_back(fmt::format("{} are independent, and no row's treatment acts on another row",
+                            s.clusters.empty() ? "rows" : "clusters"));
+  return out;
 }
 
 /// Effects by the levels of a covariate, or by its quarters.
