@@ -24,7 +24,8 @@ struct Half {
   std::size_t distinct = 0;
 
   Index rows() const { return x.size(); }
-  double range() const { return std::abs(x(0) - x(x.size() - 1)); }
+  /// How far the rows reach from the cut-off.
+  double range() const { return std::max(std::abs(x(0)), std::abs(x(x.size() - 1))); }
 };
 
 struct Halves {
