@@ -242,7 +242,11 @@ void print_text(const effects::Report& r) {
     std::cout << "Experiment  none could answer it\n";
   else
     std::cout << printable(fmt::format("Experiment  {}", r.experiment)) << "\n";
-  if (!r.adjusted.empty()) std::cout << printable(fmt::format("Adjusted    {}", fmt::join(r.adjusted, ", "))) << "\n";
+  if (!r.adjusted.empty())
+    std::cout << printable(fmt::format("{}    {}",
+                                       r.design == effects::Design::kDiscontinuity ? "Tested  " : "Adjusted",
+                                       fmt::join(r.adjusted, ", ")))
+              << "\n";
   std::cout << "\n";
   if (r.cannot_say()) {
     std::cout << printable(fmt::format("Answer      cannot say: {}", fmt::join(r.answer.reasons, "; "))) << "\n";

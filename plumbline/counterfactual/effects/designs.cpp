@@ -20,12 +20,14 @@ namespace {
 
 using Index = Eigen::Index;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+/// Level of an attack, after Holm within its kind: a clean study meets three of them and should seldom warn.
+constexpr double kAlarm = 0.01;
 
 double two_sided(double value, double error) {
   return error > 0 ? 2 * stats::normal_tail(std::abs(value) / error) : kNan;
 }
 
-/// p-values of these probes after Holm; those below 0.05 alarm with these words.
+/// p-values of these probes after Holm; those below kAlarm alarm with these words.
 base::Status judge_probes(std::vector<Probe>& probes, const std::string& words) {
   std::vector<double> p;
   for (const Probe& probe : probes)
@@ -36,7 +38,7 @@ base::Status judge_probes(std::vector<Probe>& probes, const std::string& words) 
   for (Probe& probe : probes) {
     if (std::isnan(probe.p)) continue;
     probe.p = adjusted[next++];
-    probe.alarming = probe.p < 0.05;
+    probe.alarming = probe.p < kAlarm;
     if (probe.alarming) probe.words = words;
   }
   return base::ok();
@@ -154,7 +156,7 @@ base::Status answer_by_discontinuity(const Study& s, const Question& q, Report& 
   if (density.ok()) {
     Probe heap{
         "density", "of the running variable", density->above - density->below, kNan, kNan, density->p_value, false, {}};
-    heap.alarming = heap.p < 0.05;
+    heap.alarming = heap.p < kAlarm;
     heap.words = fmt::format("{:.4g} below, {:.4g} above{}", density->below, density->above,
                              heap.alarming ? ": rows heap on one side, as where people choose it" : "");
     take_probes({heap}, report);
@@ -198,7 +200,7 @@ base::Status answer_by_instrument(const Study& s, const Question& q, Report& rep
   report.facts.emplace_back("its standard error", fit.reduced_form_error);
   if (!std::isnan(fit.overidentified_p)) {
     Probe probe{"overidentification", "Hansen's J", kNan, kNan, kNan, fit.overidentified_p, false, {}};
-    probe.alarming = probe.p < 0.05;
+    probe.alarming = probe.p < kAlarm;
     if (probe.alarming)
       probe.words = "the instruments tell of different effects: one of them acts otherwise, or on others";
     take_probes({probe}, report);
