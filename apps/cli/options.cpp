@@ -220,10 +220,10 @@ Options parse_command_line(int argc, char** argv) {
   app.add_flag("-v,--verbose", o.verbose, "Also log diagnostics to standard error");
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
-  init->add_option("folder", o.folder, "Where to write system.toml (kinds network and guard: a whole small example)")
+  init->add_option("folder", o.folder, "Where to write system.toml (kinds network, loop and guard: a whole small example)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network", "world", "guard"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard"}))
       ->required();
 
   auto* assess =
@@ -260,7 +260,8 @@ Options parse_command_line(int argc, char** argv) {
   verify->add_flag("--full", o.full, "400 runs each instead of 20, judged by the full rule");
   verify->add_option("--runs", o.runs, "Pairs of defect and control a check")->check(CLI::Range(1, 100000));
   verify->add_option("--seed", o.seed, "Other fixtures for another seed");
-  verify->add_option("--write", o.write_table, "Write the table of measured rates to this file (with --full)");
+  verify->add_option("--write", o.write_table,
+                     "Write the table of measured rates to this file (with --full); --only keeps its other rows");
   add_json(verify, o);
 
   auto* config = app.add_subcommand("config", "Read a manifest without running it");
@@ -446,6 +447,17 @@ Options parse_command_line(int argc, char** argv) {
   proof->add_option("--csv", o.csv, "Write onnx,vnnlib,verdict,seconds for the list");
   proof->add_option("--seed", o.seed, "Other starts of the attack for another seed");
   add_json(proof, o);
+  auto* reach = app.add_subcommand(
+      "reach", "Where a control loop with a network can go: the tube of all its trajectories, and what it claims");
+  reach->add_option("system", o.manifest, "The system file, TOML")->required();
+  reach->add_option("--timeout", o.seconds, "Seconds (default: 60)")->check(CLI::NonNegativeNumber);
+  reach->add_option("--plot", o.plot, "Write the tube as a moving picture (SVG) to this file");
+  reach->add_option("--set", o.initial, "NAME=LOW:HIGH or NAME=VALUE: another initial range");
+  reach->add_option("--boxes", o.boxes, "Tubes at most")->check(CLI::PositiveNumber)->capture_default_str();
+  reach->add_option("--order", o.order, "Of the Taylor expansion in time")->check(CLI::Range(1, 20))->capture_default_str();
+  reach->add_option("--seed", o.seed, "Other rollouts for another seed");
+  add_roots(reach, roots);
+  add_json(reach, o);
 
   try {
     app.parse(argc, argv);
