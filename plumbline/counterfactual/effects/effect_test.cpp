@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "plumbline/base/parallel.hpp"
+#include "plumbline/counterfactual/effects/boosted.hpp"
 #include "plumbline/counterfactual/effects/overlap.hpp"
 #include "plumbline/counterfactual/effects/test_support.hpp"
 #include "tests/support/testing.hpp"
@@ -247,6 +248,38 @@ TEST(Study, ReadsPartsAndNamesWhatIsWrong) {
   EXPECT_THAT(make_study(table, c).error().text(), HasSubstr("both outcome and covariate"));
   c = {.treatment = "g", .outcome = "y"};
   EXPECT_THAT(make_study(table, c).error().text(), HasSubstr("more than two values"));
+}
+
+// Boosted trees.
+
+TEST(Boosted, LearnsStepsAndProbabilitiesAndIsTheSameEachTime) {
+  base::Rng rng(14);
+  MatrixD x(1500, 3);
+  VectorD steps(1500), events(1500);
+  const auto level = [&](Index i) { return x(i, 0) > 0 ? (x(i, 1) > 0.5 ? 3.0 : 1.0) : 0.0; };
+  for (Index i = 0; i < 1500; ++i) {
+    for (Index j = 0; j < 3; ++j) x(i, j) = rng.normal();
+    steps(i) = 1e6 + 1e3 * (level(i) + 0.1 * rng.normal());
+    events(i) = rng.bernoulli(0.1 + 0.25 * level(i)) ? 1 : 0;
+  }
+  const VectorD found = boosted_predictions(x, steps, x, false, {.seed = 3}).value();
+  const VectorD chance = boosted_predictions(x, events, x, true, {.seed = 3}).value();
+  double error = 0, gap = 0;
+  for (Index i = 0; i < 1500; ++i) {
+    error += std::pow((found(i) - 1e6) / 1e3 - level(i), 2) / 1500;
+    gap += std::abs(chance(i) - 0.1 - 0.25 * level(i)) / 1500;
+  }
+  EXPECT_LT(error, 0.01);  // of levels with variance 1.3
+  EXPECT_LT(gap, 0.05);
+  EXPECT_GE(chance.minCoeff(), 0);
+  EXPECT_LE(chance.maxCoeff(), 1);
+  EXPECT_EQ(found, boosted_predictions(x, steps, x, false, {.seed = 3}).value());
+  EXPECT_NE(found, boosted_predictions(x, steps, x, false, {.seed = 4}).value());
+  EXPECT_THAT(boosted_predictions(x, steps, x, true, {}).error().text(), HasSubstr("0 and 1"));
+  EXPECT_THAT(boosted_predictions(x, steps.head(10), x, false, {}).error().text(), HasSubstr("y"));
+  EXPECT_THAT(boosted_predictions(MatrixD(1500, 0), steps, MatrixD(3, 0), false, {}).error().text(),
+              HasSubstr("0 columns"));
+  EXPECT_EQ(boosted_predictions(x, VectorD::Constant(1500, 7), x, false, {}).value()(5), 7);
 }
 
 // Error rates.

@@ -122,8 +122,7 @@ base::Result<std::vector<Probe>> without_each(const Study& study, Method method,
     const double moved = (effect.estimate.value - whole.estimate.value) / whole.standard_error;
     if (std::abs(moved) > limit)
       probe.words = fmt::format(
-          "the figure moves by {:.1f} standard errors: right if this column came before the treatment, wrong if after",
-          moved);
+          "{:.1f} standard errors away: right if this column came before the treatment, wrong if after", moved);
     out.push_back(std::move(probe));
   }
   return out;
