@@ -230,8 +230,12 @@ TEST(EffectCheck, TheAnswerAndItsOtherReadings) {
   for (const check::Evidence& e : output->evidence) {
     if (e.metric != "effect") continue;
     ++readings;
-    if (e.where.at("reading") == "answer") EXPECT_NEAR(e.estimate.value, 1, 0.3);
-    if (e.where.at("reading") == "difference") EXPECT_GT(e.estimate.value, 1.4);
+    if (e.where.at("reading") == "answer") {
+      EXPECT_NEAR(e.estimate.value, 1, 0.3);
+    }
+    if (e.where.at("reading") == "difference") {
+      EXPECT_GT(e.estimate.value, 1.4);
+    }
   }
   EXPECT_EQ(readings, 8U);
   EXPECT_LT(find(*output, "imbalance")->estimate.value, 0.1);
