@@ -8,6 +8,7 @@
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
+#include "plumbline/counterfactual/learning/learned_policy.hpp"
 #include "plumbline/data/csv.hpp"
 
 namespace plumbline::counterfactual {
@@ -136,10 +137,10 @@ base::Result<PolicySpec> parse_policy(const std::string& text) {
   spec.rule = text.substr(0, colon);
   const std::string rest = colon == std::string::npos ? std::string() : text.substr(colon + 1);
   const bool alone = spec.rule == "uniform" || spec.rule == "logged";
-  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear";
+  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear" || spec.rule == "model";
   if ((!alone && !with) || alone != rest.empty() || (alone && colon != std::string::npos)) {
     return make_error(Code::kValue, fmt::format("'{}' is no policy", text.substr(0, 80)), {},
-                      "expected uniform, logged, fixed:ACTION, table:FILE or linear:FILE");
+                      "expected uniform, logged, fixed:ACTION, table:FILE, linear:FILE or model:FILE");
   }
   (spec.rule == "fixed" ? spec.action : spec.path) = rest;
   return spec;
@@ -284,9 +285,12 @@ base::Result<TargetPtr> make_policy(const PolicySpec& spec, const DecisionLog& l
   } else if (spec.rule == "linear") {
     PL_TRY(const data::Table table, read_table(spec.path));
     PL_TRY(made, linear_policy(table, spec.path, spec.temperature, log));
+  } else if (spec.rule == "model") {
+    PL_TRY(const learning::LearnedPolicy policy, learning::read_policy(spec.path));
+    PL_TRY(made, learning::frozen_policy(policy, log));
   } else {
     return make_error(Code::kValue, fmt::format("'{}' is no rule of a policy", spec.rule.substr(0, 60)), {},
-                      "expected uniform, logged, fixed, table or linear");
+                      "expected uniform, logged, fixed, table, linear or model");
   }
   if (spec.epsilon > 0) made = std::make_shared<Explored>(made, spec.epsilon);
   return made;
