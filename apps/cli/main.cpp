@@ -82,6 +82,7 @@ const std::map<std::string, Command>& commands() {
       {"worlds audit", run_worlds_audit},
       {"worlds bench", run_worlds_bench},
       {"estimate", run_estimate},
+      {"learn", run_learn},
       {"causal query", run_causal_query},
       {"causal marginals", run_causal_marginals},
       {"causal counterfactual", run_causal_counterfactual},

@@ -16,6 +16,7 @@
 
 #include "plumbline/base/text.hpp"
 #include "plumbline/data/files.hpp"
+#include "plumbline/data/npy_header.hpp"
 
 namespace plumbline::data {
 namespace {
@@ -415,6 +416,12 @@ base::Result<NpyArray> parse_npy(Bytes bytes, const std::string& name, const std
 base::Result<NpyArray> peek_npy(const std::string& path, const std::string& member, const ReadLimits& limits) {
   PL_TRY(Bytes bytes, map_file(path, limits));
   return parse_any(std::move(bytes), path, member, limits, true);
+}
+
+base::Result<NpyArray> parse_npy_header(std::span<const std::uint8_t> bytes, const std::string& name) {
+  const auto owner = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+  return parse_any(Bytes{std::shared_ptr<const std::uint8_t[]>(owner, owner->data()), owner->size()}, name, {}, {},
+                   true);
 }
 
 base::Result<MatrixD> npy_to_double(const NpyArray& array, const std::string& name, std::size_t limit) {
