@@ -12,9 +12,12 @@
 #include "apps/cli/output.hpp"
 #include "apps/cli/policy_values.hpp"
 #include "plumbline/counterfactual/policies.hpp"
+#include "plumbline/counterfactual/policy_source.hpp"
 #include "plumbline/counterfactual/sequential.hpp"
+#include "plumbline/counterfactual/streaming.hpp"
 #include "plumbline/counterfactual/value.hpp"
 #include "plumbline/data/decision_log.hpp"
+#include "plumbline/data/log_stream.hpp"
 #include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::cli {
@@ -86,6 +89,7 @@ base::Result<int> estimate_episodes(const Session& session) {
   counterfactual::SequentialOptions options;
   options.discount = o.discount;
   options.cancel = session.cancel;
+  options.replicates = o.replicates;
   const base::Rng rng(session.options.seed, {"estimate"});
   std::vector<SequentialValue> values;
   std::vector<SequentialValue> gains;
@@ -139,27 +143,76 @@ base::Result<int> estimate_episodes(const Session& session) {
 
 }  // namespace
 
-base::Result<int> run_estimate(const Session& session) {
-  const EstimateOptions& o = session.options.estimate;
-  if (o.episodes) return estimate_episodes(session);
-  PL_TRY(const data::LogOptions reading, log_options(o.log));
-  std::vector<Estimator> estimators;
-  std::vector<std::string> names = o.estimators;
-  if (names.empty()) names = {"ips", "snips", "dr", "mrdr"};
-  for (const std::string& name : names) {
-    PL_TRY(const Estimator estimator, counterfactual::parse_estimator(name));
-    if (std::find(estimators.begin(), estimators.end(), estimator) == estimators.end()) estimators.push_back(estimator);
+namespace {
+
+/// What is printed, whichever way the log was read.
+struct Shown {
+  std::size_t logged_rows = 0;
+  std::size_t used = 0;
+  std::string excluded;
+  counterfactual::Support support;
+  stats::Estimate logged;
+  std::vector<PolicyValue> values;
+  std::vector<PolicyValue> gains;
+  int passes = 0;  ///< over a log that was streamed; 0: it was held
+};
+
+/// From this many decisions a log in column form is streamed by itself.
+constexpr std::size_t kStreamedFrom = 2'000'000;
+
+/// Whether the log is read block by block. Errors kValue: --stream where something else asks for the whole log.
+base::Result<bool> streamed(const EstimateOptions& o, const std::vector<Estimator>& estimators,
+                            counterfactual::Interval interval) {
+  std::string obstacle;
+  if (!o.log.path.ends_with(".npz") || (!o.log.format.empty() && o.log.format != "npz"))
+    obstacle = "the log is not in column form (.npz)";
+  else if (!o.against.empty())
+    obstacle = "--against compares two policies on rows that are held";
+  else if (o.log.limit > 0)
+    obstacle = "--limit cuts a log that is held";
+  else if (!counterfactual::streams(interval))
+    obstacle = fmt::format("{} bounds do not stream", counterfactual::interval_name(interval));
+  for (const Estimator estimator : estimators) {
+    if (obstacle.empty() && !o.estimators.empty() && !counterfactual::streams(estimator))
+      obstacle = fmt::format("{} does not stream", counterfactual::estimator_name(estimator));
   }
-  PL_TRY(const counterfactual::Interval interval, counterfactual::parse_interval(o.ci));
-  PL_TRY(counterfactual::PolicySpec spec, counterfactual::parse_policy(o.policy));
-  spec.epsilon = o.epsilon;
-  spec.temperature = o.temperature;
+  if (o.stream && !obstacle.empty())
+    return base::make_error(base::Code::kValue, fmt::format("--stream: {}", obstacle), {},
+                            "leave --stream out, or take ips, snips, clipped, shrunk with bootstrap or normal bounds");
+  if (!obstacle.empty()) return false;
+  if (o.stream) return true;
+  const auto stream = data::LogStream::open(o.log.path);
+  return stream.ok() && stream->rows() >= kStreamedFrom;
+}
+
+base::Result<Shown> shown_streamed(const Session& session, std::vector<Estimator> estimators,
+                                   counterfactual::Interval interval, const counterfactual::PolicySpec& spec,
+                                   const counterfactual::ValueOptions& options) {
+  const EstimateOptions& o = session.options.estimate;
+  std::erase_if(estimators, [](Estimator e) { return !counterfactual::streams(e); });
+  PL_TRY(const counterfactual::PolicySource policy, counterfactual::PolicySource::load(spec));
+  const base::Rng rng(session.options.seed, {"estimate"});
+  PL_TRY(counterfactual::StreamedValues found,
+         counterfactual::stream_values(o.log.path, policy, estimators, interval, options, rng));
+  Shown out;
+  out.logged_rows = found.logged_rows;
+  out.used = found.used;
+  out.excluded = found.excluded.words();
+  out.support = found.support;
+  out.logged = found.logged;
+  out.values = std::move(found.values);
+  out.gains = std::move(found.gains);
+  out.passes = found.passes;
+  return out;
+}
+
+base::Result<Shown> shown_held(const Session& session, const std::vector<Estimator>& estimators,
+                               counterfactual::Interval interval, const counterfactual::PolicySpec& spec,
+                               const counterfactual::ValueOptions& options) {
+  const EstimateOptions& o = session.options.estimate;
+  PL_TRY(const data::LogOptions reading, log_options(o.log));
   PL_TRY(const data::DecisionLog log, data::read_decision_log(o.log.path, reading));
   PL_TRY(const counterfactual::TargetPtr target, counterfactual::make_policy(spec, log));
-  counterfactual::ValueOptions options;
-  options.cancel = session.cancel;
-  if (o.reward_range.size() == 2) options.reward_range = std::pair(o.reward_range[0], o.reward_range[1]);
-  if (o.max_weight > 0) options.max_weight = o.max_weight;
   const bool model = std::any_of(estimators.begin(), estimators.end(), counterfactual::needs_model);
   const base::Rng rng(session.options.seed, {"estimate"});
   PL_TRY(const Evaluation evaluation, Evaluation::make(log, *target, model, options, rng));
@@ -169,33 +222,37 @@ base::Result<int> run_estimate(const Session& session) {
     PL_TRY(const counterfactual::TargetPtr second, counterfactual::make_policy(against, log));
     PL_TRY(other, Evaluation::make(log, *second, model, options, rng));
   }
-
-  std::vector<PolicyValue> values;
-  std::vector<PolicyValue> gains;
+  Shown out;
   for (const Estimator estimator : estimators) {
     PL_TRY(PolicyValue value, evaluation.value(estimator, interval));
-    values.push_back(std::move(value));
+    out.values.push_back(std::move(value));
     // A gain has neither a choice among estimators nor a likelihood.
     if (estimator == Estimator::kAuto || interval == counterfactual::Interval::kLikelihood) continue;
     PL_TRY(PolicyValue gain, evaluation.gain(other ? &*other : nullptr, estimator, interval));
-    gains.push_back(std::move(gain));
+    out.gains.push_back(std::move(gain));
   }
-  PL_TRY(const stats::Estimate logged, evaluation.logged_value());
-  const counterfactual::Support& support = evaluation.support();
-  const counterfactual::OpeRows& rows = evaluation.rows();
-  const bool says =
-      std::any_of(values.begin(), values.end(), [](const PolicyValue& v) { return v.outcome != Outcome::kCannotSay; });
-  const int status = says ? 0 : 3;
+  PL_TRY(out.logged, evaluation.logged_value());
+  out.support = evaluation.support();
+  out.logged_rows = evaluation.rows().logged;
+  out.used = evaluation.rows().size();
+  out.excluded = evaluation.rows().excluded.words();
+  return out;
+}
 
+void print_shown(const Session& session, const Shown& shown) {
+  const EstimateOptions& o = session.options.estimate;
+  const counterfactual::Support& support = shown.support;
+  const stats::Estimate& logged = shown.logged;
   if (session.options.json) {
     ordered_json out = {{"log", o.log.path},
                         {"policy", o.policy},
                         {"against", o.against.empty() ? ordered_json("logged") : ordered_json(o.against)},
                         {"seed", session.options.seed},
-                        {"decisions", rows.logged},
-                        {"used", rows.size()},
-                        {"excluded", rows.excluded.words()},
+                        {"decisions", shown.logged_rows},
+                        {"used", shown.used},
+                        {"excluded", shown.excluded},
                         {"excluded_share", support.excluded_share},
+                        {"streamed_passes", shown.passes},
                         {"support",
                          {{"units", support.units},
                           {"effective_size", support.effective_size},
@@ -211,14 +268,17 @@ base::Result<int> run_estimate(const Session& session) {
                           {"method", logged.method}}},
                         {"values", ordered_json::array()},
                         {"gains", ordered_json::array()}};
-    for (const PolicyValue& v : values) out["values"].push_back(value_json(v));
-    for (const PolicyValue& v : gains) out["gains"].push_back(value_json(v));
+    for (const PolicyValue& v : shown.values) out["values"].push_back(value_json(v));
+    for (const PolicyValue& v : shown.gains) out["gains"].push_back(value_json(v));
     std::cout << out.dump(2, ' ', false, ordered_json::error_handler_t::replace) << "\n";
-    return status;
+    return;
   }
-  const std::string left = rows.excluded.words();
   std::cout << fmt::format("{} on {}\n\n", printable(o.policy), printable(o.log.path));
-  std::cout << fmt::format("Decisions   {} of {} used{}{}\n", rows.size(), rows.logged, left.empty() ? "" : "; ", left);
+  std::cout << fmt::format("Decisions   {} of {} used{}{}\n", shown.used, shown.logged_rows,
+                           shown.excluded.empty() ? "" : "; ", shown.excluded);
+  if (shown.passes > 0)
+    std::cout << fmt::format("Read        block by block, {}; estimators that need all rows at once were left out\n",
+                             shown.passes == 1 ? "in one pass" : "in two passes");
   std::cout << fmt::format(
       "Support     effective size {:.1f} of {}, mean weight {:.4g} (1 expected), largest {:.4g}, unsupported {:.3g}\n",
       support.effective_size, support.units, support.mean_weight, support.largest_weight, support.missing);
@@ -228,13 +288,42 @@ base::Result<int> run_estimate(const Session& session) {
   else
     std::cout << fmt::format("Logged      {:.6g}\n", logged.value);
   std::cout << fmt::format("\nValue, 95 % by {}\n", o.ci);
-  for (const PolicyValue& v : values) print_value(v);
-  if (!gains.empty()) {
+  for (const PolicyValue& v : shown.values) print_value(v);
+  if (!shown.gains.empty()) {
     std::cout << fmt::format("\nGain over {}, on the same decisions\n",
                              o.against.empty() ? "the logged policy" : printable(o.against));
-    for (const PolicyValue& v : gains) print_value(v);
+    for (const PolicyValue& v : shown.gains) print_value(v);
   }
-  return status;
+}
+
+}  // namespace
+
+base::Result<int> run_estimate(const Session& session) {
+  const EstimateOptions& o = session.options.estimate;
+  if (o.episodes) return estimate_episodes(session);
+  std::vector<Estimator> estimators;
+  std::vector<std::string> names = o.estimators;
+  if (names.empty()) names = {"ips", "snips", "dr", "mrdr"};
+  for (const std::string& name : names) {
+    PL_TRY(const Estimator estimator, counterfactual::parse_estimator(name));
+    if (std::find(estimators.begin(), estimators.end(), estimator) == estimators.end()) estimators.push_back(estimator);
+  }
+  PL_TRY(const counterfactual::Interval interval, counterfactual::parse_interval(o.ci));
+  PL_TRY(counterfactual::PolicySpec spec, counterfactual::parse_policy(o.policy));
+  spec.epsilon = o.epsilon;
+  spec.temperature = o.temperature;
+  counterfactual::ValueOptions options;
+  options.cancel = session.cancel;
+  options.replicates = o.replicates;
+  if (o.reward_range.size() == 2) options.reward_range = std::pair(o.reward_range[0], o.reward_range[1]);
+  if (o.max_weight > 0) options.max_weight = o.max_weight;
+  PL_TRY(const bool stream, streamed(o, estimators, interval));
+  PL_TRY(const Shown shown, stream ? shown_streamed(session, estimators, interval, spec, options)
+                                   : shown_held(session, estimators, interval, spec, options));
+  print_shown(session, shown);
+  const bool says = std::any_of(shown.values.begin(), shown.values.end(),
+                                [](const PolicyValue& v) { return v.outcome != Outcome::kCannotSay; });
+  return says ? 0 : 3;
 }
 
 }  // namespace plumbline::cli

@@ -106,7 +106,7 @@ class Docs(SystemTest):
                 for line in block.strip().splitlines():
                     ran += 1
                     self.run_line(line)
-        self.assertGreaterEqual(ran, 14)
+        self.assertGreaterEqual(ran, 15)
 
     def test_causal_models_from_the_page(self):
         """docs/user/causal.md: blocks that begin with a file's name are written, every command is run."""
