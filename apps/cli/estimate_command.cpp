@@ -277,8 +277,9 @@ void print_shown(const Session& session, const Shown& shown) {
   std::cout << fmt::format("Decisions   {} of {} used{}{}\n", shown.used, shown.logged_rows,
                            shown.excluded.empty() ? "" : "; ", shown.excluded);
   if (shown.passes > 0)
-    std::cout << fmt::format("Read        block by block, {}; estimators that need all rows at once were left out\n",
-                             shown.passes == 1 ? "in one pass" : "in two passes");
+    std::cout << fmt::format("Read        block by block, {}{}\n",
+                             shown.passes == 1 ? "in one pass" : "in two passes",
+                             o.estimators.empty() ? "; dr and mrdr, which need all rows at once, were left out" : "");
   std::cout << fmt::format(
       "Support     effective size {:.1f} of {}, mean weight {:.4g} (1 expected), largest {:.4g}, unsupported {:.3g}\n",
       support.effective_size, support.units, support.mean_weight, support.largest_weight, support.missing);

@@ -76,7 +76,7 @@ void add_finding(const std::string& where, const ope::StayRows& rows, const ope:
   if (!pays || !below(m.stay_change)) return;
   check::Finding finding;
   finding.id = "drives-out";
-  finding.severity = below(m.pool_gain) ? check::FindingSeverity::kHigh : check::FindingSeverity::kMedium;
+  finding.severity = below(m.pool_gain) ? check::FindingSeverity::kMajor : check::FindingSeverity::kMedium;
   finding.title = fmt::format("The mean over those who stay rises by {:.3g} when {:.3g} more of the people leave",
                               m.metric_gain.value, -m.stay_change.value);
   finding.detail = fmt::format(
