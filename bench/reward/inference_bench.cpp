@@ -80,8 +80,9 @@ void implicit_apples(benchmark::State& state) {
       std::max_element(now->process->initial.begin(), now->process->initial.end()) - now->process->initial.begin();
   const auto place = std::find(past->keys.begin(), past->keys.end(), now->keys[static_cast<std::size_t>(start)]);
   const auto observed = static_cast<std::uint32_t>(place - past->keys.begin());
-  if (!(reward::implicit_preferences(*past->process, past->features, observed)->weights[0] > 0)) std::abort();
-  for (auto _ : state) benchmark::DoNotOptimize(reward::implicit_preferences(*past->process, past->features, observed));
+  if (!(reward::implicit_preferences(*past->process, *past->features, observed)->weights[0] > 0)) std::abort();
+  for (auto _ : state)
+    benchmark::DoNotOptimize(reward::implicit_preferences(*past->process, *past->features, observed));
 }
 BENCHMARK(implicit_apples)->Unit(benchmark::kMillisecond);
 
@@ -126,12 +127,12 @@ void sixty_lavalands(benchmark::State& state) {
     for (std::size_t i = 0; i < maps.size(); ++i) {
       Rng rng(i);
       const MatrixD candidates = reward::uniform_candidates(400, 4, 1, rng);
-      const auto posterior = reward::inverse_reward_design(*maps[i].design->process, maps[i].design->features,
+      const auto posterior = reward::inverse_reward_design(*maps[i].design->process, *maps[i].design->features,
                                                            maps[i].design->weights, candidates)
                                  .value();
       const MatrixD drawn = reward::draw_weights(posterior, 50, rng);
       benchmark::DoNotOptimize(
-          reward::cautious_reward(maps[i].field->features, drawn, reward::design_baseline(posterior)));
+          reward::cautious_reward(*maps[i].field->features, drawn, reward::design_baseline(posterior)));
     }
   }
 }

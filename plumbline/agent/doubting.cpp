@@ -98,7 +98,7 @@ bool needs_base(Rule rule) { return rule == Rule::kQuantilize || rule == Rule::k
 base::Result<RewardPosterior> design_posterior(const world::ObservedModel& model, Assignment& given,
                                                const Design& design) {
   const world::WorldFacts& facts = given.world.facts();
-  if (model.features.cols() == 0) {
+  if (!model.features) {
     return base::make_error(base::Code::kUnsupported, "its reward is not written over features", "world " + facts.id,
                             "`slips` doubts any reward");
   }
@@ -115,9 +115,9 @@ base::Result<RewardPosterior> design_posterior(const world::ObservedModel& model
   for (const double w : model.weights) size = std::max(size, std::abs(w));
   base::Rng rng = given.rng.fork("design");
   const MatrixD candidates = reward::uniform_candidates(static_cast<std::ptrdiff_t>(design.term("candidates")),
-                                                        model.features.cols(), size, rng);
+                                                        model.features->cols(), size, rng);
   PL_TRY(const reward::DesignPosterior posterior,
-         reward::inverse_reward_design(*country.process, country.features, model.weights, candidates,
+         reward::inverse_reward_design(*country.process, *country.features, model.weights, candidates,
                                        design.term("beta")));
   // Draws rather than all candidates: rules over worst cases are about what is plausible, not about what is possible.
   reward::DesignPosterior drawn;
@@ -127,7 +127,7 @@ base::Result<RewardPosterior> design_posterior(const world::ObservedModel& model
   // Rewards are known up to a constant only: a step like the designer's own is worth 0 by every reading, or the worst
   // case would be about constants.
   const std::vector<double> usual = reward::design_baseline(posterior);
-  MatrixD features = model.features;
+  MatrixD features = *model.features;
   for (std::ptrdiff_t f = 0; f < features.cols(); ++f) {
     for (std::ptrdiff_t pair = 0; pair < features.rows(); ++pair) {
       features(pair, f) -= usual[static_cast<std::size_t>(f)];

@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/data/npy.hpp"
+#include "plumbline/decision/predictor.hpp"
 
 namespace plumbline::checks {
 namespace {

@@ -11,6 +11,8 @@
 #include "plumbline/base/result.hpp"
 #include "plumbline/base/rng.hpp"
 #include "plumbline/case/interface/check.hpp"
+#include "plumbline/data/dataset.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/stats/matrix.hpp"
 
 namespace plumbline::checks {

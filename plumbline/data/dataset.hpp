@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "plumbline/base/result.hpp"
+#include "plumbline/data/kinds.hpp"
 #include "plumbline/stats/matrix.hpp"
 
 namespace plumbline::data {
@@ -51,13 +52,8 @@ struct Images {
   std::span<const std::uint8_t> image(std::size_t i) const { return {bytes.get() + i * pixels(), pixels()}; }
 };
 
-/// What a set is for. Decides which checks read it, and as what.
-enum class Role { kTrain, kCalibration, kTest, kOutOfDistribution };
-std::string_view role_name(Role role);
-base::Result<Role> parse_role(std::string_view word);
-
 struct Dataset {
-  enum class Kind { kImages, kTable, kMatrix };
+  using Kind = DatasetKind;
   std::string name;
   Role role = Role::kTest;
   Kind kind = Kind::kMatrix;
@@ -84,17 +80,6 @@ struct Dataset {
 
 /// SHA-256 of content, labels, class names and units, and of `options`, a text that names how the bytes were read.
 std::string content_fingerprint(const Dataset& dataset, std::string_view options = {});
-
-using DatasetPtr = std::shared_ptr<const Dataset>;
-
-/// How a model wants its rows: declared under `input` in the manifest.
-struct InputSpec {
-  double low = 0;               ///< byte 0 maps here
-  double high = 1;              ///< byte 255 maps here
-  std::string layout = "NCHW";  ///< or NHWC, or flat
-  std::vector<double> mean;     ///< per channel, subtracted after the range is applied; empty = none
-  std::vector<double> deviation;
-};
 
 /// Rows of an image or matrix set as the model's input rows (n x input size).
 /// Errors kShape: index out of range. kUnsupported: a table (see data/table_contract.hpp).

@@ -5,14 +5,15 @@
 #include <vector>
 
 #include "plumbline/base/result.hpp"
-#include "plumbline/data/dataset.hpp"
+#include "plumbline/data/kinds.hpp"
 #include "plumbline/data/manifest.hpp"
+#include "plumbline/stats/matrix_fwd.hpp"
 
 namespace plumbline::data {
 
 /// What can be known cheaply (headers and line counts), for planning.
 struct DataFacts {
-  Dataset::Kind kind = Dataset::Kind::kMatrix;
+  DatasetKind kind = DatasetKind::kMatrix;
   std::size_t rows = 0;
   bool labelled = false;
   bool has_text = false;    ///< some table column is free text

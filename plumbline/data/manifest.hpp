@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "plumbline/base/result.hpp"
-#include "plumbline/data/dataset.hpp"
+#include "plumbline/data/kinds.hpp"
 
 namespace plumbline::data {
 

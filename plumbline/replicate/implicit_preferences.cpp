@@ -73,10 +73,10 @@ base::Result<double> ratio(const Room& room, const world::TabularPolicy& policy)
 
 base::Result<double> act(const Room& room, Way way) {
   const world::Process& process = *room.now->process;
-  const MatrixD& features = room.now->features;
+  const MatrixD& features = *room.now->features;
   std::vector<double> reward = room.now->reward;
   if (way == kInferred) {
-    PL_TRY(const auto found, reward::implicit_preferences(*room.past->process, room.past->features, room.observed));
+    PL_TRY(const auto found, reward::implicit_preferences(*room.past->process, *room.past->features, room.observed));
     for (std::size_t pair = 0; pair < reward.size(); ++pair) {
       for (std::size_t k = 0; k < found.weights.size(); ++k) {
         reward[pair] += found.weights[k] * features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(k));

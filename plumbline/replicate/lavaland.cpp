@@ -53,9 +53,9 @@ base::Result<Walk> walk(std::size_t number, std::uint64_t seed) {
     base::Rng rng(seed, {"lavaland", std::to_string(number)});
     const MatrixD candidates = reward::uniform_candidates(kCandidates, 4, size, rng);
     PL_TRY(const reward::DesignPosterior posterior,
-           reward::inverse_reward_design(*there->process, there->features, there->weights, candidates, 1));
+           reward::inverse_reward_design(*there->process, *there->features, there->weights, candidates, 1));
     const MatrixD sample = reward::draw_weights(posterior, kSample, rng);
-    PL_TRY(const auto cautious, reward::cautious_reward(here->features, sample, reward::design_baseline(posterior)));
+    PL_TRY(const auto cautious, reward::cautious_reward(*here->features, sample, reward::design_baseline(posterior)));
     PL_CHECK(add(size == 1.0 ? kCautious : kCautiousWide, cautious));
     if (size != 1.0) continue;
     // One cell of each ground: features are indicators.
@@ -66,7 +66,7 @@ base::Result<Walk> walk(std::size_t number, std::uint64_t seed) {
     std::vector<double> reward(here->reward.size(), 0.0);
     for (std::size_t pair = 0; pair < reward.size(); ++pair) {
       for (std::size_t k = 0; k < mean.size(); ++k) {
-        reward[pair] += mean[k] * here->features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(k));
+        reward[pair] += mean[k] * (*here->features)(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(k));
       }
     }
     PL_CHECK(add(kMean, reward));

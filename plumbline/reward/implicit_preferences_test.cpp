@@ -48,7 +48,8 @@ double ratio(const Problem& p, const std::vector<double>& weights) {
   std::vector<double> reward = p.now->reward;
   for (std::size_t pair = 0; pair < reward.size(); ++pair) {
     for (std::size_t k = 0; k < weights.size(); ++k) {
-      reward[pair] += weights[k] * p.now->features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(k));
+      reward[pair] +=
+          weights[k] * (*p.now->features)(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(k));
     }
   }
   const Process& process = *p.now->process;
@@ -72,7 +73,7 @@ TEST_P(Rooms, RatiosAreThePublishedOnes) {
   const Problem p = problem_of(row.id, row.level);
   EXPECT_NEAR(ratio(p, {}), row.specified, .01);
   const std::clock_t from = std::clock();
-  const ImplicitPreferences found = implicit_preferences(*p.past->process, p.past->features, p.observed).value();
+  const ImplicitPreferences found = implicit_preferences(*p.past->process, *p.past->features, p.observed).value();
   const double seconds = static_cast<double>(std::clock() - from) / CLOCKS_PER_SEC;
   std::printf("%s %s: %u states, %.3f s, %.4f\n", row.id, row.level, p.past->process->states, seconds,
               ratio(p, found.weights));
@@ -93,17 +94,17 @@ TEST(ImplicitPreferences, GradientIsThatOfFiniteDifferences) {
   for (const char* id : {"room", "train"}) {
     const Problem p = problem_of(id, "");
     for (const double temperature : {.5, 1.0, 3.0}) {
-      std::vector<double> w(static_cast<std::size_t>(p.past->features.cols()));
+      std::vector<double> w(static_cast<std::size_t>(p.past->features->cols()));
       for (double& v : w) v = rng.normal(0, .5);
-      const auto exact = implicit_likelihood(*p.past->process, p.past->features, p.observed, w, temperature).value();
+      const auto exact = implicit_likelihood(*p.past->process, *p.past->features, p.observed, w, temperature).value();
       for (std::size_t k = 0; k < w.size(); ++k) {
         const double h = 1e-5;
         std::vector<double> up = w, down = w;
         up[k] += h;
         down[k] -= h;
         const double slope =
-            (implicit_likelihood(*p.past->process, p.past->features, p.observed, up, temperature)->log_likelihood -
-             implicit_likelihood(*p.past->process, p.past->features, p.observed, down, temperature)->log_likelihood) /
+            (implicit_likelihood(*p.past->process, *p.past->features, p.observed, up, temperature)->log_likelihood -
+             implicit_likelihood(*p.past->process, *p.past->features, p.observed, down, temperature)->log_likelihood) /
             (2 * h);
         EXPECT_NEAR(exact.gradient[k], slope, 1e-7 * std::max(1.0, std::abs(slope))) << id << ' ' << k;
       }
@@ -142,8 +143,8 @@ TEST(ImplicitPreferences, AScaleOfFeaturesScalesTheGradient) {
   const std::vector<double> w = {.1, -.2, .3, .4};
   std::vector<double> smaller = w;
   for (double& v : smaller) v /= 3;
-  const MatrixD tripled = p.past->features * 3;
-  const auto one = implicit_likelihood(*p.past->process, p.past->features, p.observed, w).value();
+  const MatrixD tripled = *p.past->features * 3;
+  const auto one = implicit_likelihood(*p.past->process, *p.past->features, p.observed, w).value();
   const auto three = implicit_likelihood(*p.past->process, tripled, p.observed, smaller).value();
   EXPECT_NEAR(one.log_likelihood, three.log_likelihood, 1e-12);
   for (std::size_t k = 0; k < 4; ++k) EXPECT_NEAR(3 * one.gradient[k], three.gradient[k], 1e-10);
@@ -153,7 +154,7 @@ TEST(ImplicitPreferences, SaysWhenNoHistoryEndsThere) {
   const Problem p = problem_of("room", "vase");
   world::Process shorter = *p.past->process;
   shorter.horizon = 2;
-  const auto found = implicit_preferences(shorter, p.past->features, p.observed).value();
+  const auto found = implicit_preferences(shorter, *p.past->features, p.observed).value();
   EXPECT_EQ(found.outcome, ImplicitOutcome::kImpossible);
   EXPECT_TRUE(std::isinf(found.log_likelihood));
 }
@@ -165,12 +166,12 @@ TEST(ImplicitPreferences, RefusesBadInput) {
   const std::vector<double> three(3, 0.0);
   const std::vector<double> nan(4, NAN);
   EXPECT_THAT(implicit_likelihood(process, MatrixD::Zero(3, 4), 0, w).error().text(), HasSubstr("features"));
-  EXPECT_THAT(implicit_likelihood(process, p.past->features, 10000, w).error().text(), HasSubstr("observed"));
-  EXPECT_THAT(implicit_likelihood(process, p.past->features, 0, three).error().text(), HasSubstr("weights"));
-  EXPECT_THAT(implicit_likelihood(process, p.past->features, 0, nan).error().text(), HasSubstr("weights"));
-  EXPECT_THAT(implicit_likelihood(process, p.past->features, 0, w, 0).error().text(), HasSubstr("temperature"));
+  EXPECT_THAT(implicit_likelihood(process, *p.past->features, 10000, w).error().text(), HasSubstr("observed"));
+  EXPECT_THAT(implicit_likelihood(process, *p.past->features, 0, three).error().text(), HasSubstr("weights"));
+  EXPECT_THAT(implicit_likelihood(process, *p.past->features, 0, nan).error().text(), HasSubstr("weights"));
+  EXPECT_THAT(implicit_likelihood(process, *p.past->features, 0, w, 0).error().text(), HasSubstr("temperature"));
   const auto refused = [&](const ImplicitOptions& options) {
-    return implicit_preferences(process, p.past->features, p.observed, options).error().text();
+    return implicit_preferences(process, *p.past->features, p.observed, options).error().text();
   };
   ImplicitOptions o;
   o.prior_deviation = -1;

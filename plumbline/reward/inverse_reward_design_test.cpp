@@ -55,12 +55,12 @@ Maps play_maps(int count) {
     const std::clock_t from = std::clock();
     const MatrixD candidates = uniform_candidates(400, 4, 1, rng);
     const DesignPosterior posterior =
-        inverse_reward_design(*there->process, there->features, there->weights, candidates, 1).value();
+        inverse_reward_design(*there->process, *there->features, there->weights, candidates, 1).value();
     const MatrixD sample = draw_weights(posterior, 50, rng);
-    const auto cautious = cautious_reward(here->features, sample, design_baseline(posterior)).value();
+    const auto cautious = cautious_reward(*here->features, sample, design_baseline(posterior)).value();
     maps.seconds += static_cast<double>(std::clock() - from) / CLOCKS_PER_SEC;
     add(maps.literal, here->reward);
-    add(maps.mean, reward_of(here->features, mean_weights(posterior)));
+    add(maps.mean, reward_of(*here->features, mean_weights(posterior)));
     add(maps.cautious, cautious);
     add(maps.best, audit->hidden);
   }
@@ -83,17 +83,17 @@ TEST(InverseRewardDesign, OnlyTheWorstCaseKeepsAwayFromLava) {
 TEST(InverseRewardDesign, CollectedFeaturesAreThoseOfThePlanner) {
   const auto model = world::make_world({"apples", "", {{"past", 1}}}).value()->observed_model().value();
   base::Rng rng(8);
-  const MatrixD weights = uniform_candidates(3, model->features.cols(), 1, rng);
-  const MatrixD found = collected_features(*model->process, model->features, weights).value();
+  const MatrixD weights = uniform_candidates(3, model->features->cols(), 1, rng);
+  const MatrixD found = collected_features(*model->process, *model->features, weights).value();
   for (std::ptrdiff_t i = 0; i < weights.rows(); ++i) {
     const std::vector<double> w(weights.row(i).data(), weights.row(i).data() + weights.cols());
-    const auto plan = world::finite_horizon(*model->process, reward_of(model->features, w)).value();
+    const auto plan = world::finite_horizon(*model->process, reward_of(*model->features, w)).value();
     const auto visits = world::occupancy(*model->process, plan.policy).value();
     double value = 0;
     for (std::ptrdiff_t f = 0; f < weights.cols(); ++f) {
       double sum = 0;
       for (std::size_t pair = 0; pair < visits.size(); ++pair)
-        sum += visits[pair] * model->features(static_cast<std::ptrdiff_t>(pair), f);
+        sum += visits[pair] * (*model->features)(static_cast<std::ptrdiff_t>(pair), f);
       value += sum * weights(i, f);
     }
     double ours = 0;

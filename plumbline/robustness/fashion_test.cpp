@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/data/load.hpp"
 #include "plumbline/robustness/ood.hpp"
 #include "plumbline/robustness/uncertainty_response.hpp"

@@ -10,6 +10,7 @@
 #include "plumbline/case/claims/argument.hpp"
 #include "plumbline/case/claims/json.hpp"
 #include "plumbline/case/run/runner.hpp"
+#include "plumbline/decision/predictor.hpp"
 
 namespace plumbline::runtime {
 namespace {

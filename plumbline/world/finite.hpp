@@ -224,11 +224,11 @@ base::Result<Models> enumerate(const Rules& rules) {
     }
     for (const std::string& name : rules.hand_rewards()) by_hand.push_back(&audit->hand_rewards[name]);
   }
+  std::vector<double> features;  // pairs x names
   if constexpr (detail::HasFeatures<Rules>) {
     observed->feature_names = rules.features();
     observed->weights = rules.weights();
-    observed->features =
-        MatrixD::Zero(static_cast<std::ptrdiff_t>(pairs), static_cast<std::ptrdiff_t>(observed->feature_names.size()));
+    features.assign(pairs * observed->feature_names.size(), 0.0);
   }
   std::vector<std::shared_ptr<const Process>> processes;
   for (std::size_t side = 0; side < sides.size(); ++side) {
@@ -257,8 +257,7 @@ base::Result<Models> enumerate(const Rules& rules) {
                   std::fill(scratch.begin(), scratch.end(), 0.0);
                   rules.features(before, static_cast<std::int32_t>(a), after, scratch.data());
                   for (std::size_t f = 0; f < scratch.size(); ++f) {
-                    observed->features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(f)) +=
-                        p * scratch[f];
+                    features[pair * scratch.size() + f] += p * scratch[f];
                   }
                 }
               }
@@ -272,6 +271,7 @@ base::Result<Models> enumerate(const Rules& rules) {
     PL_TRY(Process process, std::move(builder).finish());
     processes.push_back(std::make_shared<const Process>(std::move(process)));
   }
+  if (!features.empty()) observed->features = feature_table(features, observed->feature_names.size());
   const auto shown = std::make_shared<const std::vector<State>>(std::move(space.states));
   observed->observe = [rules, shown](std::uint32_t state, float* cells) { rules.observe((*shown)[state], cells); };
   observed->process = processes.front();

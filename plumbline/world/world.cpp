@@ -8,12 +8,19 @@
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
+#include "plumbline/stats/matrix.hpp"
 #include "plumbline/world/finite.hpp"
 
 namespace plumbline::world {
 
 std::int32_t World::script_action(std::size_t, std::size_t, std::uint64_t) const {
   throw base::InternalError("this world has no scripts");
+}
+
+std::shared_ptr<const MatrixD> feature_table(std::span<const double> values, std::size_t names) {
+  const auto columns = static_cast<std::ptrdiff_t>(names);
+  return std::make_shared<const MatrixD>(
+      Eigen::Map<const MatrixD>(values.data(), static_cast<std::ptrdiff_t>(values.size()) / columns, columns));
 }
 
 base::Result<std::vector<double>> resolve_dials(const WorldFacts& facts, const WorldSpec& spec) {

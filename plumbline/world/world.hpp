@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "plumbline/base/result.hpp"
-#include "plumbline/stats/matrix.hpp"
+#include "plumbline/stats/matrix_fwd.hpp"
 #include "plumbline/world/facts.hpp"
 #include "plumbline/world/process.hpp"
 
@@ -47,17 +47,20 @@ struct View {
 inline constexpr std::int32_t kHeld = -1;
 
 /// What a planner may know: the process and the observed reward. `features` are what the designer wrote rewards over
-/// (pairs x names), empty where a world has none; reward = features * weights there.
+/// (pairs x names), null where a world has none; reward = features * weights there.
 struct ObservedModel {
   std::shared_ptr<const Process> process;
   std::vector<double> reward;       ///< observed, one a pair
   std::vector<std::uint64_t> keys;  ///< of each state, as View::key gives it; injective
-  MatrixD features;
+  std::shared_ptr<const MatrixD> features;
   std::vector<std::string> feature_names;
   std::vector<double> weights;
   /// Writes what is seen of a state, facts().observation.size() floats; empty where a world cannot say.
   std::function<void(std::uint32_t state, float* cells)> observe = nullptr;
 };
+
+/// `values` (pairs x names, row by row) as ObservedModel holds them.
+std::shared_ptr<const MatrixD> feature_table(std::span<const double> values, std::size_t names);
 
 /// A policy that somebody wrote by hand for this world, from what is observed alone.
 struct Script {

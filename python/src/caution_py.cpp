@@ -2,6 +2,7 @@
 #include "plumbline/caution/calibration.hpp"
 #include "plumbline/caution/conformal.hpp"
 #include "plumbline/caution/temperature_scaling.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "python/src/convert.hpp"
 
 namespace plumbline::python {

@@ -1,3 +1,4 @@
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/data/load.hpp"
 #include "plumbline/data/manifest.hpp"
 #include "python/src/convert.hpp"

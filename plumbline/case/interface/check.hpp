@@ -17,7 +17,13 @@
 #include "plumbline/case/interface/evidence.hpp"
 #include "plumbline/data/load.hpp"
 #include "plumbline/data/manifest.hpp"
-#include "plumbline/decision/predictor.hpp"
+#include "plumbline/stats/matrix_fwd.hpp"
+
+namespace plumbline::decision {
+class Predictor;
+struct Prediction;
+struct PredictorInfo;
+}  // namespace plumbline::decision
 
 namespace plumbline::check {
 

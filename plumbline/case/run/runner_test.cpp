@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plumbline/data/npy.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::run {

@@ -14,6 +14,7 @@
 #include "plumbline/case/interface/check.hpp"
 #include "plumbline/case/run/program.hpp"
 #include "plumbline/data/table_contract.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/decision/self_test.hpp"
 #include "plumbline/stats/linalg.hpp"
 

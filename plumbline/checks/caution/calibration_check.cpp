@@ -11,6 +11,7 @@
 #include "plumbline/caution/temperature_scaling.hpp"
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/planted.hpp"
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::checks::caution {

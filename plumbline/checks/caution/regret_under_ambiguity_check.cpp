@@ -233,7 +233,7 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   double largest = 0;
   for (const double w : pair.model->weights) largest = std::max(largest, std::abs(w));
   if (largest > 0) {
-    PL_TRY(const auto slips, plumbline::caution::weight_slips(process, pair.model->features, pair.model->weights));
+    PL_TRY(const auto slips, plumbline::caution::weight_slips(process, *pair.model->features, pair.model->weights));
     if (!slips.empty()) {
       const auto& first = slips.front();
       add("slip", stats::exact(std::abs(first.change) / largest, 1, "dynamic programming", 1e-9));

@@ -11,6 +11,7 @@
 #include "plumbline/checks/caution/caution_checks.hpp"
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/planted.hpp"
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/robustness/doubts.hpp"
 #include "plumbline/stats/bootstrap.hpp"

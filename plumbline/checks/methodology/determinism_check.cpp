@@ -6,7 +6,9 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/checks/planted.hpp"
+#include "plumbline/data/dataset.hpp"
 #include "plumbline/data/npy.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/methodology/determinism.hpp"
 
 namespace plumbline::checks::methodology {

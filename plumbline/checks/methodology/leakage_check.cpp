@@ -7,6 +7,7 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/data/npy.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/methodology/leakage.hpp"
 
 namespace plumbline::checks::methodology {

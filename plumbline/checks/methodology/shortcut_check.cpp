@@ -8,6 +8,7 @@
 #include "plumbline/checks/methodology/methodology_checks.hpp"
 #include "plumbline/data/csv.hpp"
 #include "plumbline/data/npy.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/methodology/shortcut.hpp"
 
 namespace plumbline::checks::methodology {

@@ -10,6 +10,7 @@
 
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/pictures.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/probe/accuracy.hpp"
 #include "plumbline/probe/slices.hpp"
 #include "plumbline/stats/linalg.hpp"

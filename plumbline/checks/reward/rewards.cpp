@@ -197,7 +197,8 @@ base::Result<std::vector<double>> reward_over(const RewardPart& part, const worl
     std::vector<double> reward(model.process->pairs(), 0.0);
     for (std::size_t pair = 0; pair < reward.size(); ++pair) {
       for (std::size_t j = 0; j < weights.size(); ++j)
-        reward[pair] += weights[j] * model.features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(j));
+        reward[pair] +=
+            weights[j] * (*model.features)(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(j));
     }
     return reward;
   }
@@ -291,9 +292,9 @@ base::Result<Plausible> plausible_rewards(check::Context& context, const std::st
     const MatrixD candidates =
         plumbline::reward::uniform_candidates(part.candidates, std::ssize(proxy), part.size, rng);
     PL_TRY(const plumbline::reward::DesignPosterior meant,
-           plumbline::reward::inverse_reward_design(*(*design)->process, (*design)->features, proxy, candidates,
+           plumbline::reward::inverse_reward_design(*(*design)->process, *(*design)->features, proxy, candidates,
                                                     part.rationality));
-    PL_TRY(const decision::RewardPosterior spread, plumbline::reward::rewards_over(meant, model.features));
+    PL_TRY(const decision::RewardPosterior spread, plumbline::reward::rewards_over(meant, *model.features));
     for (std::ptrdiff_t k = 0; k < spread.size(); ++k) {
       std::vector<double> row(model.process->pairs());
       for (std::size_t pair = 0; pair < row.size(); ++pair)

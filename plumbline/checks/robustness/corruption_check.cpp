@@ -8,6 +8,7 @@
 
 #include "plumbline/case/interface/check.hpp"
 #include "plumbline/checks/pictures.hpp"
+#include "plumbline/decision/predictor.hpp"
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/robustness/corruption.hpp"
 #include "plumbline/stats/bootstrap.hpp"

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "plumbline/base/rng.hpp"
+#include "plumbline/stats/matrix.hpp"
 #include "plumbline/world/catalog.hpp"
 #include "plumbline/world/hidden.hpp"
 #include "plumbline/world/planning.hpp"
@@ -113,7 +114,8 @@ TEST(Rooms, KeysTellStatesApartAndSimulationAgrees) {
     for (std::size_t pair = 0; pair < model->reward.size(); ++pair) {
       double sum = 0;
       for (std::size_t k = 0; k < model->weights.size(); ++k) {
-        sum += model->weights[k] * model->features(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(k));
+        sum +=
+            model->weights[k] * (*model->features)(static_cast<std::ptrdiff_t>(pair), static_cast<std::ptrdiff_t>(k));
       }
       ASSERT_NEAR(sum, model->reward[pair], 1e-12) << spec.id;
     }
