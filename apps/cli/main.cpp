@@ -64,6 +64,7 @@ const std::map<std::string, Command>& commands() {
       {"checks list", run_checks_list},
       {"checks show", run_checks_show},
       {"checks verify", run_checks_verify},
+      {"checks coverage", run_checks_coverage},
       {"config check", run_config_check},
       {"config schema", run_config_schema},
       {"runs", run_runs},

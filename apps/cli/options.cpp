@@ -267,6 +267,12 @@ Options parse_command_line(int argc, char** argv) {
   verify->add_option("--seed", o.seed, "Other fixtures for another seed");
   verify->add_option("--write", o.write_table, "Write the table of measured rates to this file (with --full)");
   add_json(verify, o);
+  auto* coverage = checks->add_subcommand(
+      "coverage", "How often the intervals of policy values hold the truth, regime by regime; the whole table takes minutes");
+  coverage->add_option("--runs", o.runs, "Logs of each regime (default 1000)")->check(CLI::Range(1, 1000000));
+  coverage->add_option("--write", o.write_table, "Write the table to this file (JSON), and beside it as a page (.md)");
+  coverage->add_option("--check", o.reference, "Measure the 20 cheapest cells of a table again, and whether it is stale");
+  add_json(coverage, o);
 
   auto* config = app.add_subcommand("config", "Read a manifest without running it");
   config->require_subcommand(1);
@@ -356,12 +362,12 @@ Options parse_command_line(int argc, char** argv) {
   auto* estimate = app.add_subcommand("estimate", "What another policy would have earned, from a log of decisions");
   estimate->add_option("log", e.log.path, "JSON lines, NPZ, Vowpal Wabbit text, decision-service JSON, or CSV")
       ->required();
-  estimate->add_option("--policy", e.policy, "uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE")->required();
+  estimate->add_option("--policy", e.policy, "uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE, onnx:FILE")->required();
   estimate->add_option("--against", e.against,
                        "Another policy: its difference is estimated too (default: the logged one)");
   estimate->add_option("--epsilon", e.epsilon, "Share of uniform draws mixed into --policy")
       ->check(CLI::Range(0.0, 1.0));
-  estimate->add_option("--temperature", e.temperature, "Of linear: softmax(score / temperature); 0 = the best score")
+  estimate->add_option("--temperature", e.temperature, "Of linear and onnx: softmax(score / temperature); 0 = the best score")
       ->check(CLI::NonNegativeNumber);
   estimate
       ->add_option("--estimators", e.estimators,

@@ -213,9 +213,11 @@ base::Result<StayRows> stay_rows(const data::DecisionLog& log, const std::string
     if (std::isfinite(log.time[i])) last = std::max(last, log.time[i]);
     units = units || log.unit[i] >= 0;
   }
-  if (!units || last < -1e299)
-    return make_error(Code::kValue, fmt::format("the log has no {}", units ? "times" : "units"), {},
-                      "to see who stays, each decision needs the person (unit) and the time");
+  if (!units || last < -1e299) {
+    out.why_none = fmt::format("the log has no {}, and who stays is seen by both the person (unit) and the time",
+                               units ? "times" : "units");
+    return out;
+  }
   const std::vector<std::size_t> next = next_rows(log, within);
   std::vector<int> every;
   for (std::size_t i = 0; i < log.rows(); ++i) {
@@ -237,16 +239,19 @@ base::Result<StayRows> stay_rows(const data::DecisionLog& log, const std::string
     out.unit.push_back(log.unit[i]);
   }
   if (out.size() == 0)
-    return make_error(Code::kValue, "no decision is early enough to see who stays", {},
-                      "log for longer, or shorten the time within which a person is expected again");
+    out.why_none = "no decision is early enough to see who stays: log for longer, or shorten `within`";
   return out;
 }
 
 base::Result<MetricIncentive> metric_incentive(const StayRows& rows, const MetricIncentiveOptions& options,
                                                const base::Rng& rng) {
-  if (rows.size() == 0) return make_error(Code::kShape, "metric_incentive: no rows");
   PL_CHECK(options.cancel.status());
   MetricIncentive out;
+  if (rows.size() == 0) {
+    out.outcome = Outcome::kCannotSay;
+    out.reasons.push_back(rows.why_none.empty() ? std::string("there are no decisions") : rows.why_none);
+    return out;
+  }
   PL_TRY(const stats::UnitIndex index, stats::group_units(rows.unit, rows.size()));
   std::vector<bool> learns(index.count(), false);
   base::Rng split = rng.fork("split");

@@ -26,6 +26,7 @@ struct StayRows {
   std::vector<std::string> actions;
   std::size_t open = 0;  ///< decisions so late that their person could not have been met again yet: left out
   Exclusions excluded;
+  std::string why_none;  ///< not empty: there is nothing to follow, and this is why
   std::size_t size() const { return action.size(); }
 };
 
@@ -33,8 +34,9 @@ struct StayRows {
 /// Formula   a decision about a person at time t: stays = 1 if the log holds a decision about the same person in
 ///           (t, t + within]; after = the reward of the first of those. Decisions with t + within beyond the log's last time
 ///           are open. `by` names a context column whose values are the cells ("" = one cell).
-/// Errors    kValue: a log without units or times; `by` that the log lacks (with the nearest), or with over 50 values;
-///           within <= 0; a usable row that is impossible (row_fault); nothing left.
+/// Outcome   `why_none`, with no rows: a log without units or times, or without a decision that is early enough.
+/// Errors    kValue: `by` that the log lacks (with the nearest), or with over 50 values; within <= 0; a usable row that
+///           is impossible (row_fault).
 base::Result<StayRows> stay_rows(const data::DecisionLog& log, const std::string& by, double within);
 
 struct MetricIncentiveOptions {
@@ -67,8 +69,8 @@ struct MetricIncentive {
 ///           On half of the people: pi_M maximises M, a ratio, by Dinkelbach's iteration over cells; pi_P maximises P cell
 ///           by cell. On the other half: self-normalised weighted means of both, minus those of the logging policy, with
 ///           the influence functions summed over people and Student's t.
-/// Outcome   cannot say: fewer than 60 people, or an effective size below 30; warns below 100.
-/// Errors    kShape: no rows. kCancelled.
+/// Outcome   cannot say: no rows, with their reason; fewer than 60 people, or an effective size below 30; warns below 100.
+/// Errors    kCancelled.
 /// Assumes   people independent; propensities as drawn; who leaves depends on the decision and the cell, not on what
 ///           comes after both. The verdict is about one decision: repeated, the drift out of the pool goes on.
 /// Cost      O(rows + cells x actions). Same seed, same bits.

@@ -162,12 +162,16 @@ TEST(MetricIncentive, SaysWhatIsMissing) {
   data::DecisionLog log = people_log(People(), 50, rng);
   EXPECT_THAT(stay_rows(log, "moot", 1).error().text(), HasSubstr("did you mean 'mood'?"));
   EXPECT_THAT(stay_rows(log, "mood", 0).error().text(), HasSubstr("within is 0"));
-  EXPECT_THAT(stay_rows(log, "mood", 9).error().text(), HasSubstr("no decision is early enough"));
+  EXPECT_THAT(stay_rows(log, "mood", 9)->why_none, HasSubstr("no decision is early enough"));
   const MetricIncentive few = metric_incentive(stay_rows(log, "mood", 1).value(), {}, base::Rng(1)).value();
   EXPECT_EQ(few.outcome, Outcome::kCannotSay);
   EXPECT_THAT(few.reasons[0], HasSubstr("people, at least 60"));
   for (int& u : log.unit) u = -1;
-  EXPECT_THAT(stay_rows(log, "mood", 1).error().text(), HasSubstr("the log has no units"));
+  const StayRows nobody = stay_rows(log, "mood", 1).value();
+  EXPECT_THAT(nobody.why_none, HasSubstr("the log has no units"));
+  const MetricIncentive silent = metric_incentive(nobody, {}, base::Rng(1)).value();
+  EXPECT_EQ(silent.outcome, Outcome::kCannotSay);
+  EXPECT_EQ(silent.reasons[0], nobody.why_none);
 }
 
 }  // namespace

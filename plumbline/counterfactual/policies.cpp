@@ -10,6 +10,7 @@
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/counterfactual/learning/learned_policy.hpp"
+#include "plumbline/counterfactual/network_policy.hpp"
 #include "plumbline/counterfactual/policy_source.hpp"
 #include "plumbline/data/csv.hpp"
 
@@ -139,10 +140,11 @@ base::Result<PolicySpec> parse_policy(const std::string& text) {
   spec.rule = text.substr(0, colon);
   const std::string rest = colon == std::string::npos ? std::string() : text.substr(colon + 1);
   const bool alone = spec.rule == "uniform" || spec.rule == "logged";
-  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear" || spec.rule == "model";
+  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear" ||
+                    spec.rule == "model" || spec.rule == "onnx";
   if ((!alone && !with) || alone != rest.empty() || (alone && colon != std::string::npos)) {
     return make_error(Code::kValue, fmt::format("'{}' is no policy", text.substr(0, 80)), {},
-                      "expected uniform, logged, fixed:ACTION, table:FILE, linear:FILE or model:FILE");
+                      "expected uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE or onnx:FILE");
   }
   (spec.rule == "fixed" ? spec.action : spec.path) = rest;
   return spec;
@@ -269,6 +271,7 @@ struct PolicySource::Parts {
   PolicySpec spec;
   data::Table table;                               // of table and linear
   std::optional<learning::LearnedPolicy> learned;  // of model
+  std::optional<NetworkPolicy> network;            // of onnx
 };
 
 base::Result<PolicySource> PolicySource::load(const PolicySpec& spec) {
@@ -279,9 +282,11 @@ base::Result<PolicySource> PolicySource::load(const PolicySpec& spec) {
     PL_TRY(parts->table, read_table(spec.path));
   } else if (spec.rule == "model") {
     PL_TRY(parts->learned, learning::read_policy(spec.path));
+  } else if (spec.rule == "onnx") {
+    PL_TRY(parts->network, read_network_policy(spec.path, spec.temperature));
   } else if (spec.rule != "uniform" && spec.rule != "logged" && spec.rule != "fixed") {
     return make_error(Code::kValue, fmt::format("'{}' is no rule of a policy", spec.rule.substr(0, 60)), {},
-                      "expected uniform, logged, fixed, table, linear or model");
+                      "expected uniform, logged, fixed, table, linear, model or onnx");
   }
   PolicySource out;
   out.parts_ = std::move(parts);
@@ -308,6 +313,8 @@ base::Result<TargetPtr> PolicySource::bind(const DecisionLog& log) const {
     PL_TRY(made, table_policy(parts_->table, spec.path, log));
   } else if (spec.rule == "linear") {
     PL_TRY(made, linear_policy(parts_->table, spec.path, spec.temperature, log));
+  } else if (spec.rule == "onnx") {
+    PL_TRY(made, network_policy(*parts_->network, log));
   } else {
     PL_TRY(made, learning::frozen_policy(*parts_->learned, log));
   }

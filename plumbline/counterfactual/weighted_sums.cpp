@@ -5,6 +5,10 @@
 
 #include "plumbline/base/parallel.hpp"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace plumbline::counterfactual {
 namespace {
 
@@ -33,28 +37,49 @@ constexpr std::array<std::uint8_t, 5> kThreshold = [] {
   return out;
 }();
 
-/// 64 weights of a unit.
+std::uint64_t word_of(std::uint64_t stream, std::size_t index) { return mix(stream + (index + 1) * kGolden); }
+
+/// The weight of one random byte.
+int weight_of(std::uint8_t byte) {
+  int weight = 0;
+  for (const std::uint8_t least : kThreshold) weight += byte >= least ? 1 : 0;
+  return weight;
+}
+
+/// 64 weights of a unit. Compilers leave the conversion from bytes scalar, which costs eight times as much as the sums.
 void draw_weights(std::uint64_t stream, std::size_t chunk, double* weight) {
   std::array<std::uint64_t, kChunk / 8> words{};
-  for (std::size_t k = 0; k < words.size(); ++k) words[k] = mix(stream + (chunk * words.size() + k + 1) * kGolden);
+  for (std::size_t k = 0; k < words.size(); ++k) words[k] = word_of(stream, chunk * words.size() + k);
   std::array<std::uint8_t, kChunk> bytes{};
   std::memcpy(bytes.data(), words.data(), sizeof(words));
-  std::array<std::uint8_t, kChunk> count{};
-  for (std::size_t k = 0; k < kChunk; ++k) {
-    const std::uint8_t u = bytes[k];
-    count[k] = static_cast<std::uint8_t>((u >= kThreshold[0] ? 1 : 0) + (u >= kThreshold[1] ? 1 : 0) +
-                                         (u >= kThreshold[2] ? 1 : 0) + (u >= kThreshold[3] ? 1 : 0) +
-                                         (u >= kThreshold[4] ? 1 : 0));
+#if defined(__AVX2__)
+  for (std::size_t first = 0; first < kChunk; first += 32) {
+    const __m256i u = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes.data() + first));
+    __m256i count = _mm256_setzero_si256();
+    for (const std::uint8_t least : kThreshold) {
+      const __m256i bound = _mm256_set1_epi8(static_cast<char>(least));
+      count = _mm256_sub_epi8(count, _mm256_cmpeq_epi8(_mm256_max_epu8(u, bound), u));  // u >= bound is -1
+    }
+    alignas(32) std::array<std::uint8_t, 32> counts{};
+    _mm256_store_si256(reinterpret_cast<__m256i*>(counts.data()), count);
+    for (std::size_t k = 0; k < counts.size(); k += 4) {
+      std::int32_t four = 0;
+      std::memcpy(&four, counts.data() + k, sizeof(four));
+      _mm256_storeu_pd(weight + first + k, _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four))));
+    }
   }
-  for (std::size_t k = 0; k < kChunk; ++k) weight[k] = count[k];
+#else
+  for (std::size_t k = 0; k < kChunk; ++k) weight[k] = weight_of(bytes[k]);
+#endif
 }
 
 }  // namespace
 
 int resample_weight(std::uint64_t key, std::uint64_t unit, std::size_t replicate) {
-  std::array<double, kChunk> weight{};
-  draw_weights(stream_of(key, unit), replicate / kChunk, weight.data());
-  return static_cast<int>(weight[replicate % kChunk]);
+  const std::uint64_t word = word_of(stream_of(key, unit), replicate / sizeof(std::uint64_t));
+  std::array<std::uint8_t, sizeof(word)> bytes{};
+  std::memcpy(bytes.data(), &word, sizeof(word));
+  return weight_of(bytes[replicate % sizeof(word)]);
 }
 
 ResampledSums::ResampledSums(std::size_t columns, std::size_t replicates, std::uint64_t key)

@@ -16,7 +16,7 @@ inline constexpr std::array<int, 6> kResampleLaw = {95, 92, 49, 15, 4, 1};
 /// Question  what would the column sums have been, had the units been drawn again?
 /// Formula   sums_b = sum_i W(unit_i, b) values_i, with W from kResampleLaw, a pure function of key, unit and replicate;
 ///           so all rows of a unit come together, however far apart they lie, and no weight is stored.
-/// Cost      about 2.5 cycles a row and replicate for four columns; memory replicates x columns.
+/// Cost      0.7 ns a row and replicate for four columns on one core (AVX2); memory replicates x columns.
 ///           Same bits for any number of threads, given the same calls of add.
 /// Source    the bootstrap by exchangeable weights: Praestgaard and Wellner 1993; one pass: Chamandy et al. 2012.
 class ResampledSums {
@@ -36,7 +36,7 @@ class ResampledSums {
   std::vector<double> sums_;  // chunk of 64 replicates, column, replicate in the chunk
 };
 
-/// W(unit, replicate), one at a time: what add() uses, for tests.
+/// W(unit, replicate), one at a time and in plain steps: for tests of add().
 int resample_weight(std::uint64_t key, std::uint64_t unit, std::size_t replicate);
 
 }  // namespace plumbline::counterfactual
