@@ -10,7 +10,7 @@ install(FILES ${PROJECT_BINARY_DIR}/plumblineConfig.cmake ${PROJECT_BINARY_DIR}/
 target_compile_definitions(plumbline_stats INTERFACE $<INSTALL_INTERFACE:EIGEN_MAX_ALIGN_BYTES=32>)
 
 install(DIRECTORY plumbline DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp"
-        PATTERN "prelude.hpp" EXCLUDE PATTERN "onnx_tensor.hpp" EXCLUDE PATTERN "test_support.hpp" EXCLUDE)
+        PATTERN "prelude.hpp" EXCLUDE PATTERN "toml.hpp" EXCLUDE PATTERN "onnx_tensor.hpp" EXCLUDE PATTERN "test_support.hpp" EXCLUDE)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

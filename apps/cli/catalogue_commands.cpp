@@ -97,9 +97,18 @@ base::Result<int> run_checks_show(const Session& session) {
 
 base::Result<int> run_checks_verify(const Session& session) {
   const Options& o = session.options;
-  if (!o.write_table.empty() && (!o.full || !o.only.empty())) {
-    return base::make_error(base::Code::kValue, "--write takes the whole table of a full run", "",
-                            "Give --full, and no --only");
+  if (!o.write_table.empty() && !o.full) {
+    return base::make_error(base::Code::kValue, "--write takes the table of a full run", "", "Give --full");
+  }
+  std::vector<verify::VerifyCount> others;  // rows of checks that are not run now, as the table has them
+  if (!o.write_table.empty() && !o.only.empty()) {
+    std::ifstream in(o.write_table);
+    const std::string table{std::istreambuf_iterator<char>(in), {}};
+    if (!in) {
+      return base::make_error(base::Code::kIo, "cannot be read, and --only keeps the rows of the other checks",
+                              o.write_table, "Leave out --only to write the whole table");
+    }
+    PL_TRY(others, verify::parse_rates(table));
   }
   std::vector<std::string> only;
   for (const std::string& name : o.only) {
@@ -132,7 +141,7 @@ base::Result<int> run_checks_verify(const Session& session) {
   }
   if (!o.write_table.empty()) {
     std::ofstream out(o.write_table);
-    out << verify::rates_table(counts);
+    out << verify::rates_table(verify::merge_rates(checks::catalog(), counts, others));
     if (!out.flush()) return base::make_error(base::Code::kIo, "cannot be written", o.write_table);
   }
   std::cout << (o.json ? verify::verify_json(counts) + "\n" : verify::verify_text(counts, o.full));
@@ -161,7 +170,10 @@ base::Result<int> run_config_check(const Session& session) {
 base::Result<int> run_init(const Session& session) {
   namespace fs = std::filesystem;
   const bool network = session.options.kind == "network";
-  const fs::path file = fs::path(session.options.folder) / (network ? "network.onnx" : "system.toml");
+  const bool loop = session.options.kind == "loop";
+  const fs::path file = fs::path(session.options.folder) / (network ? "network.onnx"
+                                                            : loop  ? "loop.toml"
+                                                                    : "system.toml");
   std::error_code code;
   if (fs::exists(file, code))
     return base::make_error(base::Code::kValue, "exists already", file.string(),
@@ -171,6 +183,12 @@ base::Result<int> run_init(const Session& session) {
     PL_CHECK(write_network_example(session.options.folder));
     std::cout << fmt::format("wrote {} with two properties\nNext:\n  plumbline verify {} {}\n", file.string(),
                              file.string(), (fs::path(session.options.folder) / "near.vnnlib").string());
+    return 0;
+  }
+  if (loop) {
+    PL_CHECK(write_loop_example(session.options.folder));
+    std::cout << fmt::format("wrote {} with its controller\nNext:\n  plumbline reach {} --plot {}\n", file.string(),
+                             file.string(), (fs::path(session.options.folder) / "tube.svg").string());
     return 0;
   }
   if (session.options.kind == "guard") {

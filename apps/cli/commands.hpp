@@ -41,6 +41,7 @@ base::Result<int> run_worlds_bench(const Session& session);
 base::Result<int> run_gauntlet(const Session& session);
 base::Result<int> run_replicate(const Session& session);
 base::Result<int> run_verify(const Session& session);
+base::Result<int> run_reach(const Session& session);
 base::Result<int> run_estimate(const Session& session);
 base::Result<int> run_learn(const Session& session);
 base::Result<int> run_causal_query(const Session& session);

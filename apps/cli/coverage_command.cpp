@@ -72,17 +72,24 @@ std::vector<std::string> faults_of(const std::vector<CoverageCell>& cells) {
 
 std::string page_of(const std::vector<CoverageCell>& cells, int draws, const std::string& print) {
   std::string out = fmt::format(
-      "# Coverage of the intervals of policy values\n\nMeasured on {} logs of each regime, stated level 0.95. Written by "
-      "`plumbline checks coverage --write`; behaviour `{}`.\n\n*bounded*: logs with a figure and bounds; *covered*: the share "
-      "of those whose bounds hold the exact value; *warned* and *abstained* (cannot say): shares of all logs; *width*: mean "
-      "width over that of the narrowest right interval, 2 × 1.96 standard deviations of the figure; *bias*: in those standard "
-      "deviations.\n\nA cell *covers* if its coverage is not below the lower edge of the binomial band of 0.95 (false alarm "
-      "1e-4), *abstains* if at least 0.95 of its logs end in a warning or cannot say, and is *short* otherwise. **Bold** cells "
+      "# Coverage of the intervals of policy values\n\nMeasured on {} logs of each regime, stated level 0.95. Written "
+      "by "
+      "`plumbline checks coverage --write`; behaviour `{}`.\n\n*bounded*: logs with a figure and bounds; *covered*: "
+      "the share "
+      "of those whose bounds hold the exact value; *warned* and *abstained* (cannot say): shares of all logs; *width*: "
+      "mean "
+      "width over that of the narrowest right interval, 2 × 1.96 standard deviations of the figure; *bias*: in those "
+      "standard "
+      "deviations.\n\nA cell *covers* if its coverage is not below the lower edge of the binomial band of 0.95 (false "
+      "alarm "
+      "1e-4), *abstains* if at least 0.95 of its logs end in a warning or cannot say, and is *short* otherwise. "
+      "**Bold** cells "
       "are what `plumbline estimate` prints when nothing else is asked for. Short cells are never among those.\n",
       draws, print);
   for (const counterfactual::Regime& regime : counterfactual::coverage_regimes()) {
     out += fmt::format(
-        "\n## {}\n\n{} decisions; {}.\n\n| estimator | interval | state | covered | bounded | warned | abstained | width | "
+        "\n## {}\n\n{} decisions; {}.\n\n| estimator | interval | state | covered | bounded | warned | abstained | "
+        "width | "
         "bias |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         regime.name, regime.rows, regime.words);
     for (const CoverageCell& c : cells) {
@@ -146,9 +153,9 @@ base::Result<int> compare(const Session& session, const std::string& path) {
   std::map<std::string, ordered_json> by_name;
   for (const ordered_json& cell : kept["cells"]) {
     if (cell.is_object())
-      by_name.emplace(fmt::format("{}/{}/{}", cell.value("regime", ""), cell.value("estimator", ""),
-                                  cell.value("interval", "")),
-                      cell);
+      by_name.emplace(
+          fmt::format("{}/{}/{}", cell.value("regime", ""), cell.value("estimator", ""), cell.value("interval", "")),
+          cell);
   }
   std::size_t equal = 0;
   for (const CoverageCell& cell : again) {
@@ -159,7 +166,8 @@ base::Result<int> compare(const Session& session, const std::string& path) {
       faults.push_back(fmt::format("{}: {} differs from what is measured now", path, name_of(cell)));
   }
   if (session.options.json)
-    std::cout << ordered_json{{"compared", again.size()}, {"equal", equal}, {"print", print}, {"faults", faults}}.dump(2)
+    std::cout << ordered_json{{"compared", again.size()}, {"equal", equal}, {"print", print}, {"faults", faults}}.dump(
+                     2)
               << "\n";
   else
     std::cout << fmt::format("{} of the {} cheapest cells of {} measured again: {} equal to the bit\n", again.size(),
@@ -176,10 +184,9 @@ base::Result<int> run_checks_coverage(const Session& session) {
   options.draws = o.runs > 0 ? o.runs : 1000;
   PL_TRY(const std::string print, counterfactual::coverage_print(session.cancel));
   PL_TRY(const std::vector<CoverageCell> cells, measure(session, options));
-  ordered_json table = {{"schema", kSchema},     {"seed", options.seed},
-                        {"draws", options.draws}, {"replicates", options.replicates},
-                        {"level", 0.95},          {"print", print},
-                        {"cells", ordered_json::array()}};
+  ordered_json table = {
+      {"schema", kSchema}, {"seed", options.seed}, {"draws", options.draws},        {"replicates", options.replicates},
+      {"level", 0.95},     {"print", print},       {"cells", ordered_json::array()}};
   for (const CoverageCell& cell : cells) table["cells"].push_back(cell_json(cell));
   if (!o.write_table.empty()) {
     std::string text = table.dump();

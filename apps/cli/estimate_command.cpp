@@ -42,8 +42,8 @@ base::Result<std::vector<Sequential>> asked_sequential(const EstimateOptions& o)
     return base::make_error(base::Code::kValue, "--reward-range and --max-weight are for single decisions");
   if (o.estimators.empty()) {
     if (o.state.empty()) return std::vector{Sequential::kPerDecision, Sequential::kWeighted};
-    return std::vector{Sequential::kPerDecision, Sequential::kWeighted, Sequential::kDoublyRobust,
-                       Sequential::kFittedQ, Sequential::kMarginal};
+    return std::vector{Sequential::kPerDecision, Sequential::kWeighted, Sequential::kDoublyRobust, Sequential::kFittedQ,
+                       Sequential::kMarginal};
   }
   std::vector<Sequential> out;
   for (const std::string& name : o.estimators) {
@@ -277,8 +277,7 @@ void print_shown(const Session& session, const Shown& shown) {
   std::cout << fmt::format("Decisions   {} of {} used{}{}\n", shown.used, shown.logged_rows,
                            shown.excluded.empty() ? "" : "; ", shown.excluded);
   if (shown.passes > 0)
-    std::cout << fmt::format("Read        block by block, {}{}\n",
-                             shown.passes == 1 ? "in one pass" : "in two passes",
+    std::cout << fmt::format("Read        block by block, {}{}\n", shown.passes == 1 ? "in one pass" : "in two passes",
                              o.estimators.empty() ? "; dr and mrdr, which need all rows at once, were left out" : "");
   std::cout << fmt::format(
       "Support     effective size {:.1f} of {}, mean weight {:.4g} (1 expected), largest {:.4g}, unsupported {:.3g}\n",

@@ -44,8 +44,7 @@ base::Status check(const LearnOptions& o) {
   if ((o.keep > 0) != !o.baseline.empty() && o.resume.empty())
     return refuse("--keep and --baseline belong together", "for example --keep 0.9 --baseline fixed:ACTION");
   if (o.keep > 0 && !labels)
-    return refuse("a conservative policy must decide itself, and in a log another has decided",
-                  "--keep needs --label");
+    return refuse("a conservative policy must decide itself, and in a log another has decided", "--keep needs --label");
   return base::ok();
 }
 
@@ -91,8 +90,7 @@ void print_curve(const std::vector<std::pair<std::size_t, double>>& curve) {
   std::cout << "\nRows        mean so far\n";
   for (std::size_t i = 0; i < curve.size(); ++i) {
     const bool shown = curve.size() <= kLines || i % (curve.size() / kLines) == 0 || i + 1 == curve.size();
-    if (shown && curve[i].first >= 10)
-      std::cout << fmt::format("{:<11} {:.4f}\n", curve[i].first, curve[i].second);
+    if (shown && curve[i].first >= 10) std::cout << fmt::format("{:<11} {:.4f}\n", curve[i].first, curve[i].second);
   }
 }
 
@@ -104,7 +102,8 @@ ordered_json curve_json(const std::vector<std::pair<std::size_t, double>>& curve
 
 std::string saved_words(const LearnOptions& o) {
   std::string out;
-  if (!o.save.empty()) out += fmt::format("\nPolicy      {} (estimate --policy model:{})", printable(o.save), printable(o.save));
+  if (!o.save.empty())
+    out += fmt::format("\nPolicy      {} (estimate --policy model:{})", printable(o.save), printable(o.save));
   if (!o.log_out.empty()) out += fmt::format("\nDecisions   {}", printable(o.log_out));
   return out.empty() ? out : out + "\n";
 }
@@ -146,8 +145,7 @@ base::Result<int> learn_labels(const Session& session) {
   PL_TRY(data::Table table, data::read_csv(o.data.path, reading));
   std::optional<std::uint64_t> shuffle;
   if (o.shuffle) shuffle = session.options.seed;
-  PL_TRY(const learning::LabelledRows rows,
-         learning::labelled_rows(std::move(table), o.label, o.data.path, shuffle));
+  PL_TRY(const learning::LabelledRows rows, learning::labelled_rows(std::move(table), o.label, o.data.path, shuffle));
   PL_TRY(learning::LearnedPolicy policy, first_policy(session, rows.log.action_names, rows.log.context));
   const std::size_t all = rows.label.size();
   const std::size_t last = o.data.limit > 0 ? std::min(all, o.skip + o.data.limit) : all;
@@ -193,7 +191,8 @@ base::Result<int> learn_labels(const Session& session) {
                            printable(run.best_action), *run.uniform);
   if (policy.budget)
     std::cout << fmt::format(
-        "Kept        value so far is above {:.4g} of the baseline's by {:.4g} rewards (at least {:.4g}, at any time, with "
+        "Kept        value so far is above {:.4g} of the baseline's by {:.4g} rewards (at least {:.4g}, at any time, "
+        "with "
         "confidence {:.4g}); the learner decides {:.3f} of the rows now\n",
         policy.budget->options().keep, policy.budget->excess(), std::max(0.0, policy.budget->lower()),
         policy.budget->options().confidence, policy.budget->share());
@@ -254,8 +253,7 @@ base::Result<int> learn_pessimistic(const Session& session) {
   options.cancel = session.cancel;
   counterfactual::ValueOptions judging;
   judging.cancel = session.cancel;
-  PL_TRY(const learning::PessimisticFit fit,
-         learning::learn_pessimistic(log, options, judging, session.options.seed));
+  PL_TRY(const learning::PessimisticFit fit, learning::learn_pessimistic(log, options, judging, session.options.seed));
   PL_CHECK(save(o, fit.policy));
   const int status = status_of(fit.values);
   // Better than what logged, or not shown to be.

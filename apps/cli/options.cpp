@@ -70,20 +70,21 @@ void add_log_file(CLI::App* command, LogFile& log) {
 
 void add_learn(CLI::App& app, Options& o) {
   LearnOptions& l = o.learn;
-  auto* learn = app.add_subcommand("learn", "Learn a policy from a log, or by deciding on labelled rows and logging that");
+  auto* learn =
+      app.add_subcommand("learn", "Learn a policy from a log, or by deciding on labelled rows and logging that");
   learn->add_option("data", l.data.path, "A decision log; with --label a table, CSV")->required();
   learn
       ->add_option("--algorithm", l.algorithm,
                    "epsilon_greedy, softmax, linucb, thompson, squarecb (default), bagging; pessimistic: at once from "
                    "a log, by a lower bound of the value")
-      ->check(CLI::IsMember(
-          {"epsilon_greedy", "softmax", "linucb", "thompson", "squarecb", "bagging", "pessimistic"}));
+      ->check(CLI::IsMember({"epsilon_greedy", "softmax", "linucb", "thompson", "squarecb", "bagging", "pessimistic"}));
   learn->add_option("--label", l.label, "Column that names the right action: reward 1 for it, 0 for the others");
   learn->add_option("--separator", l.separator, "Of the table: one character, or tab (default: found out)");
   learn->add_flag("--no-header", l.no_header, "The table has no names: column 1, column 2, ...");
   learn->add_flag("--shuffle", l.shuffle, "Labelled rows in a random order, by the seed");
-  learn->add_option("--epsilon", l.epsilon,
-                    "Share of uniform draws (default: epsilon_greedy 0.1, linucb and bagging 0.05, others 0)")
+  learn
+      ->add_option("--epsilon", l.epsilon,
+                   "Share of uniform draws (default: epsilon_greedy 0.1, linucb and bagging 0.05, others 0)")
       ->check(CLI::Range(0.0, 1.0));
   learn->add_option("--temperature", l.temperature, "Of softmax, in units of the reward")
       ->check(CLI::PositiveNumber)
@@ -225,10 +226,11 @@ Options parse_command_line(int argc, char** argv) {
   app.add_flag("-v,--verbose", o.verbose, "Also log diagnostics to standard error");
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
-  init->add_option("folder", o.folder, "Where to write system.toml (kinds network and guard: a whole small example)")
+  init->add_option("folder", o.folder,
+                   "Where to write system.toml (kinds network, loop and guard: a whole small example)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network", "world", "guard"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard"}))
       ->required();
 
   auto* assess =
@@ -265,13 +267,16 @@ Options parse_command_line(int argc, char** argv) {
   verify->add_flag("--full", o.full, "400 runs each instead of 20, judged by the full rule");
   verify->add_option("--runs", o.runs, "Pairs of defect and control a check")->check(CLI::Range(1, 100000));
   verify->add_option("--seed", o.seed, "Other fixtures for another seed");
-  verify->add_option("--write", o.write_table, "Write the table of measured rates to this file (with --full)");
+  verify->add_option("--write", o.write_table,
+                     "Write the table of measured rates to this file (with --full); --only keeps its other rows");
   add_json(verify, o);
   auto* coverage = checks->add_subcommand(
-      "coverage", "How often the intervals of policy values hold the truth, regime by regime; the whole table takes minutes");
+      "coverage",
+      "How often the intervals of policy values hold the truth, regime by regime; the whole table takes minutes");
   coverage->add_option("--runs", o.runs, "Logs of each regime (default 1000)")->check(CLI::Range(1, 1000000));
   coverage->add_option("--write", o.write_table, "Write the table to this file (JSON), and beside it as a page (.md)");
-  coverage->add_option("--check", o.reference, "Measure the 20 cheapest cells of a table again, and whether it is stale");
+  coverage->add_option("--check", o.reference,
+                       "Measure the 20 cheapest cells of a table again, and whether it is stale");
   add_json(coverage, o);
 
   auto* config = app.add_subcommand("config", "Read a manifest without running it");
@@ -362,12 +367,17 @@ Options parse_command_line(int argc, char** argv) {
   auto* estimate = app.add_subcommand("estimate", "What another policy would have earned, from a log of decisions");
   estimate->add_option("log", e.log.path, "JSON lines, NPZ, Vowpal Wabbit text, decision-service JSON, or CSV")
       ->required();
-  estimate->add_option("--policy", e.policy, "uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE, onnx:FILE")->required();
+  estimate
+      ->add_option("--policy", e.policy,
+                   "uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE, onnx:FILE")
+      ->required();
   estimate->add_option("--against", e.against,
                        "Another policy: its difference is estimated too (default: the logged one)");
   estimate->add_option("--epsilon", e.epsilon, "Share of uniform draws mixed into --policy")
       ->check(CLI::Range(0.0, 1.0));
-  estimate->add_option("--temperature", e.temperature, "Of linear and onnx: softmax(score / temperature); 0 = the best score")
+  estimate
+      ->add_option("--temperature", e.temperature,
+                   "Of linear and onnx: softmax(score / temperature); 0 = the best score")
       ->check(CLI::NonNegativeNumber);
   estimate
       ->add_option("--estimators", e.estimators,
@@ -461,6 +471,19 @@ Options parse_command_line(int argc, char** argv) {
   proof->add_option("--csv", o.csv, "Write onnx,vnnlib,verdict,seconds for the list");
   proof->add_option("--seed", o.seed, "Other starts of the attack for another seed");
   add_json(proof, o);
+  auto* reach = app.add_subcommand(
+      "reach", "Where a control loop with a network can go: the tube of all its trajectories, and what it claims");
+  reach->add_option("system", o.manifest, "The system file, TOML")->required();
+  reach->add_option("--timeout", o.seconds, "Seconds (default: 60)")->check(CLI::NonNegativeNumber);
+  reach->add_option("--plot", o.plot, "Write the tube as a moving picture (SVG) to this file");
+  reach->add_option("--set", o.initial, "NAME=LOW:HIGH or NAME=VALUE: another initial range");
+  reach->add_option("--boxes", o.boxes, "Tubes at most")->check(CLI::PositiveNumber)->capture_default_str();
+  reach->add_option("--order", o.order, "Of the Taylor expansion in time")
+      ->check(CLI::Range(1, 20))
+      ->capture_default_str();
+  reach->add_option("--seed", o.seed, "Other rollouts for another seed");
+  add_roots(reach, roots);
+  add_json(reach, o);
 
   try {
     app.parse(argc, argv);

@@ -109,6 +109,10 @@ struct Options {
   std::string csv;
   double seconds = -1;  ///< verify --timeout; below 0: not given
   double proof_memory_gib = 2;
+  std::vector<std::string> initial;  ///< reach --set: NAME=LOW:HIGH
+  std::string plot;
+  std::size_t boxes = 20000;
+  int order = 5;
   int seeds = 0;
   std::int64_t steps = 0;
   int power = 0;       ///< trials of planted approaches

@@ -1,6 +1,6 @@
-// Learning row by row, sums over a long log, and its resamples. Goals on two cores: LinUCB on 34 actions at 51,500 rows/s or
-// more (Vowpal Wabbit's epsilon-greedy on the same shape, one core); a pass of ips, snips and dr over 10,000,000 rows at the
-// speed of memory; 1,000 resamples of 1,000,000 rows below 1 s.
+// Learning row by row, sums over a long log, and its resamples. Goals on two cores: LinUCB on 34 actions at 51,500
+// rows/s or more (Vowpal Wabbit's epsilon-greedy on the same shape, one core); a pass of ips, snips and dr over
+// 10,000,000 rows at the speed of memory; 1,000 resamples of 1,000,000 rows below 1 s.
 #include <cmath>
 #include <cstdlib>
 #include <vector>
@@ -74,9 +74,10 @@ void pass_over_ten_million(benchmark::State& state) {
     const auto at = [&](std::size_t i) { return rows.weight[i] * rows.reward[i]; };
     const double ips = plumbline::base::ordered_sum(kRows, at) / kRows;
     const double snips = ips * kRows / plumbline::base::ordered_sum(rows.weight);
-    const double dr = plumbline::base::ordered_sum(kRows, [&](std::size_t i) {
-      return fitted[i] + rows.weight[i] * (rows.reward[i] - fitted[i]);
-    }) / kRows;
+    const double dr =
+        plumbline::base::ordered_sum(
+            kRows, [&](std::size_t i) { return fitted[i] + rows.weight[i] * (rows.reward[i] - fitted[i]); }) /
+        kRows;
     if (std::abs(ips - 0.5) > 0.01 || std::abs(snips - 0.5) > 0.01 || std::abs(dr - 0.5) > 0.01) std::abort();
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRows));

@@ -155,12 +155,16 @@ const std::vector<Regime>& coverage_regimes() {
        .actions = 20,
        .explore = 0.4,
        .lean = 0.4},
-      {.name = "wrong_reward_model", .words = "as overlap; the reward model sees noise for the context", .context = false},
+      {.name = "wrong_reward_model",
+       .words = "as overlap; the reward model sees noise for the context",
+       .context = false},
       {.name = "wrong_propensities",
        .words = "0.3 of the draws by lot where the log claims 0.6",
        .explore = 0.3,
        .claimed = 0.6},
-      {.name = "rare_rewards", .words = "as overlap; one decision in fifty earns anything", .rows = 1000,
+      {.name = "rare_rewards",
+       .words = "as overlap; one decision in fifty earns anything",
+       .rows = 1000,
        .reward_scale = 0.04},
   };
   return all;
@@ -240,8 +244,7 @@ base::Result<std::string> coverage_print(const base::CancelToken& cancel) {
     const std::vector<CoverageCell> cells = cells_of(regime, false);
     for (std::size_t i = 0; i < kDraws; ++i) {
       PL_CHECK(cancel.status());
-      PL_TRY(const std::vector<PolicyValue> values,
-             values_of(regime, world, cells, 100, stream_of(1, regime, i)));
+      PL_TRY(const std::vector<PolicyValue> values, values_of(regime, world, cells, 100, stream_of(1, regime, i)));
       for (const PolicyValue& v : values)
         hash.add_field(fmt::format("{} {} {} {}", outcome_name(v.outcome), v.estimate.value,
                                    v.estimate.low(kLevel).value_or(0), v.estimate.high(kLevel).value_or(0)));

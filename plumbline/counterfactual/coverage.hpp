@@ -18,14 +18,14 @@ namespace plumbline::counterfactual {
 /// A bandit whose everything is known, and a log of it.
 struct Regime {
   std::string name;
-  std::string words;          ///< one line
+  std::string words;  ///< one line
   std::size_t rows = 500;
   std::size_t actions = 4;
-  double explore = 0.6;       ///< share of uniform draws in the logging policy; the rest takes its favourite
-  double lean = 0.5;          ///< share of the target on an action of its own; the rest uniform
-  double reward_scale = 1;    ///< of the mean rewards
-  bool context = true;        ///< the reward model sees the context
-  double claimed = -1;        ///< the exploration that the log claims; below 0: the true one
+  double explore = 0.6;     ///< share of uniform draws in the logging policy; the rest takes its favourite
+  double lean = 0.5;        ///< share of the target on an action of its own; the rest uniform
+  double reward_scale = 1;  ///< of the mean rewards
+  bool context = true;      ///< the reward model sees the context
+  double claimed = -1;      ///< the exploration that the log claims; below 0: the true one
 };
 /// overlap, heavy_weights, small_propensities, wrong_reward_model, wrong_propensities, rare_rewards.
 const std::vector<Regime>& coverage_regimes();
@@ -46,8 +46,8 @@ struct CoverageCell {
   double width = 0;        ///< mean width where bounded
   double width_ratio = 0;  ///< to 2 x 1.96 standard deviations of the figure: 1 is as narrow as a right interval can be
   double bias = 0;         ///< mean of the figure minus the truth, in standard deviations of the figure
-  /// covers: `covered` is not below the lower edge of Binomial(bounded, level) at a false alarm of 1e-4. abstains: at least
-  /// 0.95 of the draws end in a warning or "cannot say". Else short.
+  /// covers: `covered` is not below the lower edge of Binomial(bounded, level) at a false alarm of 1e-4. abstains: at
+  /// least 0.95 of the draws end in a warning or "cannot say". Else short.
   CellState state = CellState::kShort;
 };
 /// An interval that `plumbline estimate` prints when nothing else is asked for.
@@ -66,9 +66,11 @@ struct CoverageOptions {
 
 /// Question  what does each estimator with each of its intervals do in a regime, over many logs?
 /// Formula   draw i is a function of seed, regime and i; all cells of a regime share its draws. Stated level 0.95.
-/// Shapes    every estimator but auto with bootstrap and normal; ips and snips with likelihood; ips, clipped and shrunk with
+/// Shapes    every estimator but auto with bootstrap and normal; ips and snips with likelihood; ips, clipped and shrunk
+/// with
 ///           bernstein and anytime; auto with normal.
-/// Errors    kValue: draws < 1. kCancelled. Cost draws x (two reward models + cells), in parallel. Same seed, same bits.
+/// Errors    kValue: draws < 1. kCancelled. Cost draws x (two reward models + cells), in parallel. Same seed, same
+/// bits.
 base::Result<std::vector<CoverageCell>> measure_coverage(const Regime& regime, const CoverageOptions& options);
 
 /// What the estimators do on three fixed draws of every regime, hashed bit by bit: changes when any of them does.

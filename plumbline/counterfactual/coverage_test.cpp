@@ -26,8 +26,8 @@ const CoverageCell& cell(const std::vector<CoverageCell>& cells, Estimator e, In
   return cells.front();
 }
 
-// What is known without a table: where policies overlap well, unbiased estimators have figures around the truth and normal
-// intervals as wide as the deviation says; where propensities are wrong, the log is refused.
+// What is known without a table: where policies overlap well, unbiased estimators have figures around the truth and
+// normal intervals as wide as the deviation says; where propensities are wrong, the log is refused.
 TEST(CoverageStatistical, CellsAreWhatTheoryKnows) {
   const auto good = measure_coverage(regime("overlap"), {.draws = 200, .cheap_only = true});
   ASSERT_TRUE(good.ok()) << good.error().text();

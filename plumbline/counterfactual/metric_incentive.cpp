@@ -298,8 +298,8 @@ base::Result<MetricIncentive> metric_incentive(const StayRows& rows, const Metri
   }
   constexpr double kLeast = 30;
   constexpr double kFew = 100;
-  const std::string size_words = fmt::format("the effective size is {:.1f} of {} decisions", out.effective_size,
-                                             judge.size());
+  const std::string size_words =
+      fmt::format("the effective size is {:.1f} of {} decisions", out.effective_size, judge.size());
   if (out.effective_size < kLeast) {
     cannot(size_words);
     return out;

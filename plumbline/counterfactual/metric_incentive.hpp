@@ -32,8 +32,8 @@ struct StayRows {
 
 /// Question  who was there again after which decision?
 /// Formula   a decision about a person at time t: stays = 1 if the log holds a decision about the same person in
-///           (t, t + within]; after = the reward of the first of those. Decisions with t + within beyond the log's last time
-///           are open. `by` names a context column whose values are the cells ("" = one cell).
+///           (t, t + within]; after = the reward of the first of those. Decisions with t + within beyond the log's last
+///           time are open. `by` names a context column whose values are the cells ("" = one cell).
 /// Outcome   `why_none`, with no rows: a log without units or times, or without a decision that is early enough.
 /// Errors    kValue: `by` that the log lacks (with the nearest), or with over 50 values; within <= 0; a usable row that
 ///           is impossible (row_fault).
@@ -65,13 +65,14 @@ struct MetricIncentive {
 };
 
 /// Question  what would an optimiser of the mean over those who stay do, and what does that do to everybody?
-/// Formula   w = 1 / propensity. Mean over those who stay M(pi) = E[s y] / E[s], over the pool P(pi) = E[s y + (1 - s) left].
-///           On half of the people: pi_M maximises M, a ratio, by Dinkelbach's iteration over cells; pi_P maximises P cell
-///           by cell. On the other half: self-normalised weighted means of both, minus those of the logging policy, with
-///           the influence functions summed over people and Student's t.
-/// Outcome   cannot say: no rows, with their reason; fewer than 60 people, or an effective size below 30; warns below 100.
-/// Errors    kCancelled.
-/// Assumes   people independent; propensities as drawn; who leaves depends on the decision and the cell, not on what
+/// Formula   w = 1 / propensity. Mean over those who stay M(pi) = E[s y] / E[s], over the pool P(pi) = E[s y + (1 - s)
+/// left].
+///           On half of the people: pi_M maximises M, a ratio, by Dinkelbach's iteration over cells; pi_P maximises P
+///           cell by cell. On the other half: self-normalised weighted means of both, minus those of the logging
+///           policy, with the influence functions summed over people and Student's t.
+/// Outcome   cannot say: no rows, with their reason; fewer than 60 people, or an effective size below 30; warns below
+/// 100. Errors    kCancelled. Assumes   people independent; propensities as drawn; who leaves depends on the decision
+/// and the cell, not on what
 ///           comes after both. The verdict is about one decision: repeated, the drift out of the pool goes on.
 /// Cost      O(rows + cells x actions). Same seed, same bits.
 /// Source    Bottou et al. 2013 (counterfactual metrics, the example of the happy users); Dinkelbach 1967.

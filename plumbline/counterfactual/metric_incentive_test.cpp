@@ -16,9 +16,9 @@ using ::testing::HasSubstr;
 
 /// People in two moods, three actions; what each action does is known.
 struct People {
-  double happy = 0.4;                                                       ///< share
-  double stays[2][3] = {{0.97, 0.97, 0.2}, {0.97, 0.97, 0.97}};             ///< by mood (0 unhappy) and action
-  double turns[2][3] = {{0.35, 0.0, 0.0}, {1.0, 1.0, 1.0}};                 ///< P(happy afterwards)
+  double happy = 0.4;                                            ///< share
+  double stays[2][3] = {{0.97, 0.97, 0.2}, {0.97, 0.97, 0.97}};  ///< by mood (0 unhappy) and action
+  double turns[2][3] = {{0.35, 0.0, 0.0}, {1.0, 1.0, 1.0}};      ///< P(happy afterwards)
   double mu[3] = {0.5, 0.25, 0.25};
   double said(int mood, int action) const { return 0.4 + 0.5 * turns[mood][action]; }
   double share(int mood) const { return mood == 1 ? happy : 1 - happy; }
@@ -68,8 +68,8 @@ data::DecisionLog people_log(const People& people, int count, base::Rng& rng) {
   return std::move(builder.take()).value();
 }
 
-// By enumeration of the nine choices: who maximises which mean. Then from logs: the same choices, and intervals that hold
-// the exact differences.
+// By enumeration of the nine choices: who maximises which mean. Then from logs: the same choices, and intervals that
+// hold the exact differences.
 TEST(MetricIncentiveStatistical, FindsTheOptimisersAndCoversTheirExactEffects) {
   const People people;
   std::pair<int, int> best_metric, best_pool;
@@ -115,8 +115,7 @@ TEST(MetricIncentiveStatistical, FindsTheOptimisersAndCoversTheirExactEffects) {
   });
   // The closest two means are 3.7 standard errors apart: a wrong choice once in 9,000 draws.
   EXPECT_GE(chosen, kDraws - 1);
-  for (std::size_t m = 0; m < covered.size(); ++m)
-    EXPECT_GE(covered[m], testing::binomial_floor(kDraws, 0.95)) << m;
+  for (std::size_t m = 0; m < covered.size(); ++m) EXPECT_GE(covered[m], testing::binomial_floor(kDraws, 0.95)) << m;
 }
 
 TEST(MetricIncentive, WhereNobodyLeavesBothMeansAreOne) {

@@ -87,8 +87,8 @@ base::Result<NetworkPolicy> read_network_policy(const std::string& path, double 
   const bool fits = network.inputs.size() == 1 && network.outputs.size() == 1 && network.inputs[0].shape.size() == 2 &&
                     (network.inputs[0].shape[1] < 0 || network.inputs[0].shape[1] == width);
   if (!fits)
-    return make_error(Code::kValue, fmt::format("a network from (rows, {}) to one output is expected", width),
-                      resolved, "features are the columns of its one input");
+    return make_error(Code::kValue, fmt::format("a network from (rows, {}) to one output is expected", width), resolved,
+                      "features are the columns of its one input");
   out.network = std::make_shared<const graph::Graph>(std::move(network));
   return out;
 }
@@ -104,7 +104,8 @@ base::Result<TargetPtr> network_policy(const NetworkPolicy& policy, const data::
       return make_error(Code::kValue,
                         column == nullptr ? fmt::format("feature '{}' is not in the log", name.substr(0, 60))
                                           : fmt::format("feature '{}' is no number", name.substr(0, 60)),
-                        {}, near.empty() || column != nullptr ? std::string() : fmt::format("did you mean '{}'?", near));
+                        {},
+                        near.empty() || column != nullptr ? std::string() : fmt::format("did you mean '{}'?", near));
     }
     columns.push_back(column);
   }
@@ -129,17 +130,17 @@ base::Result<TargetPtr> network_policy(const NetworkPolicy& policy, const data::
       for (std::size_t j = 0; j < width; ++j) {
         const double v = columns[j]->numbers[first + i];
         if (!std::isfinite(v))
-          return make_error(Code::kValue,
-                            fmt::format("decision {} has no '{}', which the network reads", first + i + 1,
-                                        policy.features[j].substr(0, 60)));
+          return make_error(Code::kValue, fmt::format("decision {} has no '{}', which the network reads", first + i + 1,
+                                                      policy.features[j].substr(0, 60)));
         input.reals[i * width + j] = v;
       }
     }
     PL_TRY(const auto values, graph::interpret(*policy.network, {{port.name, std::move(input)}}));
     const graph::Tensor& output = values.at(policy.network->outputs[0].name);
     if (output.reals.size() != batch * actions)
-      return make_error(Code::kShape, fmt::format("the network gives {} numbers for {} rows, expected {} a row",
-                                                  output.reals.size(), batch, actions),
+      return make_error(Code::kShape,
+                        fmt::format("the network gives {} numbers for {} rows, expected {} a row", output.reals.size(),
+                                    batch, actions),
                         {}, "one score for each of `actions`");
     for (std::size_t k = 0; k < rows * actions; ++k) {
       if (!std::isfinite(output.reals[k]))

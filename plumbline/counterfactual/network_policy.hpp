@@ -26,9 +26,9 @@ struct NetworkPolicy {
 base::Result<NetworkPolicy> read_network_policy(const std::string& path, double temperature);
 
 /// Scores of every row by the reference interpreter, in float64, in batches of 1,024 rows, once.
-/// Errors kValue: a feature that the log lacks (with the nearest) or that is no number; a decision that lacks one; a score
-/// that is not finite. kShape: other than one score an action. Actions that the network does not name get probability 0.
-/// Cost      one evaluation of the network a row. Deterministic.
+/// Errors kValue: a feature that the log lacks (with the nearest) or that is no number; a decision that lacks one; a
+/// score that is not finite. kShape: other than one score an action. Actions that the network does not name get
+/// probability 0. Cost      one evaluation of the network a row. Deterministic.
 base::Result<TargetPtr> network_policy(const NetworkPolicy& policy, const data::DecisionLog& log);
 
 }  // namespace plumbline::counterfactual

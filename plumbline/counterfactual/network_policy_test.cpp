@@ -64,7 +64,8 @@ TEST(NetworkPolicy, SoftmaxOfTheNetworksScoresByNamedColumnsAndActions) {
   EXPECT_EQ(p[2], 0);
   spec.temperature = 0;
   EXPECT_THAT(at(**make_policy(spec, log), log, 0), ::testing::ElementsAre(0, 1, 0));
-  EXPECT_THAT(at(**make_policy(spec, log), log, 1), ::testing::ElementsAre(0.5, 0.5, 0)) << "both cut to 0: ties shared";
+  EXPECT_THAT(at(**make_policy(spec, log), log, 1), ::testing::ElementsAre(0.5, 0.5, 0))
+      << "both cut to 0: ties shared";
   spec.epsilon = 0.3;
   EXPECT_THAT(at(**make_policy(spec, log), log, 0),
               ::testing::Pointwise(::testing::DoubleNear(1e-15), std::vector<double>{0.1, 0.8, 0.1}));

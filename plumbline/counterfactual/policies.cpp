@@ -140,8 +140,8 @@ base::Result<PolicySpec> parse_policy(const std::string& text) {
   spec.rule = text.substr(0, colon);
   const std::string rest = colon == std::string::npos ? std::string() : text.substr(colon + 1);
   const bool alone = spec.rule == "uniform" || spec.rule == "logged";
-  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear" ||
-                    spec.rule == "model" || spec.rule == "onnx";
+  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear" || spec.rule == "model" ||
+                    spec.rule == "onnx";
   if ((!alone && !with) || alone != rest.empty() || (alone && colon != std::string::npos)) {
     return make_error(Code::kValue, fmt::format("'{}' is no policy", text.substr(0, 80)), {},
                       "expected uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE or onnx:FILE");

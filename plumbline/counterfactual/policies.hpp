@@ -25,7 +25,7 @@ using TargetPtr = std::shared_ptr<const TargetPolicy>;
 struct PolicySpec {
   std::string rule;        ///< uniform, logged, fixed, table, linear, model, onnx
   std::string action{};    ///< of fixed
-  std::string path{};        ///< of table, linear, model and onnx
+  std::string path{};      ///< of table, linear, model and onnx
   double temperature = 0;  ///< of linear and onnx: softmax(score / temperature); 0 = the best score, ties shared
   double epsilon = 0;      ///< with this probability a uniform draw among the available actions instead
 };

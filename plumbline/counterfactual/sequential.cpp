@@ -222,7 +222,7 @@ base::Result<Episodes> episodes_of(const data::DecisionLog& log, const TargetPol
   if (out.size() == 0)
     return make_error(Code::kValue, fmt::format("no episode is whole: {} hold decisions that cannot be used ({})",
                                                 out.dropped, rows.excluded.words()));
-  out.states = column == nullptr                                  ? 1
+  out.states = column == nullptr                               ? 1
                : column->kind == data::Column::Kind::kCategory ? column->levels.size()
                                                                : number_code.size();
   constexpr double kMostCells = 5e7;

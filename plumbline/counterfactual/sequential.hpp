@@ -89,7 +89,8 @@ base::Result<SequentialValue> sequential_value(const Episodes& episodes, Sequent
                                                const SequentialOptions& options, const base::Rng& rng);
 
 /// Question  how much more than the logging policy does the target earn in an episode? Paired: on the same episodes.
-/// Formula   the figure minus the mean of sum g^t r_t; resamples take both together. Outcome and errors as sequential_value.
+/// Formula   the figure minus the mean of sum g^t r_t; resamples take both together. Outcome and errors as
+/// sequential_value.
 base::Result<SequentialValue> sequential_gain(const Episodes& episodes, Sequential estimator,
                                               const SequentialOptions& options, const base::Rng& rng);
 

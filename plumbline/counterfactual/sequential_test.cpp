@@ -112,8 +112,8 @@ TEST(SequentialTerms, UnbiasedByEnumerationOfAllEpisodes) {
   EXPECT_LT(square_right, 0.3 * square_per_decision) << "a right q takes most of the variance";
 }
 
-// All probabilities are quarters, so that a log of 1024 episodes can hold every episode exactly as often as it is probable.
-// On it every estimator that needs no folds is the exact value, and so is its gain over the logging policy.
+// All probabilities are quarters, so that a log of 1024 episodes can hold every episode exactly as often as it is
+// probable. On it every estimator that needs no folds is the exact value, and so is its gain over the logging policy.
 TEST(SequentialTerms, ExactOnALogThatHoldsEveryEpisodeInProportion) {
   Small m;
   m.mu[0] = 0.25;

@@ -311,8 +311,7 @@ void widen(double missing, double low, double high, bool gain, bool declared, st
   for (auto& b : e.bounds.upper) {
     if (b) *b += std::max(0.0, up);
   }
-  if (!declared)
-    e.assumptions.push_back(fmt::format("rewards lie in the range seen, [{:.6g}, {:.6g}]", low, high));
+  if (!declared) e.assumptions.push_back(fmt::format("rewards lie in the range seen, [{:.6g}, {:.6g}]", low, high));
 }
 
 }  // namespace

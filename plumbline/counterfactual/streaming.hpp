@@ -34,8 +34,8 @@ struct StreamedValues {
 /// Question  as Evaluation::value and gain, for a log beyond memory.
 /// Formula   the same terms, support and outcomes. normal: the same influence functions, their squares from sums of
 ///           products of unit sums. bootstrap: percentiles of ResampledSums; a unit's rows come together wherever they
-///           lie. A second pass, first in order, where a row needs what all rows say: the number of usable rows (clipped,
-///           shrunk), or which actions were ever taken (logs without the probabilities of all actions).
+///           lie. A second pass, first in order, where a row needs what all rows say: the number of usable rows
+///           (clipped, shrunk), or which actions were ever taken (logs without the probabilities of all actions).
 /// Errors    as LogStream and usable_rows; kValue: an estimator or interval that does not stream, replicates < 100,
 ///           rewards outside the declared range. kCancelled.
 /// Cost      bytes of the log; memory of a block of 65,536 rows, and with named units 24 to 64 bytes a unit. Same seed,

@@ -12,9 +12,9 @@
 namespace plumbline::counterfactual {
 namespace {
 
-constexpr std::size_t kChunk = 64;      // replicates at once
+constexpr std::size_t kChunk = 64;  // replicates at once
 constexpr std::size_t kMostColumns = 8;
-constexpr std::size_t kRows = 4096;     // of a piece of work
+constexpr std::size_t kRows = 4096;  // of a piece of work
 constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15ULL;
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).

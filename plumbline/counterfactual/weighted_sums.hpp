@@ -9,12 +9,13 @@
 
 namespace plumbline::counterfactual {
 
-/// How often of 256 a resample takes a unit 0, 1, 2, 3, 4 and 5 times: an integer law with mean 1 and variance 1 exactly,
-/// as Poisson(1) and the multinomial have, and a third central moment of 0.961 (Poisson: 1).
+/// How often of 256 a resample takes a unit 0, 1, 2, 3, 4 and 5 times: an integer law with mean 1 and variance 1
+/// exactly, as Poisson(1) and the multinomial have, and a third central moment of 0.961 (Poisson: 1).
 inline constexpr std::array<int, 6> kResampleLaw = {95, 92, 49, 15, 4, 1};
 
 /// Question  what would the column sums have been, had the units been drawn again?
-/// Formula   sums_b = sum_i W(unit_i, b) values_i, with W from kResampleLaw, a pure function of key, unit and replicate;
+/// Formula   sums_b = sum_i W(unit_i, b) values_i, with W from kResampleLaw, a pure function of key, unit and
+/// replicate;
 ///           so all rows of a unit come together, however far apart they lie, and no weight is stored.
 /// Cost      0.7 ns a row and replicate for four columns on one core (AVX2); memory replicates x columns.
 ///           Same bits for any number of threads, given the same calls of add.

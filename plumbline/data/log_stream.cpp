@@ -65,8 +65,7 @@ base::Result<LogStream> LogStream::open(const std::string& path, std::size_t blo
     PL_CHECK(s.actions->skip(s.rows));
     if (s.columns.probabilities) {
       PL_TRY(s.probabilities, NpzStream::open(path, "set_numbers"));
-      if (!s.probabilities->holds_doubles())
-        return make_error(Code::kParse, "set_numbers: float64 is expected", path);
+      if (!s.probabilities->holds_doubles()) return make_error(Code::kParse, "set_numbers: float64 is expected", path);
     }
   }
   return LogStream(std::move(state));

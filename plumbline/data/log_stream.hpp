@@ -12,10 +12,11 @@
 namespace plumbline::data {
 
 /// Question  which decisions were taken, without holding all of them?
-/// Formula   blocks of the rows in order, each a DecisionLog with all names of actions, policies and levels, but without
+/// Formula   blocks of the rows in order, each a DecisionLog with all names of actions, policies and levels, but
+/// without
 ///           names of decisions and units (units keep their codes).
-/// Errors    kIo, kParse, kUnsupported as NpzStream and parse_log_columns; kParse at the block where the file ends early.
-/// Cost      one pass over the bytes; memory of one block and of the header.
+/// Errors    kIo, kParse, kUnsupported as NpzStream and parse_log_columns; kParse at the block where the file ends
+/// early. Cost      one pass over the bytes; memory of one block and of the header.
 class LogStream {
  public:
   static base::Result<LogStream> open(const std::string& path, std::size_t block_rows = 65'536);

@@ -112,8 +112,9 @@ void judge(Row& row) {
 }
 
 const std::vector<Entry>& replications() {
-  static const std::vector<Entry> kAll = {off_switch(),  lavaland(),         implicit_preferences(), side_effects(),
-                                          quantilizer(), treacherous_turn(), interruption()};
+  static const std::vector<Entry> kAll = {off_switch(),   lavaland(),          implicit_preferences(),
+                                          side_effects(), quantilizer(),       treacherous_turn(),
+                                          interruption(), double_integrator(), air3d()};
   return kAll;
 }
 

@@ -106,8 +106,8 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
     EXPECT_GT(f.seconds, 0);
     EXPECT_THAT(list_text(), HasSubstr(f.id));
   }
-  EXPECT_EQ(ids.size(), 7U);
-  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 7U);
+  EXPECT_EQ(ids.size(), 9U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 9U);
   EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
   EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
   EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
@@ -295,6 +295,19 @@ TEST(Replicate, StopsWhenAsked) {
   for (const Entry& entry : replications()) {
     EXPECT_EQ(run_replication(entry, options).error().code, base::Code::kCancelled) << entry.facts.id;
   }
+}
+
+TEST(Replicate, DoubleIntegrator) {
+  const Replication r = replicated(double_integrator());
+  EXPECT_EQ(r.rows.size(), 6U);
+  EXPECT_EQ(counts(r).at("agrees"), 6U);
+  EXPECT_LT(find(r, "161 x 161 nodes: largest error of the boundary, in cells").ours->value, 1);
+}
+
+TEST(Replicate, Air3d) {
+  const Replication r = replicated(air3d());
+  EXPECT_EQ(counts(r).at("agrees"), 5U);
+  EXPECT_EQ(exit_status(r), 0);
 }
 
 }  // namespace

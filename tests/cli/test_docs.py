@@ -64,6 +64,17 @@ class Docs(SystemTest):
         self.assertGreaterEqual(len(lines), 7)
         self.assertEqual((self.folder / "small/out.csv").read_text().splitlines()[0], "onnx,vnnlib,verdict,seconds")
 
+    def test_walk_through_of_reach(self):
+        """docs/user/reach.md, every command in order, on the loop that the page makes; and its own system file."""
+        page = (SOURCE / "docs/user/reach.md").read_text()
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.S) for line in block.strip().splitlines()]
+        for line in lines:
+            self.run_line(line)
+        self.assertGreaterEqual(len(lines), 5)
+        (file,) = re.findall(r"```toml\n(\[loop\]\n.*?)```", page, re.S)
+        (self.folder / "cart/page.toml").write_text(file)
+        self.run_line("plumbline reach cart/page.toml")
+
     def test_walk_through_of_the_guard(self):
         """docs/user/guard.md, every command in order, from the example to a decision, its reward and the log."""
         page = (SOURCE / "docs/user/guard.md").read_text()

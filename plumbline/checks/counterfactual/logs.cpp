@@ -63,8 +63,7 @@ base::Result<ope::PolicySpec> read_rule(const data::OtherSection& section) {
   spec.epsilon = value_at<double>(section, "epsilon").value_or(0);
   const auto temperature = value_at<double>(section, "temperature");
   spec.temperature = temperature.value_or(0);
-  const bool file =
-      spec.rule == "table" || spec.rule == "linear" || spec.rule == "model" || spec.rule == "onnx";
+  const bool file = spec.rule == "table" || spec.rule == "linear" || spec.rule == "model" || spec.rule == "onnx";
   if (file == spec.path.empty())
     return bad_section(section, fmt::format("the rule {} {} a path", spec.rule, file ? "needs" : "does not take"));
   if ((spec.rule == "fixed") == spec.action.empty())

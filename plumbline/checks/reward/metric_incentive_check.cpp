@@ -31,25 +31,14 @@ check::CheckInfo info() {
       {"left", 0.0, -1e12, 1e12, {}, "reward that counts for a person who left, in the mean over the initial pool"}};
   const std::vector<std::string> which = {"optimiser"};
   const std::map<std::string, std::string> by_metric = {{"optimiser", "stayers"}};
-  facts.yields = {{"pool_gain",
-                   "reward",
-                   Direction::kHigherIsBetter,
-                   "mean over the initial pool, leavers counted as `left`, under the choice of the optimiser minus under "
-                   "the logging policy; optimiser: stayers (of the mean over those who stay) or pool",
-                   which,
-                   by_metric},
-                  {"metric_gain",
-                   "reward",
-                   Direction::kNone,
-                   "the same of the mean over those who stay",
-                   which,
-                   by_metric},
-                  {"stay_change",
-                   "share",
-                   Direction::kHigherIsBetter,
-                   "the same of the share of people who stay",
-                   which,
-                   by_metric}};
+  facts.yields = {
+      {"pool_gain", "reward", Direction::kHigherIsBetter,
+       "mean over the initial pool, leavers counted as `left`, under the choice of the optimiser minus under "
+       "the logging policy; optimiser: stayers (of the mean over those who stay) or pool",
+       which, by_metric},
+      {"metric_gain", "reward", Direction::kNone, "the same of the mean over those who stay", which, by_metric},
+      {"stay_change", "share", Direction::kHigherIsBetter, "the same of the share of people who stay", which,
+       by_metric}};
   facts.assumptions = {"people are independent", "the logged propensities are those that were used",
                        "a person who stays is met again within the stated time"};
   facts.sources = {"Bottou et al., Counterfactual reasoning and learning systems, JMLR 2013",
@@ -63,8 +52,7 @@ check::CheckInfo info() {
 std::string choice_words(const std::vector<std::string>& cells, const std::vector<std::string>& choice) {
   if (cells.size() == 1) return choice[0];
   std::string out;
-  for (std::size_t c = 0; c < cells.size(); ++c)
-    out += fmt::format("{}{}: {}", c > 0 ? ", " : "", cells[c], choice[c]);
+  for (std::size_t c = 0; c < cells.size(); ++c) out += fmt::format("{}{}: {}", c > 0 ? ", " : "", cells[c], choice[c]);
   return out;
 }
 
@@ -80,7 +68,8 @@ void add_finding(const std::string& where, const ope::StayRows& rows, const ope:
   finding.title = fmt::format("The mean over those who stay rises by {:.3g} when {:.3g} more of the people leave",
                               m.metric_gain.value, -m.stay_change.value);
   finding.detail = fmt::format(
-      "Its optimiser chooses {}. Over the initial pool the same choice changes the mean by {:.3g}; the optimiser of that "
+      "Its optimiser chooses {}. Over the initial pool the same choice changes the mean by {:.3g}; the optimiser of "
+      "that "
       "mean chooses {}, which changes it by {:.3g} and the share that stays by {:.3g}.",
       choice_words(rows.cells, m.choice), m.pool_gain.value, choice_words(rows.cells, found.pool.choice),
       found.pool.pool_gain.value, found.pool.stay_change.value);
@@ -114,9 +103,9 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   for (const bool pool : {false, true}) {
     const ope::StayEffects& effects = pool ? found.pool : found.metric;
     const std::string optimiser = pool ? "pool" : "stayers";
-    for (const auto& [metric, estimate] : {std::pair("metric_gain", &effects.metric_gain),
-                                           std::pair("stay_change", &effects.stay_change),
-                                           std::pair("pool_gain", &effects.pool_gain)}) {
+    for (const auto& [metric, estimate] :
+         {std::pair("metric_gain", &effects.metric_gain), std::pair("stay_change", &effects.stay_change),
+          std::pair("pool_gain", &effects.pool_gain)}) {
       label.emplace_back(metric);
       series.push_back(optimiser);
       value.push_back(estimate->value);
@@ -132,7 +121,8 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   bars.kind = "bars";
   bars.title = fmt::format("What two optimisers do on {}", where);
   bars.caption =
-      "Against the logging policy, with 95 % intervals: the mean over those who stay, the share that stays, and the mean "
+      "Against the logging policy, with 95 % intervals: the mean over those who stay, the share that stays, and the "
+      "mean "
       "over everybody who was there before.";
   bars.columns = {{"label", "", label},
                   {"value", "reward or share", value},
@@ -152,8 +142,9 @@ base::Result<check::Output> run(check::Context& context, const check::Params& pa
   return output;
 }
 
-/// Users who are happy or not, on three days, after Bottou's example: helping makes some of the unhappy happy (`reach`),
-/// annoying makes some of them leave (`push`). The reward is what they say of the day. The action is drawn by lot.
+/// Users who are happy or not, on three days, after Bottou's example: helping makes some of the unhappy happy
+/// (`reach`), annoying makes some of them leave (`push`). The reward is what they say of the day. The action is drawn
+/// by lot.
 struct Users {
   double reach = 0;
   double push = 0;
