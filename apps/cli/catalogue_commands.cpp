@@ -171,9 +171,8 @@ base::Result<int> run_init(const Session& session) {
   namespace fs = std::filesystem;
   const bool network = session.options.kind == "network";
   const bool loop = session.options.kind == "loop";
-  const fs::path file = fs::path(session.options.folder) / (network ? "network.onnx"
-                                                            : loop  ? "loop.toml"
-                                                                    : "system.toml");
+  const fs::path file =
+      fs::path(session.options.folder) / (network ? "network.onnx" : loop ? "loop.toml" : "system.toml");
   std::error_code code;
   if (fs::exists(file, code))
     return base::make_error(base::Code::kValue, "exists already", file.string(),

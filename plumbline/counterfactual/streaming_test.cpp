@@ -88,6 +88,7 @@ data::DecisionLog crowded_log(std::size_t rows, bool probabilities, bool units, 
   for (std::size_t i = 0; i < rows; ++i) {
     data::DecisionRecord r = testing::bandit_record(bandit, rng, {.probabilities = probabilities});
     if (units && i % 11 != 0) r.unit = fmt::format("u{}", rng.below(rows / 3));
+    r.id = fmt::format("d{}", i);  // a stream drops the names of decisions
     if (i % 50 == 7) r.cause = data::DecisionCause::kPerson;
     if (i % 60 == 9) r.reward.reset();
     EXPECT_TRUE(builder.add(r, "x").ok());

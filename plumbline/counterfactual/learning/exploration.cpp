@@ -63,15 +63,23 @@ void largest_normal(std::span<const double> mean, std::span<const double> deviat
     out[alive[0]] = 1;
     return;
   }
-  // Between neighbouring points no distribution function moves by more than it does in 1.5 deviations.
-  std::vector<double> points;
+  // Points a deviation of each number apart; those that crowd closer than half the least deviation are thinned, so that
+  // between neighbours no distribution function moves by more than it does in 1.5 deviations.
+  double least = deviation[alive[0]];
+  std::vector<double> all;
   for (const std::size_t k : alive) {
-    for (int j = -5; j <= 5; ++j) points.push_back(std::max(floor, mean[k] + 1.5 * j * deviation[k]));
+    least = std::min(least, deviation[k]);
+    for (int j = -7; j <= 7; ++j) all.push_back(std::max(floor, mean[k] + j * deviation[k]));
   }
-  std::sort(points.begin(), points.end());
+  std::sort(all.begin(), all.end());
+  std::vector<double> points = {all.front()};
+  for (const double x : all) {
+    if (x - points.back() >= least / 2) points.push_back(x);
+  }
   constexpr std::array<double, 3> kNode = {-0.774596669241483377, 0, 0.774596669241483377};
   constexpr std::array<double, 3> kWeight = {5.0 / 9, 8.0 / 9, 5.0 / 9};
   std::vector<double> below(alive.size());
+  std::vector<double> others(alive.size());
   for (std::size_t i = 0; i + 1 < points.size(); ++i) {
     const double half = (points[i + 1] - points[i]) / 2;
     if (!(half > 0)) continue;
@@ -81,7 +89,6 @@ void largest_normal(std::span<const double> mean, std::span<const double> deviat
         below[j] = stats::normal_cdf((x - mean[alive[j]]) / deviation[alive[j]]);
       double before = kWeight[g] * half;
       // Products of all others from both sides, so that nothing is divided by a vanishing factor.
-      std::vector<double> others(alive.size());
       for (std::size_t j = 0; j < alive.size(); ++j) {
         others[j] = before;
         before *= below[j];
