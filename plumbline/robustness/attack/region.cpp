@@ -20,6 +20,12 @@ constexpr int kRootSteps = 60;
 /// project() for L2: the scale s in [0, 1] at which the clipped move has length epsilon.
 void project_l2(const Region& region, std::span<double> x) {
   const std::size_t n = region.size();
+  std::vector<double> moved(n), low_room(n), high_room(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    moved[i] = x[i] - region.centre[i];
+    low_room[i] = region.low[i] - region.centre[i];
+    high_room[i] = region.high[i] - region.centre[i];
+  }
   double low = 0;
   double high = 1;
   double s = 1;
@@ -28,10 +34,9 @@ void project_l2(const Region& region, std::span<double> x) {
     double free = 0;   // squares of coordinates that the box does not hold
     double fixed = 0;  // squares of those that it does
     for (std::size_t i = 0; i < n; ++i) {
-      const double d = x[i] - region.centre[i];
-      const double cut = std::clamp(s * d, region.low[i] - region.centre[i], region.high[i] - region.centre[i]);
-      const bool held = cut != s * d;
-      free += held ? 0 : d * d;
+      const double cut = std::clamp(s * moved[i], low_room[i], high_room[i]);
+      const bool held = cut != s * moved[i];
+      free += held ? 0 : moved[i] * moved[i];
       fixed += held ? cut * cut : 0;
     }
     const double length = s * s * free + fixed;
