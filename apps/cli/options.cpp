@@ -155,10 +155,11 @@ Options parse_command_line(int argc, char** argv) {
   app.add_flag("-v,--verbose", o.verbose, "Also log diagnostics to standard error");
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
-  init->add_option("folder", o.folder, "Where to write system.toml (kinds network, loop and guard: a whole small example)")
+  init->add_option("folder", o.folder,
+                   "Where to write system.toml (kinds network, loop, guard and system: a whole example)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard", "system"}))
       ->required();
 
   auto* assess =
@@ -388,7 +389,9 @@ Options parse_command_line(int argc, char** argv) {
   reach->add_option("--plot", o.plot, "Write the tube as a moving picture (SVG) to this file");
   reach->add_option("--set", o.initial, "NAME=LOW:HIGH or NAME=VALUE: another initial range");
   reach->add_option("--boxes", o.boxes, "Tubes at most")->check(CLI::PositiveNumber)->capture_default_str();
-  reach->add_option("--order", o.order, "Of the Taylor expansion in time")->check(CLI::Range(1, 20))->capture_default_str();
+  reach->add_option("--order", o.order, "Of the Taylor expansion in time")
+      ->check(CLI::Range(1, 20))
+      ->capture_default_str();
   reach->add_option("--seed", o.seed, "Other rollouts for another seed");
   add_roots(reach, roots);
   add_json(reach, o);
