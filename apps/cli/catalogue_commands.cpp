@@ -171,8 +171,9 @@ base::Result<int> run_init(const Session& session) {
   namespace fs = std::filesystem;
   const bool network = session.options.kind == "network";
   const bool loop = session.options.kind == "loop";
-  const fs::path file =
-      fs::path(session.options.folder) / (network ? "network.onnx" : loop ? "loop.toml" : "system.toml");
+  const fs::path file = fs::path(session.options.folder) / (network ? "network.onnx"
+                                                            : loop  ? "loop.toml"
+                                                                    : "system.toml");
   std::error_code code;
   if (fs::exists(file, code))
     return base::make_error(base::Code::kValue, "exists already", file.string(),
@@ -194,6 +195,13 @@ base::Result<int> run_init(const Session& session) {
     PL_CHECK(write_guard_example(session.options.folder));
     std::cout << fmt::format("wrote {} with a model and its data\nNext:\n  plumbline guard {} --accept case\n",
                              file.string(), file.string());
+    return 0;
+  }
+  if (session.options.kind == "system") {
+    PL_CHECK(write_system_example(session.options.folder));
+    std::cout << fmt::format(
+        "wrote {} with the trace of its parts\nNext: it runs as it stands\n  plumbline assess {} --out report\n",
+        file.string(), file.string());
     return 0;
   }
   std::ofstream out(file);
