@@ -64,6 +64,7 @@ const std::map<std::string, Command>& commands() {
       {"checks list", run_checks_list},
       {"checks show", run_checks_show},
       {"checks verify", run_checks_verify},
+      {"checks coverage", run_checks_coverage},
       {"config check", run_config_check},
       {"config schema", run_config_schema},
       {"runs", run_runs},
@@ -82,6 +83,7 @@ const std::map<std::string, Command>& commands() {
       {"worlds audit", run_worlds_audit},
       {"worlds bench", run_worlds_bench},
       {"estimate", run_estimate},
+      {"learn", run_learn},
       {"causal query", run_causal_query},
       {"causal marginals", run_causal_marginals},
       {"causal counterfactual", run_causal_counterfactual},
@@ -94,6 +96,7 @@ const std::map<std::string, Command>& commands() {
       {"gauntlet", run_gauntlet},
       {"replicate", run_replicate},
       {"verify", run_verify},
+      {"train", run_train},
       {"reach", run_reach},
   };
   return table;

@@ -107,8 +107,8 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
     EXPECT_GT(f.seconds, 0);
     EXPECT_THAT(list_text(), HasSubstr(f.id));
   }
-  EXPECT_EQ(ids.size(), 12U);
-  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 12U);
+  EXPECT_EQ(ids.size(), 13U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 13U);
   EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
   EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
   EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
@@ -287,6 +287,22 @@ TEST(Replicate, Lalonde) {
   EXPECT_EQ(r.rows.size(), without.rows.size());
   EXPECT_NEAR(find(r, "PSID-1: difference").ours->value, -15204.78, 0.005);
   EXPECT_NEAR(find(r, "PSID-1: ols").ours->value, 751.9, 0.05);
+}
+
+TEST(Replicate, AcasXuRunsWhereTheNetworksAre) {
+  const Replication r = replicated(acas_xu());
+  EXPECT_EQ(r.rows.size(), 9U);
+  if (!testing::data_path("vnncomp")) {
+    EXPECT_EQ(counts(r).at("not_run"), 9U);
+    EXPECT_THAT(r.rows[0].not_run, HasSubstr("PLUMBLINE_DATA"));
+    return;
+  }
+  EXPECT_EQ(find(r, "verdicts that contradict a known one").ours->value, 0);
+  // Within 1500 regions at least three quarters of the 36 are decided, and every violated one of property 2.
+  double solved = 0;
+  for (const Row& row : r.rows) solved += row.label.starts_with("property") ? row.ours->value : 0;
+  EXPECT_GE(solved, 27);
+  EXPECT_EQ(find(r, "property 2: violated").ours->value, 5);
 }
 
 TEST(Replicate, SameSeedSameBitsForAnyNumberOfThreads) {

@@ -106,6 +106,20 @@ class Docs(SystemTest):
                     self.run_line(line)
         self.assertGreaterEqual(ran, 7)
 
+    def test_learning_from_the_page(self):
+        """docs/user/learn.md: the table that it makes, every command."""
+        page = (SOURCE / "docs/user/learn.md").read_text()
+        ran = 0
+        for language, block in re.findall(r"```(sh|python)\n(.*?)```", page, re.S):
+            if language == "python":
+                (self.folder / "make.py").write_text(block)
+                self.run_line("python3 make.py")
+            else:
+                for line in block.strip().splitlines():
+                    ran += 1
+                    self.run_line(line)
+        self.assertGreaterEqual(ran, 15)
+
     def test_causal_models_from_the_page(self):
         """docs/user/causal.md: blocks that begin with a file's name are written, every command is run."""
         self.assertGreaterEqual(self.run_page("causal.md"), 15)
