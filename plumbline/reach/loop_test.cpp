@@ -452,6 +452,8 @@ TEST(PublishedVerdicts, OfNeuralControllers) {
       {"single_pendulum", {{"theta", Interval(1, 1.175)}}, LoopVerdict::kHolds},
       {"attitude", {}, LoopVerdict::kHolds},
       {"double_pendulum_more", {}, LoopVerdict::kViolated},
+      {"quadrotor", {}, LoopVerdict::kHolds},
+      {"airplane", {}, LoopVerdict::kViolated},
       {"vcas", {}, LoopVerdict::kHolds},
       {"vcas", {{"hdot", Interval(-22.5)}}, LoopVerdict::kHolds},
       {"vcas", {{"hdot", Interval(-25.5)}}, LoopVerdict::kViolated},
