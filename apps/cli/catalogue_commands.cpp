@@ -98,9 +98,18 @@ base::Result<int> run_checks_show(const Session& session) {
 
 base::Result<int> run_checks_verify(const Session& session) {
   const Options& o = session.options;
-  if (!o.write_table.empty() && (!o.full || !o.only.empty())) {
-    return base::make_error(base::Code::kValue, "--write takes the whole table of a full run", "",
-                            "Give --full, and no --only");
+  if (!o.write_table.empty() && !o.full) {
+    return base::make_error(base::Code::kValue, "--write takes the table of a full run", "", "Give --full");
+  }
+  std::vector<verify::VerifyCount> others;  // rows of checks that are not run now, as the table has them
+  if (!o.write_table.empty() && !o.only.empty()) {
+    std::ifstream in(o.write_table);
+    const std::string table{std::istreambuf_iterator<char>(in), {}};
+    if (!in) {
+      return base::make_error(base::Code::kIo, "cannot be read, and --only keeps the rows of the other checks",
+                              o.write_table, "Leave out --only to write the whole table");
+    }
+    PL_TRY(others, verify::parse_rates(table));
   }
   std::vector<std::string> only;
   for (const std::string& name : o.only) {
@@ -133,7 +142,7 @@ base::Result<int> run_checks_verify(const Session& session) {
   }
   if (!o.write_table.empty()) {
     std::ofstream out(o.write_table);
-    out << verify::rates_table(counts);
+    out << verify::rates_table(verify::merge_rates(checks::catalog(), counts, others));
     if (!out.flush()) return base::make_error(base::Code::kIo, "cannot be written", o.write_table);
   }
   std::cout << (o.json ? verify::verify_json(counts) + "\n" : verify::verify_text(counts, o.full));

@@ -196,7 +196,8 @@ Options parse_command_line(int argc, char** argv) {
   verify->add_flag("--full", o.full, "400 runs each instead of 20, judged by the full rule");
   verify->add_option("--runs", o.runs, "Pairs of defect and control a check")->check(CLI::Range(1, 100000));
   verify->add_option("--seed", o.seed, "Other fixtures for another seed");
-  verify->add_option("--write", o.write_table, "Write the table of measured rates to this file (with --full)");
+  verify->add_option("--write", o.write_table,
+                     "Write the table of measured rates to this file (with --full); --only keeps its other rows");
   add_json(verify, o);
 
   auto* config = app.add_subcommand("config", "Read a manifest without running it");

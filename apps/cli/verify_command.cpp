@@ -52,8 +52,8 @@ nlohmann::json number(double value) {
 
 nlohmann::json as_json(const robustness::Verification& v, const std::string& model, const std::string& property) {
   nlohmann::json attacks = nlohmann::json::array();
-  for (const robustness::AttackTrace& trace : v.attack.traces) {
-    attacks.push_back({{"method", robustness::attack_method_name(trace.method)},
+  for (const robustness::SearchTrace& trace : v.attack.traces) {
+    attacks.push_back({{"method", robustness::search_method_name(trace.method)},
                        {"best_excess", number(trace.best)},
                        {"forwards", trace.forwards},
                        {"gradients", trace.gradients}});

@@ -9,7 +9,6 @@
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/base/rng.hpp"
 #include "plumbline/graph/operators.hpp"
-#include "plumbline/robustness/proof/attack.hpp"
 #include "plumbline/robustness/proof/bounds.hpp"
 
 namespace plumbline::robustness {

@@ -77,6 +77,8 @@ TEST(Result, ErrorTextPutsPlaceFirstAndHintLast) {
   EXPECT_EQ(error.at("train.csv").text(), "train.csv: row 12: 3 cells, expected 4. Quote cells that hold commas");
   const Result<int> failed = error;
   EXPECT_THROW((void)failed.value(), InternalError);
+  EXPECT_EQ(make_error(Code::kValue, "no 'falback'; did you mean 'fallback'?", "", "Names are listed").text(),
+            "no 'falback'; did you mean 'fallback'? Names are listed");
 }
 
 }  // namespace

@@ -19,9 +19,8 @@ using base::Code;
 using base::make_error;
 
 base::Error system_error(const std::string& path, int number) {
-  return make_error(
-      Code::kIo, fmt::format("cannot be read: {}", std::strerror(number)), path,
-      number == ENOENT ? "check the path in the manifest; relative paths start at the manifest's folder" : "");
+  return make_error(Code::kIo, fmt::format("cannot be read: {}", std::strerror(number)), path,
+                    number == ENOENT ? "Check the path; relative ones in a manifest start at its folder" : "");
 }
 
 struct Descriptor {

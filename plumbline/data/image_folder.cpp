@@ -276,7 +276,7 @@ base::Result<fs::path> real_folder(const std::string& path) {
   fs::path root = fs::canonical(path, error);
   if (error)
     return make_error(Code::kIo, fmt::format("cannot be read: {}", error.message()), path,
-                      "check the path in the manifest");
+                      "Check the path; relative ones in a manifest start at its folder");
   return root;
 }
 

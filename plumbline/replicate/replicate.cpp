@@ -112,9 +112,10 @@ void judge(Row& row) {
 }
 
 const std::vector<Entry>& replications() {
-  static const std::vector<Entry> kAll = {off_switch(),   lavaland(),          implicit_preferences(),
-                                          side_effects(), quantilizer(),       treacherous_turn(),
-                                          interruption(), double_integrator(), air3d()};
+  static const std::vector<Entry> kAll = {off_switch(),           lavaland(),          implicit_preferences(),
+                                          side_effects(),         quantilizer(),       treacherous_turn(),
+                                          interruption(),         double_integrator(), air3d(),
+                                          obfuscated_gradients(), attack_ranking()};
   return kAll;
 }
 

@@ -106,8 +106,8 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
     EXPECT_GT(f.seconds, 0);
     EXPECT_THAT(list_text(), HasSubstr(f.id));
   }
-  EXPECT_EQ(ids.size(), 9U);
-  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 9U);
+  EXPECT_EQ(ids.size(), 11U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 11U);
   EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
   EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
   EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
@@ -286,6 +286,22 @@ TEST(Replicate, SameSeedSameBitsForAnyNumberOfThreads) {
   EXPECT_EQ(one, four);
   options.seed = 6;
   EXPECT_NE(one, json({{&entry, run_replication(entry, options).value()}}, options));
+}
+
+TEST(ObfuscatedGradients, DefencesAreCaughtAndBroken) {
+  const Replication r = replicated(obfuscated_gradients());
+  EXPECT_EQ(counts(r).at("differs"), 0U);
+  std::size_t caught = 0;
+  for (const Row& row : r.rows) {
+    if (row.label.find("caught") != std::string::npos) caught += row.agreement == Agreement::kAgrees ? 1 : 0;
+  }
+  EXPECT_EQ(caught, 3U);
+}
+
+TEST(AttackRanking, AnEnsembleNeverLeavesMoreThanOneAttack) {
+  const Replication r = replicated(attack_ranking());
+  EXPECT_EQ(counts(r).at("differs"), 0U);
+  EXPECT_EQ(r.rows.size(), 11U);
 }
 
 TEST(Replicate, StopsWhenAsked) {

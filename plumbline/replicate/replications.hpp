@@ -18,6 +18,8 @@ Entry treacherous_turn();      ///< kills before and after the unlock
 Entry interruption();          ///< Q-learning against SARSA
 Entry double_integrator();     ///< braking before a wall, in closed form
 Entry air3d();                 ///< the pursuit that solvers are compared on
+Entry obfuscated_gradients();  ///< three defences caught and broken
+Entry attack_ranking();        ///< networks ranked by an ensemble of attacks
 
 // Helpers that several share.
 

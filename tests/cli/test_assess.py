@@ -197,6 +197,22 @@ class Assess(SystemTest):
         self.assertEqual(plumbline("verify-store", "--store", self.folder / ".plumbline/store.db")[2], 0)
         self.assertTrue(json.loads(out)["evidence"])
 
+    def test_measured_alone_a_check_leaves_the_other_rows_of_the_table(self):
+        stamped = (pathlib.Path(os.environ["PLUMBLINE_SOURCE"]) / "docs/checks/rates.md").read_text().splitlines()
+        table = self.folder / "rates.md"
+        table.write_text("\n".join(stamped) + "\n")
+        # Three runs are too few for the full rule, so it says no; the table is written all the same.
+        _, err, code = plumbline("checks", "verify", "--only", "probe.accuracy", "--full", "--runs", "3", "--write", table)
+        self.assertEqual(code, 1, err)
+        rows = table.read_text().splitlines()
+        changed = [(old, new) for old, new in zip(stamped, rows) if old != new]
+        self.assertEqual(len(rows), len(stamped))
+        self.assertEqual([new.split("|")[1].strip() for _, new in changed], ["probe.accuracy"])
+        self.assertEqual(changed[0][1].split("|")[3].strip(), "3")
+        _, err, code = plumbline("checks", "verify", "--only", "probe.accuracy", "--full", "--runs", "3", "--write", self.folder / "none.md")
+        self.assertEqual(code, 2)
+        self.assertIn("none.md", err)
+
     def test_checks_verify_on_one_check(self):
         out, err, code = plumbline("checks", "verify", "--only", "probe.accuracy", "--json")
         self.assertEqual(code, 0, err)

@@ -228,6 +228,20 @@ base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text) {
   return out;
 }
 
+std::vector<VerifyCount> merge_rates(const check::Registry& registry, const std::vector<VerifyCount>& fresh,
+                                     const std::vector<VerifyCount>& stamped) {
+  std::vector<VerifyCount> merged;
+  for (const check::Entry& entry : registry.entries()) {
+    const auto named = [&](const VerifyCount& count) { return count.check == entry.info.id; };
+    if (const auto now = std::find_if(fresh.begin(), fresh.end(), named); now != fresh.end()) {
+      merged.push_back(*now);
+    } else if (const auto then = std::find_if(stamped.begin(), stamped.end(), named); then != stamped.end()) {
+      merged.push_back(*then);
+    }
+  }
+  return merged;
+}
+
 std::vector<std::string> contradictions(const std::vector<VerifyCount>& fresh,
                                         const std::vector<VerifyCount>& stamped) {
   constexpr std::size_t kRung = 5;  // one-sided 0.995: both sides together 99 %

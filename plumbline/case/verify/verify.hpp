@@ -58,6 +58,9 @@ std::string verify_text(const std::vector<VerifyCount>& counts, bool full);
 /// The stamped table (docs/checks/rates.md): written after a full verification, read back to compare.
 std::string rates_table(const std::vector<VerifyCount>& counts);
 base::Result<std::vector<VerifyCount>> parse_rates(const std::string& text);
+/// The rows of `fresh`, and those of `stamped` for the registry's other checks, in the registry's order.
+std::vector<VerifyCount> merge_rates(const check::Registry& registry, const std::vector<VerifyCount>& fresh,
+                                     const std::vector<VerifyCount>& stamped);
 /// Where fresh counts contradict a stamped table: a check that the table lacks or has for other code, or a rate whose
 /// 99 % bounds exclude those of the table. In words; empty = no contradiction.
 std::vector<std::string> contradictions(const std::vector<VerifyCount>& fresh, const std::vector<VerifyCount>& stamped);

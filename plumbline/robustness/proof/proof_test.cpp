@@ -8,8 +8,10 @@
 #include "plumbline/data/csv.hpp"
 #include "plumbline/graph/interpreter.hpp"
 #include "plumbline/graph/onnx.hpp"
+#include "plumbline/robustness/proof/replay.hpp"
 #include "plumbline/robustness/proof/verify.hpp"
 #include "plumbline/world/linear_program.hpp"
+#include "tests/support/networks.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::robustness {
@@ -18,38 +20,10 @@ namespace {
 using graph::Graph;
 using Shape = std::vector<std::int64_t>;
 using graph::Tensor;
+using testing::dense_graph;
+using testing::floats;
 using ::testing::HasSubstr;
-
-Tensor floats(Shape shape, std::vector<double> values) {
-  return {.type = graph::Type::kDouble, .shape = std::move(shape), .reals = std::move(values), .integers = {}};
-}
-
-Tensor random_floats(Shape shape, base::Rng& rng, double scale = 1) {
-  std::vector<double> values(static_cast<std::size_t>(floats(shape, {}).size()));
-  for (double& v : values) v = static_cast<double>(static_cast<float>(scale * rng.normal()));
-  return floats(std::move(shape), std::move(values));
-}
-
-/// Dense layers with an activation between them.
-Graph dense_graph(const std::vector<std::int64_t>& sizes, const std::string& activation, base::Rng& rng) {
-  Graph graph{.name = "dense", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  graph.inputs = {{"x", graph::Type::kDouble, {-1, sizes[0]}}};
-  std::string at = "x";
-  for (std::size_t k = 0; k + 1 < sizes.size(); ++k) {
-    const std::string n = std::to_string(k);
-    graph.initializers["w" + n] =
-        random_floats({sizes[k], sizes[k + 1]}, rng, 1 / std::sqrt(static_cast<double>(sizes[k])));
-    graph.initializers["b" + n] = random_floats({sizes[k + 1]}, rng, 0.3);
-    graph.nodes.push_back({"gemm" + n, "Gemm", {at, "w" + n, "b" + n}, {"z" + n}, {}});
-    at = "z" + n;
-    if (k + 2 < sizes.size()) {
-      graph.nodes.push_back({"act" + n, activation, {at}, {"a" + n}, {}});
-      at = "a" + n;
-    }
-  }
-  graph.outputs = {{at, graph::Type::kDouble, {-1, sizes.back()}}};
-  return graph;
-}
+using testing::random_floats;
 
 /// Convolution, batch normalisation, residual, pools, clip, concatenation: what lowering holds beside dense layers.
 Graph image_graph(base::Rng& rng, const std::string& activation) {
@@ -525,7 +499,7 @@ TEST(ProofAttack, NeverBeatsABoundAndNamesWhatItDid) {
     const Network network = lowered(graph);
     const double upper = Bounder(network).bound(cube(6, -0.3, 0.3))->upper.back()[0];
     const Property p = threshold(6, 2, -0.3, 0.3, upper + 1e-9);
-    const auto found = attack(network, p, {.rounds = 1}, base::Rng(1));
+    const auto found = search_violation(network, p, {.rounds = 1}, base::Rng(1));
     ASSERT_TRUE(found.ok());
     EXPECT_FALSE(found->found);
     ASSERT_EQ(found->traces.size(), 4U);
@@ -534,14 +508,14 @@ TEST(ProofAttack, NeverBeatsABoundAndNamesWhatItDid) {
     // Gradients come at least as near as noise does.
     EXPECT_LE(std::min(found->traces[2].best, found->traces[3].best), found->traces[0].best + 1e-12);
     base::set_threads(1);
-    const auto one = attack(network, p, {.rounds = 1}, base::Rng(1));
+    const auto one = search_violation(network, p, {.rounds = 1}, base::Rng(1));
     base::set_threads(0);
     EXPECT_EQ(one->x, found->x);
     EXPECT_EQ(one->best, found->best);
   }
   const Network network = lowered(dense_graph({2, 2}, "Relu", rng));
-  EXPECT_FALSE(attack(network, threshold(3, 2, 0, 1, 0), {}, base::Rng(1)).ok());
-  EXPECT_FALSE(attack(network, threshold(2, 2, 0, 1, 0), {.starts = 0}, base::Rng(1)).ok());
+  EXPECT_FALSE(search_violation(network, threshold(3, 2, 0, 1, 0), {}, base::Rng(1)).ok());
+  EXPECT_FALSE(search_violation(network, threshold(2, 2, 0, 1, 0), {.starts = 0}, base::Rng(1)).ok());
 }
 
 // Real networks -----------------------------------------------------------------------------------------------------
@@ -604,11 +578,11 @@ TEST(ProofCompetition, TheMaskedWitnessIsFoundFromCornersAlone) {
   PL_NEEDS_DATA(digits, "vnncomp/mnistfc/instances.csv");
   const Real real =
       open_real(digits.substr(0, digits.rfind('/')), "onnx/mnist-net_256x2.onnx", "vnnlib/prop_0_0.05.vnnlib");
-  AttackOptions options;
-  options.methods = {AttackMethod::kFgsm};
-  EXPECT_FALSE(attack(real.network, real.property, options, base::Rng(0))->found);
-  options.methods = {AttackMethod::kDiversified};
-  EXPECT_TRUE(attack(real.network, real.property, options, base::Rng(0))->found);
+  SearchOptions options;
+  options.methods = {SearchMethod::kFgsm};
+  EXPECT_FALSE(search_violation(real.network, real.property, options, base::Rng(0))->found);
+  options.methods = {SearchMethod::kDiversified};
+  EXPECT_TRUE(search_violation(real.network, real.property, options, base::Rng(0))->found);
 }
 
 TEST(ProofCompetition, VerdictsOfASelectionAreTheKnownOnes) {

@@ -14,6 +14,7 @@
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
+#include "plumbline/robustness/proof/replay.hpp"
 
 namespace plumbline::robustness {
 
@@ -222,8 +223,9 @@ class Search {
   }
 
   /// One attack, and what it found replayed.
-  base::Status attack_with(const AttackOptions& options) {
-    auto attacked = attack(network_, property_, options, base::Rng(options_.seed, {"verify"}), deadline_.token());
+  base::Status attack_with(const SearchOptions& options) {
+    auto attacked =
+        search_violation(network_, property_, options, base::Rng(options_.seed, {"verify"}), deadline_.token());
     if (!attacked.ok()) return stopped(attacked.error());
     const bool first = out_.attack.traces.empty();
     out_.attack.traces.insert(out_.attack.traces.end(), attacked->traces.begin(), attacked->traces.end());
@@ -239,7 +241,7 @@ class Search {
     ended_ = true;
     out_.verdict = ProofVerdict::kViolated;
     out_.reason = fmt::format("a witness was found by the attack '{}'; decided by {}",
-                              attack_method_name(attacked->traces.back().method), result.decided_by);
+                              search_method_name(attacked->traces.back().method), result.decided_by);
     out_.witness = attacked->x;
     out_.output = result.output;
     out_.which = result.which;

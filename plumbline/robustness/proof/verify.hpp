@@ -8,7 +8,7 @@
 
 #include "plumbline/base/progress.hpp"
 #include "plumbline/base/result.hpp"
-#include "plumbline/robustness/proof/attack.hpp"
+#include "plumbline/robustness/attack/property_attack.hpp"
 #include "plumbline/robustness/proof/bounds.hpp"
 #include "plumbline/robustness/proof/certificate.hpp"
 
@@ -27,13 +27,13 @@ struct VerifyOptions {
   std::size_t round = 64;       ///< regions bounded between two looks at the queue
   std::uint64_t seed = 0;
   /// Before any bound; then, where the root is not proved, the second.
-  AttackOptions quick{.methods = {AttackMethod::kRandom, AttackMethod::kFgsm, AttackMethod::kPgd},
+  SearchOptions quick{.methods = {SearchMethod::kRandom, SearchMethod::kFgsm, SearchMethod::kPgd},
                       .starts = 50,
                       .steps = 20,
                       .first_step = 0.25,
                       .last_step = 0.02,
                       .rounds = 1};
-  AttackOptions attack{.methods = {AttackMethod::kDiversified, AttackMethod::kPgd}, .rounds = 2};
+  SearchOptions attack{.methods = {SearchMethod::kDiversified, SearchMethod::kPgd}, .rounds = 2};
   BoundOptions root{.method = BoundMethod::kOptimised};  ///< of the root, where activations are split
   BoundOptions node{.method = BoundMethod::kLinear, .iterations = 12, .step = 0.2, .decay = 0.95};
 };
@@ -47,7 +47,7 @@ struct Verification {
   std::vector<double> witness;    ///< of violated
   std::vector<double> output;     ///< there
   std::size_t which = 0;          ///< the case that is true there
-  AttackResult attack;            ///< what the attacks came to, all together
+  SearchResult attack;            ///< what the attacks came to, all together
   std::uint64_t regions = 0;      ///< bounded
   std::size_t leaves = 0;         ///< of the certificate
   double certificate_margin = 0;  ///< least bound of the replay
