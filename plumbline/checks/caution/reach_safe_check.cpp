@@ -23,7 +23,7 @@ using plumbline::reach::LoopVerdict;
 
 constexpr std::size_t kDrawnVariables = 6;
 constexpr std::size_t kDrawnTubes = 16;
-constexpr std::size_t kDrawnPieces = 250;
+constexpr std::size_t kDrawnPieces = 200;
 
 check::CheckInfo info() {
   check::CheckInfo facts;
@@ -110,11 +110,14 @@ check::Artifact band(const plumbline::reach::Loop& loop, std::size_t variable, c
     const std::string name = tubes.size() == 1 ? "tube" : fmt::format("tube {}", t + 1);
     for (const auto& piece : plumbline::reach::thinned(tubes[t].pieces, kDrawnPieces / tubes.size() + 20)) {
       if (!piece.box[variable].finite()) continue;
-      x.push_back(0.5 * (piece.from + piece.to));
-      y.push_back(piece.box[variable].mid());
-      low.push_back(piece.box[variable].lo);
-      high.push_back(piece.box[variable].hi);
-      series.push_back(name);
+      // Both ends: the band is a staircase, and every trajectory lies inside as drawn.
+      for (const double time : {piece.from, piece.to}) {
+        x.push_back(time);
+        y.push_back(piece.box[variable].mid());
+        low.push_back(piece.box[variable].lo);
+        high.push_back(piece.box[variable].hi);
+        series.push_back(name);
+      }
     }
   }
   const std::size_t stride = std::max<std::size_t>(rollout.points.size() / kDrawnPieces, 1);
@@ -127,7 +130,8 @@ check::Artifact band(const plumbline::reach::Loop& loop, std::size_t variable, c
   }
   out.columns = {{"x", "", x}, {"y", "", y}, {"low", "", low}, {"high", "", high}, {"series", "", series}};
   out.facts = {{"play", "6"},
-               {"x_label", "time"}, {"y_label", v.unit.empty() ? v.name : fmt::format("{} ({})", v.name, v.unit)}};
+               {"x_label", "time"},
+               {"y_label", v.unit.empty() ? v.name : fmt::format("{} ({})", v.name, v.unit)}};
   return out;
 }
 
