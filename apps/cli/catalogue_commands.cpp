@@ -198,6 +198,13 @@ base::Result<int> run_init(const Session& session) {
                              file.string(), file.string());
     return 0;
   }
+  if (session.options.kind == "system") {
+    PL_CHECK(write_system_example(session.options.folder));
+    std::cout << fmt::format(
+        "wrote {} with the trace of its parts\nNext: it runs as it stands\n  plumbline assess {} --out report\n",
+        file.string(), file.string());
+    return 0;
+  }
   std::ofstream out(file);
   out << manifest_template(session.options.kind);
   if (!out.flush())

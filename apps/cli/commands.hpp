@@ -50,6 +50,7 @@ base::Result<int> run_causal_identify(const Session& session);
 base::Result<int> run_causal_test(const Session& session);
 base::Result<int> run_causal_learn(const Session& session);
 base::Result<int> run_guard(const Session& session);
+base::Result<int> run_train(const Session& session);
 
 /// A program of this project, by name: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
 base::Result<std::string> find_program(const Session& session, const std::string& name);

@@ -93,6 +93,7 @@ const std::map<std::string, Command>& commands() {
       {"gauntlet", run_gauntlet},
       {"replicate", run_replicate},
       {"verify", run_verify},
+      {"train", run_train},
       {"reach", run_reach},
   };
   return table;

@@ -156,10 +156,10 @@ Options parse_command_line(int argc, char** argv) {
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
   init->add_option("folder", o.folder,
-                   "Where to write system.toml (kinds network, loop and guard: a whole small example)")
+                   "Where to write system.toml (kinds network, loop, guard and system: a whole example)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard"}))
+      ->check(CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard", "system"}))
       ->required();
 
   auto* assess =
@@ -355,6 +355,7 @@ Options parse_command_line(int argc, char** argv) {
   auto* replication = replicate->add_option("name", o.reference, "Its id, for example off_switch");
   replicate->add_flag("--all", o.all, "Every replication")->excludes(replication);
   replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
+  replicate->add_flag("--full", o.full, "The long form, of those that have one (acas_xu: all networks)");
   replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
   add_json(replicate, o);
   auto* guard =
@@ -377,11 +378,19 @@ Options parse_command_line(int argc, char** argv) {
       ->capture_default_str();
   proof->add_option("--certificate", o.certificate, "Write the proof to this file");
   proof->add_option("--check", o.check_certificate, "Replay a proof that was written before; nothing else is tried");
+  proof->add_flag("--exact", o.exact, "Replay proofs in exact rationals too, up to 1e9 multiply-adds (default 2e7)");
   proof->add_option("--instances", o.instances,
                     "A list of model,property,seconds, without header, paths relative to it");
   proof->add_option("--csv", o.csv, "Write onnx,vnnlib,verdict,seconds for the list");
   proof->add_option("--seed", o.seed, "Other starts of the attack for another seed");
   add_json(proof, o);
+  auto* train = app.add_subcommand(
+      "train",
+      "Train the networks of a manifest's [train.NAME] sections: standard, under noise, against attacks, or bounds");
+  add_manifest(train, o);
+  add_roots(train, roots);
+  train->add_option("--only", o.only, "These sections alone");
+  add_json(train, o);
   auto* reach = app.add_subcommand(
       "reach", "Where a control loop with a network can go: the tube of all its trajectories, and what it claims");
   reach->add_option("system", o.manifest, "The system file: a loop, or a game with a [grid]; or a table")->required();

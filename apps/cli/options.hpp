@@ -76,6 +76,7 @@ struct Options {
   std::string property;
   std::string certificate;        ///< to be written
   std::string check_certificate;  ///< to be replayed
+  bool exact = false;             ///< verify: replay in exact rationals up to a larger limit
   std::string instances;
   std::string csv;
   double seconds = -1;  ///< verify --timeout; below 0: not given

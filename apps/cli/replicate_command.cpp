@@ -76,6 +76,7 @@ base::Result<int> run_replicate(const Session& session) {
   }
   replicate::Options options;
   if (o.seed > 0) options.seed = o.seed;
+  options.full = o.full;
   options.cancel = session.cancel;
   options.progress = &session.progress;
   Done done;

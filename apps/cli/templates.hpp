@@ -14,6 +14,10 @@ base::Status write_network_example(const std::string& folder);
 /// For `plumbline init --kind guard`: a classifier of parcels with its sets, costs and a [guard] section. Errors kIo.
 base::Status write_guard_example(const std::string& folder);
 
+/// For `plumbline init --kind system`: a ranker that explores, a team that chooses fonts, what they did, and claims.
+/// Errors kIo.
+base::Status write_system_example(const std::string& folder);
+
 /// Precondition: kind is images, table, predictions or world (the command line checks it).
 std::string manifest_template(const std::string& kind);
 

@@ -86,16 +86,16 @@ void attack_of(benchmark::State& state, Norm norm, const Attack& attack) {
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(passes));  // items per second against those of the floor
 }
-BENCHMARK_CAPTURE(attack_of, pgd_linf, Norm::kLinf, pgd({.steps = 20}))
+BENCHMARK_CAPTURE(attack_of, pgd_linf, Norm::kLinf, pgd({.steps = 50}))
     ->Unit(benchmark::kMillisecond)
     ->MeasureProcessCPUTime();
-BENCHMARK_CAPTURE(attack_of, apgd_linf, Norm::kLinf, apgd({.steps = 20}))
+BENCHMARK_CAPTURE(attack_of, apgd_linf, Norm::kLinf, apgd({.steps = 50}))
     ->Unit(benchmark::kMillisecond)
     ->MeasureProcessCPUTime();
-BENCHMARK_CAPTURE(attack_of, apgd_l2, Norm::kL2, apgd({.steps = 20}))
+BENCHMARK_CAPTURE(attack_of, apgd_l2, Norm::kL2, apgd({.steps = 50}))
     ->Unit(benchmark::kMillisecond)
     ->MeasureProcessCPUTime();
-BENCHMARK_CAPTURE(attack_of, apgd_l1, Norm::kL1, apgd({.steps = 20}))
+BENCHMARK_CAPTURE(attack_of, apgd_l1, Norm::kL1, apgd({.steps = 50}))
     ->Unit(benchmark::kMillisecond)
     ->MeasureProcessCPUTime();
 

@@ -11,6 +11,7 @@ const check::Registry& catalog() {
     add_methodology(all);
     add_reward(all);
     add_counterfactual(all);
+    add_system(all);
     return all;
   }();
   return registry;

@@ -15,5 +15,6 @@ void add_robustness(check::Registry& registry);
 void add_methodology(check::Registry& registry);
 void add_reward(check::Registry& registry);
 void add_counterfactual(check::Registry& registry);
+void add_system(check::Registry& registry);
 
 }  // namespace plumbline::checks

@@ -115,7 +115,7 @@ const std::vector<Entry>& replications() {
   static const std::vector<Entry> kAll = {off_switch(),           lavaland(),          implicit_preferences(),
                                           side_effects(),         quantilizer(),       treacherous_turn(),
                                           interruption(),         double_integrator(), air3d(),
-                                          obfuscated_gradients(), attack_ranking()};
+                                          obfuscated_gradients(), attack_ranking(),    acas_xu()};
   return kAll;
 }
 

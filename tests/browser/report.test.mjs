@@ -65,7 +65,7 @@ await test('every picture is drawn, with marks and a table behind it', async () 
     rows: figure.querySelectorAll('table tbody tr').length,
   })));
   const kinds = new Set(figures.map((figure) => figure.kind));
-  for (const kind of ['reliability', 'roc', 'grid', 'treemap', 'gallery', 'histogram', 'curve', 'bars', 'confusion', 'table']) assert.ok(kinds.has(kind), `no ${kind}`);
+  for (const kind of ['reliability', 'roc', 'grid', 'treemap', 'gallery', 'histogram', 'curve', 'bars', 'network', 'confusion', 'table']) assert.ok(kinds.has(kind), `no ${kind}`);
   for (const figure of figures) {
     assert.ok(figure.rows > 0, `${figure.kind} has no table`);
     if (figure.kind !== 'table') {

@@ -310,6 +310,17 @@ Artifact bars() {
                    {"level", "0.95"}});
 }
 
+Artifact network() {
+  return artifact("system.feedback_loop", "parts", "network", "The parts of the system",
+                  "Solid: read in the same round. Dashed: learned from later.",
+                  {{"from", "", Texts{"ranker", "ranker", "reader", "fonts", "people", "people", "clock"}},
+                   {"to", "", Texts{"reader", "people", "fonts", "people", "ranker", "fonts", ""}},
+                   {"kind", "", Texts{"feeds", "feeds", "feeds", "feeds", "teaches", "teaches", ""}},
+                   {"label", "", Texts{"item", "item", "looks", "font", "click", "net", ""}},
+                   {"mark", "", Texts{"", "", "kept 0.17", "", "on a loop", "on a loop", ""}}},
+                  {});
+}
+
 Artifact confusion() {
   Texts truth, predicted;
   Numbers count;
@@ -426,7 +437,7 @@ check::RunRecord base_run() {
     }
   }
   run.artifacts = {treemap(),   gallery(), confusion(),   table(180), reliability(), roc(120),
-                   histogram(), grid(),    permutation(), curve(14),  bars()};
+                   histogram(), grid(),    permutation(), curve(14),  bars(),        network()};
   return run;
 }
 

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include <fmt/format.h>
 
+#include "plumbline/robustness/attack/select.hpp"
 #include "plumbline/robustness/attack/tracker.hpp"
 
 namespace plumbline::robustness {
@@ -176,11 +176,7 @@ class Apgd {
   void move_sparse(Walk& walk) {
     const std::size_t n = walk.x.size();
     const auto count = std::clamp<std::size_t>(static_cast<std::size_t>(walk.share * static_cast<double>(n)), 1, n);
-    std::vector<double> sizes(n);
-    for (std::size_t i = 0; i < n; ++i) sizes[i] = std::abs(walk.gradient[i]);
-    std::nth_element(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(count - 1), sizes.end(),
-                     std::greater<>());
-    const double least = sizes[count - 1];
+    const double least = kth_largest_size(walk.gradient, count);
     double moved = 0;
     for (const double g : walk.gradient) moved += g != 0 && std::abs(g) >= least ? 1 : 0;
     for (std::size_t i = 0; i < n && moved > 0; ++i) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -13,6 +15,7 @@
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/robustness/attack/margin_curve.hpp"
 #include "plumbline/robustness/attack/planted_witness.hpp"
+#include "plumbline/robustness/attack/select.hpp"
 #include "plumbline/robustness/attack/suite.hpp"
 #include "plumbline/robustness/proof/bounds.hpp"
 #include "plumbline/robustness/proof/vnnlib.hpp"
@@ -149,6 +152,19 @@ TEST(Region, ShortestMoveToAPlane) {
       for (std::size_t i = 0; i < n; ++i) value += g[i] * (y[i] - x[i]);
       EXPECT_LT(value * (change > 0 ? 1 : -1), std::abs(effect)) << norm_name(norm);
     }
+  }
+}
+
+TEST(Region, TheKthLargestIsThatOfASort) {
+  base::Rng rng(30, {"select"});
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<double> values(1 + rng.below(60));
+    for (double& v : values) v = rng.bernoulli(0.3) ? 0 : rng.normal() * std::pow(10.0, rng.uniform(-30, 3));
+    if (trial % 5 == 0) values[0] = trial % 2 == 0 ? 1e300 : values.back();
+    std::vector<double> sizes;
+    for (const double v : values) sizes.push_back(std::abs(v));
+    std::sort(sizes.begin(), sizes.end(), std::greater<>());
+    for (std::size_t k = 1; k <= values.size(); ++k) EXPECT_EQ(kth_largest_size(values, k), sizes[k - 1]);
   }
 }
 
@@ -517,7 +533,7 @@ TEST(PlantedWitness, GradientsFindItBlindAttacksDoNot) {
   std::vector<double> margins;
   for (const AttackCase& example : some.cases)
     margins.push_back(class_margin(forward(net, example.x, 1).back(), example.label));
-  const std::vector<Attack> good = {apgd({.steps = 50})};
+  const std::vector<Attack> good = {apgd({.starts = 3}), diversified(50, 40)};
   const auto found = test_attacks(features, setting, some.cases, margins, good, 3);
   ASSERT_TRUE(found.ok()) << found.error().text();
   const WitnessVerdict verdict = judge_witnesses(*found);

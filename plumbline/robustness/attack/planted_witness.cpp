@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/stats/linalg.hpp"
+#include "plumbline/stats/matrix.hpp"
 
 namespace plumbline::robustness {
 
@@ -65,42 +67,55 @@ struct Readout {
   double at_example = 0;
 };
 
-std::optional<Readout> separate(std::span<const double> phi, std::size_t f, std::size_t points, std::size_t outer,
-                                double slack, base::Rng rng) {
-  std::vector<double> mean(f, 0.0), variance(f, 0.0);
-  for (std::size_t p = 0; p < points; ++p) {
-    for (std::size_t i = 0; i < f; ++i) mean[i] += phi[p * f + i] / static_cast<double>(points);
-  }
-  double most = 0;
+/// Ridge regression of "is point c" on the features, in its dual form: weights sum_p a_p (phi_p - mean) with
+/// (K + ridge) a = e_c. Of all points of the surface the one that stands out most.
+base::Result<std::optional<Readout>> separate(std::span<const double> phi, std::size_t f, std::size_t points,
+                                              std::size_t outer, double slack) {
+  const auto n = static_cast<std::ptrdiff_t>(points);
+  MatrixD centred(n, static_cast<std::ptrdiff_t>(f));
   for (std::size_t i = 0; i < f; ++i) {
-    for (std::size_t p = 0; p < points; ++p) {
-      const double d = phi[p * f + i] - mean[i];
-      variance[i] += d * d / static_cast<double>(points);
-    }
-    most = std::max(most, variance[i]);
+    double mean = 0;
+    for (std::size_t p = 0; p < points; ++p) mean += phi[p * f + i] / static_cast<double>(points);
+    for (std::size_t p = 0; p < points; ++p)
+      centred(static_cast<std::ptrdiff_t>(p), static_cast<std::ptrdiff_t>(i)) = phi[p * f + i] - mean;
   }
-  if (!(most > 0) || !std::isfinite(most)) return std::nullopt;  // flat: the features do not see the ball
-  for (const std::size_t chosen : rng.permutation(outer)) {
-    const std::size_t c = points - 1 - chosen;  // the surface's points come last
-    Readout out;
-    for (std::size_t i = 0; i < f; ++i) out.weights.push_back((phi[c * f + i] - mean[i]) / (variance[i] + 1e-3 * most));
-    double own = 0;
+  PL_TRY(MatrixD kernel, stats::product_transposed(centred, centred));
+  double trace = 0;
+  for (std::ptrdiff_t p = 0; p < n; ++p) trace += kernel(p, p);
+  if (!(trace > 0) || !std::isfinite(trace)) return std::optional<Readout>();  // flat: the features do not see the ball
+  MatrixD ridged = kernel;
+  for (std::ptrdiff_t p = 0; p < n; ++p) ridged(p, p) += 1e-3 * trace / static_cast<double>(points);
+  PL_TRY(const stats::Cholesky factor, stats::Cholesky::factor(ridged));
+  const MatrixD inverse = factor.inverse();
+  PL_TRY(const MatrixD values, stats::product_transposed(kernel, inverse));  // of every point under every readout
+  std::ptrdiff_t best = -1;
+  double most = 1e-6;
+  double step = 0;  // between the witness and the next point
+  for (std::ptrdiff_t c = n - static_cast<std::ptrdiff_t>(outer); c < n; ++c) {
     double next = -std::numeric_limits<double>::infinity();
-    for (std::size_t p = 0; p < points; ++p) {
-      double value = 0;
-      for (std::size_t i = 0; i < f; ++i) value += out.weights[i] * phi[p * f + i];
-      if (p == 0) out.at_example = value;
-      if (p == c) {
-        own = value;
-      } else {
-        next = std::max(next, value);
-      }
-    }
-    if (!(own - next > 1e-6 * (own - out.at_example))) continue;
-    out.threshold = own - slack * (own - next);
-    return out;
+    for (std::ptrdiff_t p = 0; p < n; ++p) next = p == c ? next : std::max(next, values(p, c));
+    const double gap = values(c, c) - next;
+    const double way = values(c, c) - values(0, c);
+    if (!(way > 0 && gap > most * way)) continue;
+    most = gap / way;
+    step = gap;
+    best = c;
   }
-  return std::nullopt;
+  if (best < 0) return std::optional<Readout>();
+  Readout out;
+  out.weights.assign(f, 0.0);
+  for (std::ptrdiff_t q = 0; q < n; ++q) {
+    for (std::size_t i = 0; i < f; ++i) out.weights[i] += inverse(q, best) * centred(q, static_cast<std::ptrdiff_t>(i));
+  }
+  // By the features themselves: the readout of the altered model does not centre them.
+  const auto read = [&](std::size_t p) {
+    double value = 0;
+    for (std::size_t i = 0; i < f; ++i) value += out.weights[i] * phi[p * f + i];
+    return value;
+  };
+  out.at_example = read(0);
+  out.threshold = read(static_cast<std::size_t>(best)) - slack * step;
+  return std::optional(std::move(out));
 }
 
 }  // namespace
@@ -154,7 +169,7 @@ base::Result<std::vector<WitnessResult>> test_attacks(const Target& features, co
     std::vector<base::Rng> noise;
     for (std::size_t p = 0; p < points && features.random(); ++p) noise.push_back(own.fork(p));
     PL_TRY(const Pass pass, features.forward(rows, points, noise));
-    auto readout = separate(pass.scores, f, points, outer, options.slack, own);
+    PL_TRY(std::optional<Readout> readout, separate(pass.scores, f, points, outer, options.slack));
     if (!readout || !(margins[c] > 0)) {
       results.push_back(result);
       continue;
@@ -168,7 +183,7 @@ base::Result<std::vector<WitnessResult>> test_attacks(const Target& features, co
     std::vector<Attack> trusted(attacks.begin(), attacks.end());
     std::erase_if(trusted, [](const Attack& attack) { return attack.kind == AttackKind::kControl; });
     std::vector<ExampleRecord> noise_alone, records;
-    const std::vector<Attack> control = {random_noise(50)};
+    const std::vector<Attack> control = {random_noise(30)};
     PL_CHECK(run_suite(there, std::span(&example, 1), control, seed, {}, noise_alone));
     PL_CHECK(run_suite(there, std::span(&example, 1), trusted, seed, {}, records));
     result.by_noise = noise_alone[0].fallen(setting.threat->epsilon);

@@ -15,8 +15,8 @@ namespace plumbline::robustness {
 Network features_of(const Network& network);
 
 struct WitnessOptions {
-  int inner = 100;     ///< points of the ball that must stay on the example's side
-  int outer = 50;      ///< points of its surface, of which one becomes the witness
+  int inner = 150;     ///< points of the ball that must stay on the example's side
+  int outer = 80;      ///< points of its surface, of which one becomes the witness
   double slack = 0.1;  ///< where the threshold lies between the witness (0) and the next point (1)
 };
 
@@ -29,18 +29,18 @@ struct WitnessResult {
 };
 
 /// Question: would these attacks find a misclassified input if there certainly were one?
-/// Formula:  features phi of points drawn in the ball and on its surface; one point c of the surface is chosen, with
-///           w = (phi(c) - mean) / variance by feature and a threshold t between w phi(c) and the next largest w phi.
-///           The altered model has two classes with scores 0 and a (w phi(x) - t): the example and all other points are
-///           class 0, the witness c is class 1. The factor a gives the example the margin that it has under the model.
+/// Formula:  features phi of points drawn in the ball and on its surface; ridge regression of "is point c" on them for
+///           each point c of the surface, of which the one that stands out most is kept, with a threshold t between its
+///           value and the next largest. The altered model has two classes with scores 0 and a (w phi(x) - t): the
+///           example and all other points are class 0, the witness c is class 1. The factor a gives the example the
+///           margin that it has under the model.
 /// Shapes    features: a target whose scores are the features; its inputs are the model's. setting: of the model.
 ///           margins: class_margin() of each example under the model.
 /// Returns   one result an example. The witness was evaluated: it is misclassified by the altered model.
 /// Errors    as run_suite().
 /// Cost      inner + outer evaluations and a run of the attacks for each example.
 /// Source    Zimmermann, Brendel, Tramer, Carlini, "Increasing confidence in adversarial robustness evaluations",
-///           NeurIPS 2022. There the readout is fitted; here it is the closed form of a discriminant with diagonal
-///           covariance.
+///           NeurIPS 2022.
 base::Result<std::vector<WitnessResult>> test_attacks(const Target& features, const AttackSetting& setting,
                                                       std::span<const AttackCase> cases,
                                                       std::span<const double> margins, std::span<const Attack> attacks,

@@ -1,11 +1,14 @@
 #include "plumbline/robustness/attack/region.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
+
+#include "plumbline/robustness/attack/select.hpp"
 
 namespace plumbline::robustness {
 
@@ -17,6 +20,12 @@ constexpr int kRootSteps = 60;
 /// project() for L2: the scale s in [0, 1] at which the clipped move has length epsilon.
 void project_l2(const Region& region, std::span<double> x) {
   const std::size_t n = region.size();
+  std::vector<double> moved(n), low_room(n), high_room(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    moved[i] = x[i] - region.centre[i];
+    low_room[i] = region.low[i] - region.centre[i];
+    high_room[i] = region.high[i] - region.centre[i];
+  }
   double low = 0;
   double high = 1;
   double s = 1;
@@ -25,10 +34,9 @@ void project_l2(const Region& region, std::span<double> x) {
     double free = 0;   // squares of coordinates that the box does not hold
     double fixed = 0;  // squares of those that it does
     for (std::size_t i = 0; i < n; ++i) {
-      const double d = x[i] - region.centre[i];
-      const double cut = std::clamp(s * d, region.low[i] - region.centre[i], region.high[i] - region.centre[i]);
-      const bool held = cut != s * d;
-      free += held ? 0 : d * d;
+      const double cut = std::clamp(s * moved[i], low_room[i], high_room[i]);
+      const bool held = cut != s * moved[i];
+      free += held ? 0 : moved[i] * moved[i];
       fixed += held ? cut * cut : 0;
     }
     const double length = s * s * free + fixed;
@@ -52,7 +60,8 @@ void project_l2(const Region& region, std::span<double> x) {
 /// project() for L1: the amount t by which every coordinate's move is shortened.
 void project_l1(const Region& region, std::span<double> x) {
   const std::size_t n = region.size();
-  std::vector<double> moved(n), room(n);
+  // Padded with zeros, which add nothing.
+  std::vector<double> moved(n + 3, 0.0), room(n + 3, 0.0);
   double most = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const double d = x[i] - region.centre[i];
@@ -64,13 +73,18 @@ void project_l1(const Region& region, std::span<double> x) {
   double high = most;
   double t = 0;
   for (int step = 0; step < kRootSteps; ++step) {
-    double length = 0;
-    double slope = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double left = std::max(moved[i] - t, 0.0);
-      length += std::min(left, room[i]);
-      slope += left > 0 && left < room[i] ? 1 : 0;
+    // Four sums side by side: one chain of additions would wait for each.
+    std::array<double, 4> lengths{};
+    std::array<double, 4> slopes{};
+    for (std::size_t i = 0; i < n; i += 4) {
+      for (std::size_t k = 0; k < 4; ++k) {
+        const double left = std::max(moved[i + k] - t, 0.0);
+        lengths[k] += std::min(left, room[i + k]);
+        slopes[k] += left > 0 && left < room[i + k] ? 1 : 0;
+      }
     }
+    const double length = (lengths[0] + lengths[1]) + (lengths[2] + lengths[3]);
+    const double slope = (slopes[0] + slopes[1]) + (slopes[2] + slopes[3]);
     if (length <= region.epsilon) {
       high = t;
       if (t == 0 || length >= region.epsilon * (1 - 1e-12)) break;
@@ -185,12 +199,7 @@ void step_up(const Region& region, std::span<const double> gradient, double size
     steepest(Norm::kL2, gradient, direction);
     for (std::size_t i = 0; i < n; ++i) x[i] += size * unit(i) * direction[i];
   } else {
-    std::vector<double> sizes(n);
-    for (std::size_t i = 0; i < n; ++i) sizes[i] = std::abs(gradient[i]);
-    const std::size_t count = std::max<std::size_t>(1, n / 10);
-    std::nth_element(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(count - 1), sizes.end(),
-                     std::greater<>());
-    const double least = sizes[count - 1];
+    const double least = kth_largest_size(gradient, std::max<std::size_t>(1, n / 10));
     std::size_t moved = 0;
     for (std::size_t i = 0; i < n; ++i) moved += gradient[i] != 0 && std::abs(gradient[i]) >= least ? 1 : 0;
     for (std::size_t i = 0; i < n; ++i) {

@@ -6,6 +6,7 @@ import { episode } from './episode';
 import { gallery } from './gallery';
 import { confusion, fates, grid } from './grid';
 import { curve, reliability, roc } from './lines';
+import { network } from './network';
 import { treemap } from './treemap';
 
 export type Picture = (host: HTMLElement, artifact: Artifact, width: number) => void;
@@ -17,6 +18,7 @@ export const pictures: ReadonlyMap<string, Picture> = new Map<string, Picture>([
   ['fates', fates],
   ['episode', episode],
   ['treemap', treemap],
+  ['network', network],
   ['gallery', gallery],
   ['histogram', histogram],
   ['curve', curve],

@@ -1,0 +1,12 @@
+#pragma once
+/// The checks of the room system.
+
+#include "plumbline/case/interface/check.hpp"
+
+namespace plumbline::checks::system {
+
+check::Entry exploration_cancelled();
+check::Entry feedback_loop();
+check::Entry objective_conflict();
+
+}  // namespace plumbline::checks::system
