@@ -178,8 +178,8 @@ base::Result<int> compare(const Session& session, const std::string& path) {
                      2)
               << "\n";
   else
-    std::cout << fmt::format("{} of the {} cheapest cells of {} measured again: {} equal to the bit\n", again.size(),
-                             by_name.size(), printable(path), equal);
+    std::cout << fmt::format("the {} cheapest of the {} cells of {} measured again: {} equal to the bit\n",
+                             again.size(), by_name.size(), printable(path), equal);
   return print_faults(faults);
 }
 
