@@ -51,6 +51,7 @@ base::Result<int> run_causal_mediate(const Session& session);
 base::Result<int> run_causal_identify(const Session& session);
 base::Result<int> run_causal_test(const Session& session);
 base::Result<int> run_causal_learn(const Session& session);
+base::Result<int> run_causal_effect(const Session& session);
 base::Result<int> run_guard(const Session& session);
 base::Result<int> run_train(const Session& session);
 

@@ -91,6 +91,7 @@ const std::map<std::string, Command>& commands() {
       {"causal identify", run_causal_identify},
       {"causal test", run_causal_test},
       {"causal learn", run_causal_learn},
+      {"causal effect", run_causal_effect},
       {"guard", run_guard},
       {"gauntlet", run_gauntlet},
       {"replicate", run_replicate},

@@ -53,6 +53,70 @@ void add_workers(CLI::App* command, Options& o) {
       ->capture_default_str();
 }
 
+constexpr const char* kEffectFooter = R"(
+Exit status: 0 an answer (which may warn), 2 bad usage or bad input, 3 cannot say.
+
+The options choose the design: --running with --cutoff a regression discontinuity, --instrument an instrument, --unit with
+--time differences in differences, otherwise everything that moved both treatment and outcome must be among the covariates.
+
+Examples:
+  plumbline causal effect trial.csv --treatment drug --outcome pressure
+  plumbline causal effect jobs.csv --treatment treat --outcome re78 --covariates age,educ,race,re74,re75 --estimand ATT
+  plumbline causal effect votes.csv --outcome vote --running margin --cutoff 0
+  plumbline causal effect school.csv --treatment educ --outcome lwage --instrument nearc4 --covariates exper,black
+  plumbline causal effect panel.csv --treatment law --outcome jobs --unit county --time year
+)";
+
+void add_effect(CLI::App& causal, Options& o) {
+  EffectOptions& e = o.effect;
+  auto* effect =
+      causal.add_subcommand("effect", "What does a treatment do to an outcome, and how far can the answer be trusted?");
+  effect->add_option("data", e.data, "A table, CSV, one row a unit (with --time a unit and period)")->required();
+  effect->add_option("--treatment", e.treatment, "Column of what is done: two values, or a number with --instrument");
+  effect->add_option("--outcome", e.outcome, "Column of what comes of it: numbers")->required();
+  effect->add_option("--treated", e.treated,
+                     "The value that counts as treated (default: the larger, or the later word)");
+  effect
+      ->add_option("--covariates", e.covariates,
+                   "Columns of what was there before, or all; age^2, age*educ, re74=0 and cat(school) are made")
+      ->delimiter(',');
+  effect->add_option("--estimand", e.estimand, "Over all rows, over the treated, over rows that might go either way")
+      ->check(CLI::IsMember({"ATE", "ATT", "ATO"}, CLI::ignore_case))
+      ->capture_default_str();
+  effect
+      ->add_option("--method", e.methods,
+                   "aipw, tmle, ipw, entropy, match, match_propensity, regression, ols, overlap, difference; the first "
+                   "gives the answer (default: aipw, and the others beside it)")
+      ->delimiter(',');
+  effect->add_option("--learner", e.learner, "Models inside aipw and tmle: linear and logistic, or boosted trees")
+      ->check(CLI::IsMember({"linear", "trees"}))
+      ->capture_default_str();
+  effect->add_option("--matches", e.matches, "Neighbours of a row, of match")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  effect->add_option("--groups", e.groups, "A covariate: the effect by its levels or quarters");
+  effect->add_option("--instrument", e.instruments, "Columns that move the treatment as if by lot")->delimiter(',');
+  effect->add_option("--running", e.running, "Column that decides at the cut-off");
+  effect->add_option("--cutoff", e.cutoff, "Where it decides; rows at it count as above")
+      ->each([&e](const std::string&) { e.has_cutoff = true; });
+  effect->add_option("--bandwidth", e.bandwidth, "Around the cut-off (default: the one with the least error)")
+      ->check(CLI::PositiveNumber);
+  effect->add_option("--unit", e.unit, "Column that names who is followed over time");
+  effect->add_option("--time", e.time, "Column of the period, a number");
+  effect->add_option("--cluster", e.cluster, "Column of groups whose rows are not independent");
+  effect->add_option("--negative", e.negatives, "Outcomes that the treatment cannot have moved: attacks")
+      ->delimiter(',');
+  effect->add_option("--graph", e.graph, "A causal graph or a manifest: chooses or checks the covariates");
+  effect->add_option("--section", e.section, "NAME of the manifest's [graph.NAME], when it has several");
+  effect->add_option("--experiment", e.experiment,
+                     "The experiment that would answer the question, in words; none: there is no such experiment");
+  effect->add_flag("--no-attack", e.no_attack, "Leave out placebo treatments, cut-offs and left-out covariates");
+  effect->add_option("--separator", e.separator, "Between columns, when it is not found out: one character, or space");
+  effect->add_option("--seed", o.seed, "Of folds and placebos")->capture_default_str();
+  effect->footer(kEffectFooter);
+  add_json(effect, o);
+}
+
 /// How the file of a decision log is read.
 void add_log_file(CLI::App* command, LogFile& log) {
   command->add_option("--format", log.format, "Of the log, when its name does not say")
@@ -207,6 +271,7 @@ void add_causal(CLI::App& app, Options& o) {
     command->add_option("--drop", c.drop, "Columns to leave out")->delimiter(',');
   }
   for (CLI::App* command : {identify, test, learn}) add_json(command, o);
+  add_effect(*causal, o);
 }
 
 }  // namespace
@@ -446,6 +511,7 @@ Options parse_command_line(int argc, char** argv) {
   replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
   replicate->add_flag("--full", o.full, "The long form, of those that have one (acas_xu: all networks)");
   replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
+  add_roots(replicate, roots);
   add_json(replicate, o);
   auto* guard =
       app.add_subcommand("guard", "Stand before a model: decide with uncertainty, ask people, fall back, log");

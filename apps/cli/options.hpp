@@ -76,6 +76,24 @@ struct CausalOptions {
   std::size_t replicates = 0;
 };
 
+/// causal effect
+struct EffectOptions {
+  std::string data;
+  std::string treatment, outcome, treated;
+  std::vector<std::string> covariates, negatives, methods, instruments;
+  std::string estimand = "ATE";
+  std::string learner = "linear";
+  std::string running;
+  double cutoff = 0;
+  bool has_cutoff = false;
+  double bandwidth = 0;  ///< 0 = found
+  std::string unit, time, cluster, groups, experiment;
+  std::string graph, section;  ///< file of a graph, its section in a manifest
+  std::size_t matches = 1;
+  std::string separator;
+  bool no_attack = false;
+};
+
 struct Options {
   std::string command;  ///< "assess", "checks list", "runs", ...; empty when `exit_code` is set
   int exit_code = -1;   ///< parsing ended the program: help (0) or bad usage (2)
@@ -139,6 +157,7 @@ struct Options {
   EstimateOptions estimate;
   LearnOptions learn;
   CausalOptions causal;
+  EffectOptions effect;
   bool json = false;
   bool dry_run = false;
   bool no_cache = false;

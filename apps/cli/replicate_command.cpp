@@ -79,6 +79,7 @@ base::Result<int> run_replicate(const Session& session) {
   options.full = o.full;
   options.cancel = session.cancel;
   options.progress = &session.progress;
+  if (const auto root = o.roots.find("data"); root != o.roots.end()) options.data_folder = root->second;
   Done done;
   for (const replicate::Entry* entry : chosen) {
     PL_TRY(replicate::Replication replication, replicate::run_replication(*entry, options));

@@ -359,6 +359,31 @@ std::vector<SectionSpec> make_specs() {
            {"outcome", kText, false, "variable that is asked about"},
            {"adjust", kTexts, false, "variables to adjust for"},
            {"data", kText, false, "data or log section with its columns"}});
+  generic("effect", "A question: what does a treatment do to an outcome?",
+          {{"data", kText, true, "data section, a table: one row a unit (with time: a unit and period)"},
+           {"treatment", kText, false, "column of what is done: two values, or a number with instruments"},
+           {"treated", kText, false, "the value that counts as treated (default: the larger, or the later word)"},
+           {"outcome", kText, true, "column of what comes of it: numbers"},
+           {"covariates", kTexts, false,
+            "columns of what was there before, or \"all\"; age^2, age*educ, re74=0, cat(school)"},
+           {"estimand",
+            kText,
+            false,
+            "over all rows, over the treated, over rows that might go either way (default ATE)",
+            {"ATE", "ATT", "ATO"}},
+           {"methods", kTexts, false, "the first gives the answer (default: aipw, and others beside it)"},
+           {"learner", kText, false, "models inside aipw and tmle (default linear)", {"linear", "trees"}},
+           {"graph", kText, false, "graph section that chooses or checks the covariates"},
+           {"instruments", kTexts, false, "columns that move the treatment as if by lot"},
+           {"running", kText, false, "column that decides at the cut-off"},
+           {"cutoff", kNumber, false, "where it decides; rows at it count as above"},
+           {"bandwidth", kNumber, false, "around the cut-off (default: the one with the least error)"},
+           {"unit", kText, false, "column that names who is followed over time"},
+           {"time", kText, false, "column of the period, a number"},
+           {"cluster", kText, false, "column of groups whose rows are not independent (default: the data's unit)"},
+           {"negative_outcomes", kTexts, false, "outcomes that the treatment cannot have moved"},
+           {"experiment", kText, false,
+            "the experiment that would answer the question, in words; \"none\": there is no such experiment"}});
   return s;
 }
 

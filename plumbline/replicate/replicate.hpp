@@ -99,6 +99,7 @@ struct Options {
   bool full = false;  ///< the long form, of those that have one
   base::CancelToken cancel{};
   base::Progress* progress = nullptr;
+  std::string data_folder{};  ///< of public data sets; empty: replications on them do not run
 };
 
 struct Replication {

@@ -107,8 +107,8 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
     EXPECT_GT(f.seconds, 0);
     EXPECT_THAT(list_text(), HasSubstr(f.id));
   }
-  EXPECT_EQ(ids.size(), 12U);
-  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 12U);
+  EXPECT_EQ(ids.size(), 13U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 13U);
   EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
   EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
   EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
@@ -116,9 +116,10 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
 }
 
 /// What every replication must have; returns it for its own assertions.
-Replication replicated(const Entry& entry, std::uint64_t seed = 1) {
+Replication replicated(const Entry& entry, std::uint64_t seed = 1, const std::string& data_folder = {}) {
   Options options;
   options.seed = seed;
+  options.data_folder = data_folder;
   Replication r = run_replication(entry, options).value();
   EXPECT_EQ(exit_status(r), 0) << text(entry.facts, r);
   EXPECT_FALSE(r.pictures.empty());
@@ -273,6 +274,19 @@ TEST(Replicate, Interruption) {
   // (10 - 8.5) / (10 - 5.72125), by hand.
   EXPECT_NEAR(find(r, "probability of interruption from which SARSA takes the long way").ours->value, 1.5 / 4.27875,
               1e-9);
+}
+
+TEST(Replicate, Lalonde) {
+  const Replication without = replicated(lalonde());
+  EXPECT_EQ(counts(without).at("not_run"), without.rows.size());
+  EXPECT_THAT(without.rows[0].not_run, HasSubstr("PLUMBLINE_DATA"));
+  PL_NEEDS_DATA(file, "causal/lalonde/psid1_controls.csv");
+  const Replication r = replicated(lalonde(), 1, file.substr(0, file.find("/causal/")));
+  EXPECT_EQ(counts(r).at("agrees"), 4U);
+  EXPECT_EQ(counts(r).at("differs"), 0U);
+  EXPECT_EQ(r.rows.size(), without.rows.size());
+  EXPECT_NEAR(find(r, "PSID-1: difference").ours->value, -15204.78, 0.005);
+  EXPECT_NEAR(find(r, "PSID-1: ols").ours->value, 751.9, 0.05);
 }
 
 TEST(Replicate, AcasXuRunsWhereTheNetworksAre) {

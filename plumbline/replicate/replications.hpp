@@ -21,6 +21,7 @@ Entry double_integrator();     ///< braking before a wall, in closed form
 Entry air3d();                 ///< the pursuit that solvers are compared on
 Entry obfuscated_gradients();  ///< three defences caught and broken
 Entry attack_ranking();        ///< networks ranked by an ensemble of attacks
+Entry lalonde();               ///< the job training experiment against observational estimators
 
 // Helpers that several share.
 
