@@ -11,6 +11,7 @@ void add_methodology(check::Registry& registry) {
   registry.add(methodology::adequacy());
   registry.add(methodology::leakage());
   registry.add(methodology::shortcut());
+  registry.add(methodology::obfuscated_gradients());
 }
 
 }  // namespace plumbline::checks

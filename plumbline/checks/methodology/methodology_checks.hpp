@@ -11,5 +11,6 @@ check::Entry evaluation_aa();
 check::Entry adequacy();
 check::Entry leakage();
 check::Entry shortcut();
+check::Entry obfuscated_gradients();
 
 }  // namespace plumbline::checks::methodology

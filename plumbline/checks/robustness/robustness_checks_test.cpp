@@ -10,6 +10,7 @@
 #include "plumbline/case/run/plan.hpp"
 #include "plumbline/checks/catalog.hpp"
 #include "plumbline/data/manifest.hpp"
+#include "plumbline/graph/onnx.hpp"
 #include "tests/support/fixture_runs.hpp"
 #include "tests/support/testing.hpp"
 
@@ -18,6 +19,7 @@ namespace plumbline::checks {
 check::Entry ood();
 check::Entry drift();
 check::Entry corruption();
+check::Entry attack();
 
 namespace {
 
@@ -215,6 +217,129 @@ TEST(DriftCheck, TablesOfTextAloneAreNotApplicable) {
   const check::Plan plan = drift().plan(facts, *params);
   EXPECT_TRUE(plan.tasks.empty());
   EXPECT_NE(plan.not_applicable.find("text columns only"), std::string::npos) << plan.not_applicable;
+}
+
+// Eight pairs: rates over 400 are in docs/checks/rates.md.
+TEST(AttackCheck, DefectsAreRefutedAndControlsAreNot) {
+  const verify::VerifyCount count = testing::count_fixtures(attack(), 8);
+  EXPECT_EQ(count.detected, 8) << count.example_problem;
+  EXPECT_EQ(count.false_alarms, 0);
+  EXPECT_EQ(count.abstentions, 0) << count.example_problem;
+}
+
+const check::Evidence& figure(const check::Output& output, const std::string& metric) {
+  const check::Evidence* found = testing::find(output, metric, {{"data", "test"}});
+  EXPECT_NE(found, nullptr) << metric;
+  static const check::Evidence none;
+  return found != nullptr ? *found : none;
+}
+
+TEST(AttackCheck, FiguresPicturesAndTheRowsThatFell) {
+  testing::TempFolder folder;
+  write_system(attack(), true, folder);
+  const check::Output output = run(attack(), folder);
+  EXPECT_EQ(figure(output, "clean_accuracy").estimate.value, 1);
+  EXPECT_EQ(figure(output, "robust_accuracy").estimate.value, 0);
+  EXPECT_GE(figure(output, "witnesses_found").estimate.value, 0.9);
+  EXPECT_EQ(count_metric(output, "accuracy_at"), 3);
+  std::set<std::string> ids;
+  for (const check::Artifact& a : output.artifacts) ids.insert(a.id.substr(a.id.rfind('.') + 1));
+  EXPECT_THAT(ids, ::testing::ElementsAre("accuracy-against-epsilon", "ledger", "success-against-budget"));
+  ASSERT_EQ(output.findings.size(), 1U);
+  EXPECT_THAT(output.findings[0].title, HasSubstr("linf 0.1 takes accuracy on test from 1 to 0"));
+  EXPECT_EQ(output.findings[0].rows.size(), 80U);
+  EXPECT_THAT(output.rows, HasSubstr("80 of 80 rows of test attacked"));
+}
+
+/// The fixture with another line in its parameters.
+check::Output run_with(bool defect, const testing::TempFolder& folder, const std::string& line) {
+  write_system(attack(), defect, folder);
+  std::string text = testing::read_file(folder.file("system.toml"));
+  text.replace(text.find("high = 1.0"), 10, "high = 1.0\n" + line);
+  testing::write_file(folder.file("system.toml"), text);
+  return run(attack(), folder);
+}
+
+// Noise alone leaves nearly everything standing, and finds no planted witness: that is no robustness.
+TEST(AttackCheck, AttacksThatMissTheWitnessGiveNoLowerBound) {
+  testing::TempFolder folder;
+  const check::Output output = run_with(false, folder, "attacks = [\"random\"]");
+  EXPECT_EQ(figure(output, "robust_accuracy").estimate.value, 1);
+  EXPECT_FALSE(figure(output, "robust_accuracy").estimate.low().has_value());
+  EXPECT_TRUE(figure(output, "clean_accuracy").estimate.low().has_value());
+  EXPECT_THAT(::testing::PrintToString(output.notes), HasSubstr("could not decide how much survives"));
+}
+
+TEST(AttackCheck, BadParametersAreNamed) {
+  const auto why = [](const std::string& line) {
+    testing::TempFolder folder;
+    write_system(attack(), false, folder);
+    std::string text = testing::read_file(folder.file("system.toml"));
+    text.replace(text.find("high = 1.0"), 10, line);
+    testing::write_file(folder.file("system.toml"), text);
+    const auto output = testing::run_check(attack(), folder.path());
+    return output.ok() ? std::string("ok") : output.error().text();
+  };
+  EXPECT_THAT(why("high = 1.0\nattacks = [\"deepfol\"]"), HasSubstr("did you mean 'deepfool'?"));
+  EXPECT_THAT(why("high = 0.5"), HasSubstr("outside the declared range [0, 0.5]"));
+}
+
+/// The fixture's model with the node "bend" of another operator.
+void bend_with(const testing::TempFolder& folder, const std::string& op) {
+  graph::Graph model = *graph::read_onnx(folder.file("reader.onnx"));
+  for (graph::Node& node : model.nodes) {
+    if (node.name == "bend") node.op = op;
+  }
+  ASSERT_TRUE(graph::write_onnx(model, folder.file("reader.onnx")).ok());
+}
+
+TEST(AttackCheck, ModelsThatCannotBeLoweredAreAskedAndThoseThatRoundGetAStandIn) {
+  testing::TempFolder folder;
+  write_system(attack(), true, folder);
+  std::string text = testing::read_file(folder.file("system.toml"));
+  text.replace(text.find("sample = 80"), 11, "sample = 12");
+  testing::write_file(folder.file("system.toml"), text);
+  bend_with(folder, "Softplus");
+  const check::Output asked = run(attack(), folder);
+  EXPECT_THAT(::testing::PrintToString(asked.notes), HasSubstr("attacked by queries alone"));
+  EXPECT_THAT(::testing::PrintToString(asked.notes), HasSubstr("Softplus"));
+  EXPECT_LE(figure(asked, "robust_accuracy").estimate.value, 0.5);
+
+  write_system(attack(), true, folder);
+  testing::write_file(folder.file("system.toml"), text);
+  bend_with(folder, "Round");
+  const check::Output rounded = run(attack(), folder);
+  EXPECT_THAT(::testing::PrintToString(rounded.notes), HasSubstr("stand-in without node 'bend' (Round)"));
+  EXPECT_LT(figure(rounded, "robust_accuracy").estimate.value, figure(rounded, "clean_accuracy").estimate.value);
+}
+
+// The images of the corruption fixture, whose reader a twentieth of the range turns, mean and deviation declared.
+TEST(AttackCheck, ImagesAreShownAndChangedInOtherWaysToo) {
+  testing::TempFolder folder;
+  write_system(corruption(), true, folder);
+  std::string text = testing::read_file(folder.file("system.toml"));
+  text = text.substr(0, text.find("[check."));
+  const auto at = text.find("layout = \"NCHW\"");
+  text.insert(at, "mean = [0.0], deviation = [1.0], ");
+  testing::write_file(folder.file("system.toml"), text +
+                                                      "[check.\"robustness.attack\"]\nsample = 10\nepsilon = 0.1\n"
+                                                      "attacks = [\"apgd-ce\", \"fab\"]\nwitnesses = 4\n");
+  const check::Output output = run(attack(), folder);
+  EXPECT_EQ(figure(output, "clean_accuracy").estimate.value, 1);
+  EXPECT_LT(figure(output, "robust_accuracy").estimate.value, 0.5);
+  EXPECT_EQ(count_metric(output, "accuracy_under"), 3);
+  const check::Evidence* patched = testing::find(output, "accuracy_under", {{"data", "test"}, {"change", "patch"}});
+  ASSERT_NE(patched, nullptr);
+  EXPECT_FALSE(patched->estimate.low().has_value());
+  std::set<std::string> kinds;
+  for (const check::Artifact& a : output.artifacts) kinds.insert(a.kind);
+  EXPECT_THAT(kinds, ::testing::ElementsAre("bars", "curve", "gallery", "table"));
+}
+
+TEST(AttackCheck, StoredPredictionsAndTablesAreNotApplicable) {
+  testing::TempFolder folder;
+  write_system(ood(), true, folder);
+  EXPECT_THAT(why_not(attack(), folder), HasSubstr("stored predictions only"));
 }
 
 }  // namespace

@@ -934,4 +934,37 @@ std::vector<std::vector<double>> forward(const Network& network, std::span<const
   return values;
 }
 
+std::vector<double> input_gradient(const Network& network, const std::vector<std::vector<double>>& values,
+                                   std::span<const double> seeds, std::size_t count) {
+  std::vector<std::vector<double>> rows(network.steps.size());
+  rows.back().assign(seeds.begin(), seeds.end());
+  for (std::size_t s = network.steps.size() - 1; s > 0; --s) {
+    if (rows[s].empty()) continue;
+    const Step& step = network.steps[s];
+    const std::vector<double> own = std::move(rows[s]);
+    for (std::size_t k = 0; k < step.from.size(); ++k) {
+      std::vector<double>& target = rows[step.from[k]];
+      if (target.empty()) target.assign(count * network.steps[step.from[k]].size, 0.0);
+      if (step.kind == StepKind::kAffine) {
+        apply_transposed(step.affine, own.data(), count, target.data());
+        continue;
+      }
+      for (std::size_t i = 0; i < own.size(); ++i) {
+        double factor = 1;
+        if (step.kind == StepKind::kSum) {
+          factor = step.signs[k];
+        } else if (step.function == Function::kHinge) {
+          factor = values[step.from[0]][i] > 0 ? 1.0 : step.leak[i % step.size];
+        } else {
+          const double y = values[s][i];
+          factor = step.function == Function::kTanh ? 1 - y * y : y * (1 - y);
+        }
+        target[i] += factor * own[i];
+      }
+    }
+  }
+  if (rows[0].empty()) rows[0].assign(count * network.inputs(), 0.0);
+  return std::move(rows[0]);
+}
+
 }  // namespace plumbline::robustness

@@ -73,6 +73,12 @@ base::Result<Network> lower(const graph::Graph& graph, const LowerLimits& limits
 /// the others. Precondition: rows holds count x inputs() values.
 std::vector<std::vector<double>> forward(const Network& network, std::span<const double> rows, std::size_t count);
 
+/// Question: how does a linear function of the output change with the input?
+/// Shapes    values: of forward() on `count` rows; seeds: count x outputs.
+/// Returns   count x inputs: gradients by reverse accumulation; at a kink the slope on the left.
+std::vector<double> input_gradient(const Network& network, const std::vector<std::vector<double>>& values,
+                                   std::span<const double> seeds, std::size_t count);
+
 /// out (count x rows) = in (count x columns) W' + b.
 void apply(const Affine& affine, const double* in, std::size_t count, double* out);
 /// out (count x columns) += in (count x rows) W.

@@ -8,8 +8,10 @@
 #include "plumbline/data/csv.hpp"
 #include "plumbline/graph/interpreter.hpp"
 #include "plumbline/graph/onnx.hpp"
+#include "plumbline/robustness/proof/replay.hpp"
 #include "plumbline/robustness/proof/verify.hpp"
 #include "plumbline/world/linear_program.hpp"
+#include "tests/support/networks.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::robustness {
@@ -18,38 +20,10 @@ namespace {
 using graph::Graph;
 using Shape = std::vector<std::int64_t>;
 using graph::Tensor;
+using testing::dense_graph;
+using testing::floats;
 using ::testing::HasSubstr;
-
-Tensor floats(Shape shape, std::vector<double> values) {
-  return {.type = graph::Type::kDouble, .shape = std::move(shape), .reals = std::move(values), .integers = {}};
-}
-
-Tensor random_floats(Shape shape, base::Rng& rng, double scale = 1) {
-  std::vector<double> values(static_cast<std::size_t>(floats(shape, {}).size()));
-  for (double& v : values) v = static_cast<double>(static_cast<float>(scale * rng.normal()));
-  return floats(std::move(shape), std::move(values));
-}
-
-/// Dense layers with an activation between them.
-Graph dense_graph(const std::vector<std::int64_t>& sizes, const std::string& activation, base::Rng& rng) {
-  Graph graph{.name = "dense", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  graph.inputs = {{"x", graph::Type::kDouble, {-1, sizes[0]}}};
-  std::string at = "x";
-  for (std::size_t k = 0; k + 1 < sizes.size(); ++k) {
-    const std::string n = std::to_string(k);
-    graph.initializers["w" + n] =
-        random_floats({sizes[k], sizes[k + 1]}, rng, 1 / std::sqrt(static_cast<double>(sizes[k])));
-    graph.initializers["b" + n] = random_floats({sizes[k + 1]}, rng, 0.3);
-    graph.nodes.push_back({"gemm" + n, "Gemm", {at, "w" + n, "b" + n}, {"z" + n}, {}});
-    at = "z" + n;
-    if (k + 2 < sizes.size()) {
-      graph.nodes.push_back({"act" + n, activation, {at}, {"a" + n}, {}});
-      at = "a" + n;
-    }
-  }
-  graph.outputs = {{at, graph::Type::kDouble, {-1, sizes.back()}}};
-  return graph;
-}
+using testing::random_floats;
 
 /// Convolution, batch normalisation, residual, pools, clip, concatenation: what lowering holds beside dense layers.
 Graph image_graph(base::Rng& rng, const std::string& activation) {
@@ -109,8 +83,15 @@ Property threshold(std::size_t inputs, std::size_t outputs, double low, double h
   return p;
 }
 
-/// The largest output 0 of a network of one hidden layer over a cube: one linear program for each pattern of signs.
-double exact_maximum(const Network& network, double low, double high) {
+/// a x <= bound.
+struct Cut {
+  std::vector<double> a;
+  double bound = 0;
+};
+
+/// The largest output 0 of a network of one hidden layer over a cube, cut: one linear program for each pattern of
+/// signs.
+double exact_maximum(const Network& network, double low, double high, const std::vector<Cut>& cuts = {}) {
   const Affine& first = network.steps[1].affine;
   const Affine& last = network.steps.back().affine;
   double best = -1e300;
@@ -132,6 +113,11 @@ double exact_maximum(const Network& network, double low, double high) {
       } else {
         program.add_at_most(terms, -first.bias[i]);
       }
+    }
+    for (const Cut& cut : cuts) {
+      std::vector<world::LinearTerm> terms;
+      for (std::size_t j = 0; j < first.columns; ++j) terms.push_back({j, cut.a[j]});
+      program.add_at_most(terms, cut.bound);
     }
     for (std::size_t j = 0; j < first.columns; ++j) program.set_cost(j, cost[j]);
     const auto solution = world::solve(program);
@@ -352,6 +338,162 @@ TEST(ProofVerify, AgreesWithLinearProgramsOnBothSides) {
   EXPECT_GT(split, 5) << "the proofs were too easy to test splitting";
 }
 
+/// The threshold's unsafe set, cut by linear constraints on several inputs.
+Property cut_threshold(std::size_t inputs, double bound, const std::vector<Cut>& cuts) {
+  Property p = threshold(inputs, 1, -1, 1, bound);
+  for (const Cut& cut : cuts) {
+    LinearAtom atom{.x = {}, .y = {}, .bound = {cut.bound, cut.bound, cut.bound}, .strict = false};
+    for (std::size_t i = 0; i < inputs; ++i) atom.x.emplace_back(i, cut.a[i]);
+    p.cases[0].atoms.push_back(std::move(atom));
+  }
+  return p;
+}
+
+// Constraints on several inputs: the truth is a linear program for each pattern of signs, with the constraints in it.
+TEST(ProofVerify, InputCutsAgreeWithLinearProgramsOnBothSides) {
+  base::Rng rng(21, {"cuts"});
+  int needed = 0;
+  for (int trial = 0; trial < 10; ++trial) {
+    const Graph graph = dense_graph({3, 5, 1}, "Relu", rng);
+    const Network network = lowered(graph);
+    std::vector<Cut> cuts;
+    for (int c = 0; c <= trial % 2; ++c) {
+      Cut cut;
+      for (int i = 0; i < 3; ++i) cut.a.push_back(static_cast<double>(rng.below(9)) / 4 - 1);
+      cut.bound = -0.25 - 0.25 * static_cast<double>(rng.below(3));
+      cuts.push_back(std::move(cut));
+    }
+    const double best = exact_maximum(network, -1, 1, cuts);
+    if (best < -1e200) continue;  // the cuts leave nothing
+    const double uncut = exact_maximum(network, -1, 1);
+    needed += uncut > best + 0.1 ? 1 : 0;
+    for (const bool bisect : {true, false}) {
+      VerifyOptions options;
+      options.few_inputs = bisect ? 16 : 0;
+      const auto above = verify(graph, network, cut_threshold(3, best + 0.02, cuts), options);
+      ASSERT_TRUE(above.ok()) << above.error().text();
+      EXPECT_EQ(above->verdict, ProofVerdict::kHolds) << trial << bisect << above->reason;
+      EXPECT_TRUE(above->exact_replay) << above->reason;
+      const auto below = verify(graph, network, cut_threshold(3, best - 0.02, cuts), options);
+      ASSERT_TRUE(below.ok()) << below.error().text();
+      EXPECT_EQ(below->verdict, ProofVerdict::kViolated) << trial << bisect << below->reason;
+      if (below->verdict != ProofVerdict::kViolated) continue;
+      EXPECT_GE(below->output[0], best - 0.02);
+      for (const Cut& cut : cuts) {
+        double sum = 0;
+        for (std::size_t i = 0; i < 3; ++i) sum += cut.a[i] * below->witness[i];
+        EXPECT_LE(sum, cut.bound);
+      }
+    }
+  }
+  EXPECT_GT(needed, 3) << "the cuts were too weak to matter";
+}
+
+// On a linear network one cut's multiplier closes the proof at the root, where the box alone cannot.
+TEST(ProofVerify, ACutsMultiplierProvesWithoutSplitting) {
+  // y = x0 + x1 on [-1, 1]^2 with x0 + x1 <= 0.5: y >= 0.75 is impossible; the box allows 2.
+  Graph graph{.name = "line", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
+  graph.inputs = {{"x", graph::Type::kDouble, {-1, 2}}};
+  graph.outputs = {{"y", graph::Type::kDouble, {-1, 1}}};
+  graph.initializers["w"] = floats({2, 1}, {1, 1});
+  graph.nodes = {{"m", "MatMul", {"x", "w"}, {"y"}, {}}};
+  const Network network = lowered(graph);
+  for (const std::size_t few : {std::size_t{16}, std::size_t{0}}) {
+    VerifyOptions options;
+    options.few_inputs = few;
+    auto v = verify(graph, network, cut_threshold(2, 0.75, {{{1, 1}, 0.5}}), options);
+    ASSERT_TRUE(v.ok());
+    ASSERT_EQ(v->verdict, ProofVerdict::kHolds) << v->reason;
+    EXPECT_EQ(v->leaves, 1U);
+    EXPECT_NEAR(v->certificate_margin, 0.25, 1e-9);
+    ASSERT_EQ(v->certificate.trees[0].leaves[0].cuts.size(), 2U);
+    // Read back it proves the same; with the multiplier gone, negative or not finite it proves nothing.
+    const Property p = cut_threshold(2, 0.75, {{{1, 1}, 0.5}});
+    auto read = parse_certificate(certificate_bytes(v->certificate), "cut");
+    ASSERT_TRUE(read.ok());
+    EXPECT_TRUE(check_certificate(network, p, *read)->valid);
+    EXPECT_TRUE(check_certificate_exactly(network, p, *read)->valid);
+    for (const float bad : {0.0F, -1.0F, INFINITY, NAN}) {
+      read->trees[0].leaves[0].cuts[1] = bad;
+      EXPECT_FALSE(check_certificate(network, p, *read)->valid) << bad;
+      EXPECT_FALSE(check_certificate_exactly(network, p, *read)->valid) << bad;
+    }
+    read->trees[0].leaves[0].cuts = {1.0F};
+    EXPECT_FALSE(check_certificate(network, p, *read)->valid);
+    EXPECT_FALSE(check_certificate_exactly(network, p, *read)->valid);
+    // A cut that the box cannot meet leaves nothing that could be unsafe.
+    v = verify(graph, network, cut_threshold(2, -5, {{{1, 1}, -3}}), options);
+    ASSERT_TRUE(v.ok());
+    EXPECT_EQ(v->verdict, ProofVerdict::kHolds) << v->reason;
+  }
+}
+
+TEST(ProofVerify, CutsFromAFile) {
+  Graph graph{.name = "line", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
+  graph.inputs = {{"x", graph::Type::kDouble, {-1, 2}}};
+  graph.outputs = {{"y", graph::Type::kDouble, {-1, 1}}};
+  graph.initializers["w"] = floats({2, 1}, {1, 1});
+  graph.nodes = {{"m", "MatMul", {"x", "w"}, {"y"}, {}}};
+  const Network network = lowered(graph);
+  const std::string box =
+      "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (<= X_0 1))"
+      "(assert (>= X_1 0))(assert (<= X_1 1))(assert (<= (+ X_0 X_1) 0.5))";
+  const auto verdict = [&](const std::string& rest) {
+    const auto p = parse_vnnlib(box + rest, "cut");
+    EXPECT_TRUE(p.ok());
+    return verify(graph, network, *p, {})->verdict;
+  };
+  EXPECT_EQ(verdict("(assert (>= Y_0 0.6))"), ProofVerdict::kHolds);
+  EXPECT_EQ(verdict("(assert (>= Y_0 0.4))"), ProofVerdict::kViolated);
+  EXPECT_EQ(verdict("(assert (>= Y_0 0.4))(assert (>= X_0 (+ X_1 0.75)))"), ProofVerdict::kHolds);
+}
+
+TEST(ProofCertificate, ExactReplayAgreesAndRefusesWhatIsWrong) {
+  base::Rng rng(22, {"exact replay"});
+  for (const std::string activation : {"Relu", "Abs", "LeakyRelu"}) {
+    const Graph graph = dense_graph({3, 7, 6, 1}, activation, rng);
+    const Network network = lowered(graph);
+    double best = -1e300;
+    for (int i = 0; i < 5000; ++i)
+      best = std::max(
+          best, forward(network, std::vector<double>{rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(-1, 1)}, 1)
+                    .back()[0]);
+    for (const std::size_t few : {std::size_t{16}, std::size_t{0}}) {
+      VerifyOptions options;
+      options.few_inputs = few;
+      options.exact_work = 1e9;
+      const Property p = threshold(3, 1, -1, 1, best + 0.15);
+      const auto v = verify(graph, network, p, options);
+      ASSERT_TRUE(v.ok());
+      ASSERT_EQ(v->verdict, ProofVerdict::kHolds) << v->reason;
+      EXPECT_TRUE(v->exact_replay) << v->reason;
+      EXPECT_THAT(v->reason, HasSubstr("and in exact rationals"));
+      const auto exact = check_certificate_exactly(network, p, v->certificate);
+      ASSERT_TRUE(exact.ok() && exact->valid) << exact->reason;
+      EXPECT_EQ(exact->leaves, v->leaves);
+      // The margins differ by the rounding that one of them pays for.
+      EXPECT_NEAR(exact->least, v->certificate_margin, 1e-9);
+      Certificate wrong = v->certificate;
+      wrong.trees[0].leaves.back().atoms[0] = 7;
+      EXPECT_FALSE(check_certificate_exactly(network, p, wrong)->valid);
+      wrong = v->certificate;
+      wrong.trees[0].nodes.pop_back();
+      EXPECT_THAT(check_certificate_exactly(network, p, wrong)->reason, HasSubstr("ends too early"));
+      wrong = v->certificate;
+      wrong.trees.clear();
+      EXPECT_THAT(check_certificate_exactly(network, p, wrong)->reason, HasSubstr("case 0"));
+      // A claim that is false has no proof, whatever the certificate.
+      EXPECT_FALSE(check_certificate_exactly(network, threshold(3, 1, -1, 1, best - 0.1), v->certificate)->valid);
+      options.exact_work = 0;
+      const auto plain = verify(graph, network, p, options);
+      EXPECT_FALSE(plain->exact_replay);
+      EXPECT_THAT(plain->reason, HasSubstr("in outward-rounded double"));
+    }
+  }
+  const Network smooth = lowered(dense_graph({2, 3, 1}, "Tanh", rng));
+  EXPECT_EQ(check_certificate_exactly(smooth, threshold(2, 1, -1, 1, 9), {}).error().code, base::Code::kUnsupported);
+}
+
 TEST(ProofVerify, SmoothAndConvolutionalNetworksToo) {
   base::Rng rng(9, {"smooth"});
   for (const std::string activation : {"Tanh", "Sigmoid", "Abs", "LeakyRelu"}) {
@@ -525,7 +667,7 @@ TEST(ProofAttack, NeverBeatsABoundAndNamesWhatItDid) {
     const Network network = lowered(graph);
     const double upper = Bounder(network).bound(cube(6, -0.3, 0.3))->upper.back()[0];
     const Property p = threshold(6, 2, -0.3, 0.3, upper + 1e-9);
-    const auto found = attack(network, p, {.rounds = 1}, base::Rng(1));
+    const auto found = search_violation(network, p, {.rounds = 1}, base::Rng(1));
     ASSERT_TRUE(found.ok());
     EXPECT_FALSE(found->found);
     ASSERT_EQ(found->traces.size(), 4U);
@@ -534,14 +676,14 @@ TEST(ProofAttack, NeverBeatsABoundAndNamesWhatItDid) {
     // Gradients come at least as near as noise does.
     EXPECT_LE(std::min(found->traces[2].best, found->traces[3].best), found->traces[0].best + 1e-12);
     base::set_threads(1);
-    const auto one = attack(network, p, {.rounds = 1}, base::Rng(1));
+    const auto one = search_violation(network, p, {.rounds = 1}, base::Rng(1));
     base::set_threads(0);
     EXPECT_EQ(one->x, found->x);
     EXPECT_EQ(one->best, found->best);
   }
   const Network network = lowered(dense_graph({2, 2}, "Relu", rng));
-  EXPECT_FALSE(attack(network, threshold(3, 2, 0, 1, 0), {}, base::Rng(1)).ok());
-  EXPECT_FALSE(attack(network, threshold(2, 2, 0, 1, 0), {.starts = 0}, base::Rng(1)).ok());
+  EXPECT_FALSE(search_violation(network, threshold(3, 2, 0, 1, 0), {}, base::Rng(1)).ok());
+  EXPECT_FALSE(search_violation(network, threshold(2, 2, 0, 1, 0), {.starts = 0}, base::Rng(1)).ok());
 }
 
 // Real networks -----------------------------------------------------------------------------------------------------
@@ -604,11 +746,11 @@ TEST(ProofCompetition, TheMaskedWitnessIsFoundFromCornersAlone) {
   PL_NEEDS_DATA(digits, "vnncomp/mnistfc/instances.csv");
   const Real real =
       open_real(digits.substr(0, digits.rfind('/')), "onnx/mnist-net_256x2.onnx", "vnnlib/prop_0_0.05.vnnlib");
-  AttackOptions options;
-  options.methods = {AttackMethod::kFgsm};
-  EXPECT_FALSE(attack(real.network, real.property, options, base::Rng(0))->found);
-  options.methods = {AttackMethod::kDiversified};
-  EXPECT_TRUE(attack(real.network, real.property, options, base::Rng(0))->found);
+  SearchOptions options;
+  options.methods = {SearchMethod::kFgsm};
+  EXPECT_FALSE(search_violation(real.network, real.property, options, base::Rng(0))->found);
+  options.methods = {SearchMethod::kDiversified};
+  EXPECT_TRUE(search_violation(real.network, real.property, options, base::Rng(0))->found);
 }
 
 TEST(ProofCompetition, VerdictsOfASelectionAreTheKnownOnes) {

@@ -2,13 +2,14 @@
 /// Attack, proof and verdict for one network and one property.
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "plumbline/base/progress.hpp"
 #include "plumbline/base/result.hpp"
-#include "plumbline/robustness/proof/attack.hpp"
+#include "plumbline/robustness/attack/property_attack.hpp"
 #include "plumbline/robustness/proof/bounds.hpp"
 #include "plumbline/robustness/proof/certificate.hpp"
 
@@ -23,17 +24,20 @@ struct VerifyOptions {
   std::uint64_t memory_bytes = std::uint64_t{2} << 30U;  ///< of open regions and certificate
   std::size_t certificate_leaves = 1'000'000;
   std::uint64_t certificate_bytes = std::uint64_t{1} << 30U;
-  std::size_t few_inputs = 16;  ///< up to here boxes are bisected, above activations are split
-  std::size_t round = 64;       ///< regions bounded between two looks at the queue
+  double exact_work = 2e7;  ///< multiply-adds up to which the certificate is also replayed in exact arithmetic
+  std::uint64_t regions =
+      std::numeric_limits<std::uint64_t>::max();  ///< bounded at most; work, where a clock will not do
+  std::size_t few_inputs = 16;                    ///< up to here boxes are bisected, above activations are split
+  std::size_t round = 64;                         ///< regions bounded between two looks at the queue
   std::uint64_t seed = 0;
   /// Before any bound; then, where the root is not proved, the second.
-  AttackOptions quick{.methods = {AttackMethod::kRandom, AttackMethod::kFgsm, AttackMethod::kPgd},
+  SearchOptions quick{.methods = {SearchMethod::kRandom, SearchMethod::kFgsm, SearchMethod::kPgd},
                       .starts = 50,
                       .steps = 20,
                       .first_step = 0.25,
                       .last_step = 0.02,
                       .rounds = 1};
-  AttackOptions attack{.methods = {AttackMethod::kDiversified, AttackMethod::kPgd}, .rounds = 2};
+  SearchOptions attack{.methods = {SearchMethod::kDiversified, SearchMethod::kPgd}, .rounds = 2};
   BoundOptions root{.method = BoundMethod::kOptimised};  ///< of the root, where activations are split
   BoundOptions node{.method = BoundMethod::kLinear, .iterations = 12, .step = 0.2, .decay = 0.95};
 };
@@ -47,10 +51,11 @@ struct Verification {
   std::vector<double> witness;    ///< of violated
   std::vector<double> output;     ///< there
   std::size_t which = 0;          ///< the case that is true there
-  AttackResult attack;            ///< what the attacks came to, all together
+  SearchResult attack;            ///< what the attacks came to, all together
   std::uint64_t regions = 0;      ///< bounded
   std::size_t leaves = 0;         ///< of the certificate
   double certificate_margin = 0;  ///< least bound of the replay
+  bool exact_replay = false;      ///< it was also replayed in exact rationals
   Certificate certificate;        ///< of holds; hashes are for the caller to fill in
   double seconds = 0;
 };
