@@ -350,6 +350,14 @@ TEST(Replicate, DoubleIntegrator) {
   EXPECT_LT(find(r, "161 x 161 nodes: largest error of the boundary, in cells").ours->value, 1);
 }
 
+TEST(Replicate, CounterfactualOversight) {
+  const Replication r = replicated(counterfactual_oversight());
+  EXPECT_EQ(r.rows.size(), 14U);
+  EXPECT_EQ(counts(r).at("agrees"), 14U);
+  EXPECT_NEAR(find(r, "rating_device: the same, rated by a person out of reach").ours->value, 0, 1e-9);
+  EXPECT_GT(find(r, "potemkin_villages: the same, rated by a person out of reach").ours->value, 0.1);
+}
+
 TEST(Replicate, Air3d) {
   const Replication r = replicated(air3d());
   EXPECT_EQ(counts(r).at("agrees"), 5U);
