@@ -19,6 +19,7 @@
 #include "plumbline/counterfactual/causal/implied.hpp"
 #include "plumbline/counterfactual/causal/junction_tree.hpp"
 #include "plumbline/counterfactual/causal/linear.hpp"
+#include "plumbline/counterfactual/causal/plug_in.hpp"
 #include "plumbline/counterfactual/causal/query.hpp"
 #include "plumbline/data/csv.hpp"
 #include "plumbline/data/files.hpp"
@@ -309,6 +310,114 @@ base::Result<int> run_causal_mediate(const Session& session) {
   return 0;
 }
 
+namespace {
+
+base::Result<data::Table> read_data(const CausalOptions& o) {
+  data::TableOptions reading;
+  PL_TRY(reading.separator, parse_separator(o.separator));
+  reading.drop = o.drop;
+  return data::read_csv(o.data, reading);
+}
+
+base::Result<causal::Sample> sample_of(const CausalOptions& o, const data::Table& table) {
+  PL_TRY(const causal::DataKind kind, causal::parse_data_kind(o.kind));
+  auto sample = causal::make_sample(table, kind);
+  if (!sample.ok()) return sample.error().at(o.data);
+  return sample;
+}
+
+/// What the table calls state `code` of a column.
+std::string state_name(const data::Table& table, const causal::Sample& sample, int column, int code) {
+  const auto c = static_cast<std::size_t>(column);
+  const auto& codes = sample.codes[c];
+  const auto row =
+      static_cast<std::size_t>(std::find(codes.begin(), codes.end(), static_cast<std::uint16_t>(code)) - codes.begin());
+  const data::Column& held = table.columns[c];
+  if (row >= sample.rows) return fmt::format("{}", code);
+  if (held.kind == data::Column::Kind::kNumber) return fmt::format("{}", held.numbers[row]);
+  if (held.kind == data::Column::Kind::kText) return held.texts[row];
+  return held.levels[static_cast<std::size_t>(held.codes[row])];
+}
+
+/// The formula's figures in the data.
+struct Estimated {
+  std::vector<causal::PlugInRow> rows;
+  std::vector<std::string> asked;     ///< of each row: "drug=1, age=old"
+  std::vector<std::string> outcomes;  ///< of each joint state
+  std::size_t sample = 0;
+};
+
+base::Result<Estimated> estimate_formula(const Session& session, const causal::Expression& formula,
+                                         const causal::Graph& graph, const causal::NodeSet& y, const causal::NodeSet& x,
+                                         const causal::NodeSet& z) {
+  const CausalOptions& o = session.options.causal;
+  PL_TRY(const data::Table table, read_data(o));
+  PL_TRY(const causal::Sample sample, sample_of(o, table));
+  PL_TRY(const std::vector<int> columns, causal::columns_of(graph, sample));
+  causal::PlugInOptions options;
+  if (o.replicates > 0) options.replicates = o.replicates;
+  options.cancel = session.cancel;
+  Estimated out;
+  out.sample = sample.rows;
+  PL_TRY(out.rows, causal::plug_in(formula, graph, y, x, z, sample, columns, options,
+                                   base::Rng(session.options.seed, {"causal identify"})));
+  const auto words = [&](const causal::NodeSet& nodes, const std::vector<int>& states) {
+    std::vector<std::string> parts;
+    std::size_t k = 0;
+    for (const int v : nodes)
+      parts.push_back(fmt::format("{}={}", graph.name(v),
+                                  state_name(table, sample, columns[static_cast<std::size_t>(v)], states[k++])));
+    return fmt::format("{}", fmt::join(parts, ", "));
+  };
+  for (const causal::PlugInRow& row : out.rows)
+    out.asked.push_back(fmt::format("do({}){}{}", words(x, row.treatment), z.empty() ? "" : ", ", words(z, row.given)));
+  std::vector<int> states(y.size(), 0);
+  const auto size = [&](int v) {
+    return sample.states[static_cast<std::size_t>(columns[static_cast<std::size_t>(v)])];
+  };
+  const std::vector<int> nodes(y.begin(), y.end());
+  while (true) {
+    out.outcomes.push_back(words(y, states));
+    std::size_t k = states.size();
+    while (k > 0 && ++states[k - 1] == size(nodes[k - 1])) states[--k] = 0;
+    if (k == 0) break;
+  }
+  return out;
+}
+
+ordered_json estimated_json(const Estimated& e) {
+  ordered_json out = ordered_json::array();
+  for (std::size_t i = 0; i < e.rows.size(); ++i) {
+    ordered_json row = {{"given", e.asked[i]}, {"distribution", nullptr}, {"reason", e.rows[i].cannot_say}};
+    for (std::size_t k = 0; k < e.rows[i].outcome.size(); ++k) {
+      const stats::Estimate& figure = e.rows[i].outcome[k];
+      const auto low = figure.low(kLevel), high = figure.high(kLevel);
+      row["distribution"][e.outcomes[k]] = {{"value", figure.value},
+                                            {"low", low ? ordered_json(*low) : ordered_json(nullptr)},
+                                            {"high", high ? ordered_json(*high) : ordered_json(nullptr)}};
+    }
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+void print_estimated(const Estimated& e) {
+  std::cout << fmt::format("In {} rows, bounds at {} by a bootstrap\n", e.sample, kLevel);
+  for (std::size_t i = 0; i < e.rows.size(); ++i) {
+    std::cout << "  " << printable(e.asked[i]) << "\n";
+    if (!e.rows[i].cannot_say.empty()) std::cout << "    cannot say: " << e.rows[i].cannot_say << "\n";
+    for (std::size_t k = 0; k < e.rows[i].outcome.size(); ++k) {
+      const stats::Estimate& figure = e.rows[i].outcome[k];
+      const auto low = figure.low(kLevel), high = figure.high(kLevel);
+      std::cout << fmt::format("    {}  {:.4g}{}\n", printable(e.outcomes[k]), figure.value,
+                               low && high ? fmt::format("  [{:.4g}, {:.4g}]", *low, *high) : "  (no bounds)");
+    }
+  }
+  std::cout << "\n";
+}
+
+}  // namespace
+
 base::Result<int> run_causal_identify(const Session& session) {
   const CausalOptions& o = session.options.causal;
   PL_TRY(const causal::ReadGraph read, read_graph(o.file, o.graph, session.options));
@@ -324,8 +433,16 @@ base::Result<int> run_causal_identify(const Session& session) {
   if (pair) {
     PL_TRY(ways, find_ways(graph, *x.begin(), *y.begin()));
   }
+  std::optional<Estimated> estimated;
+  if (got.identified && !o.data.empty()) {
+    PL_TRY(estimated, estimate_formula(session, *got.formula, graph, y, x, z));
+  }
+  const bool silent = estimated && std::all_of(estimated->rows.begin(), estimated->rows.end(),
+                                               [](const causal::PlugInRow& row) { return row.outcome.empty(); });
+  const int status = !got.identified ? 1 : silent ? 3 : 0;
   if (session.options.json) {
     ordered_json out = {{"question", asked}, {"identified", got.identified}, {"formula", nullptr}, {"hedge", nullptr}};
+    if (estimated) out["estimates"] = estimated_json(*estimated);
     if (got.identified)
       out["formula"] = causal::text(*got.formula, graph);
     else
@@ -333,7 +450,7 @@ base::Result<int> run_causal_identify(const Session& session) {
     if (pair) add_ways(graph, ways, out);
     out["derivation"] = got.steps;
     print(out);
-    return got.identified ? 0 : 1;
+    return status;
   }
   if (got.identified) {
     std::cout << printable(fmt::format("{} = {}", asked, causal::text(*got.formula, graph))) << "\n\n";
@@ -343,11 +460,48 @@ base::Result<int> run_causal_identify(const Session& session) {
                      graph.words(got.hedge.outer), graph.words(got.hedge.inner)))
               << "\n\n";
   }
+  if (estimated) print_estimated(*estimated);
   if (pair) print_ways(graph, ways);
   std::cout << "Derivation\n";
   for (const std::string& step : got.steps) std::cout << "  " << printable(step) << "\n";
-  return got.identified ? 0 : 1;
+  return status;
 }
+
+namespace {
+
+base::Result<int> run_sampled_marginals(const Session& session, const Network& network,
+                                        const causal::Assignments& evidence) {
+  PL_TRY(const causal::SampledMarginals got,
+         causal::sample_marginals(network, evidence, {session.options.causal.samples, session.cancel},
+                                  base::Rng(session.options.seed, {"causal marginals"})));
+  if (got.outcome != causal::QueryOutcome::kAnswered) {
+    if (session.options.json)
+      print({{"outcome", causal::outcome_name(got.outcome)}, {"reason", got.reason}, {"distribution", nullptr}});
+    else
+      std::cout << fmt::format("cannot say: {}\n", printable(got.reason));
+    return 3;
+  }
+  ordered_json out = ordered_json::object();
+  for (int v = 0; v < static_cast<int>(network.size()); ++v) {
+    const causal::Variable& variable = network.variable(v);
+    const std::vector<stats::Estimate>& figures = got.of[static_cast<std::size_t>(v)];
+    std::vector<double> values;
+    for (const stats::Estimate& e : figures) values.push_back(e.value);
+    if (session.options.json) {
+      out[variable.name] = distribution_json(variable.states, values);
+    } else {
+      std::cout << printable(variable.name) << "\n";
+      print_distribution(variable.states, values, figures);
+    }
+  }
+  if (session.options.json)
+    print(out);
+  else
+    std::cout << fmt::format("by {}; bounds at {}, each for its figure alone\n", got.method, kLevel);
+  return 0;
+}
+
+}  // namespace
 
 base::Result<int> run_causal_marginals(const Session& session) {
   const CausalOptions& o = session.options.causal;
@@ -355,6 +509,7 @@ base::Result<int> run_causal_marginals(const Session& session) {
   PL_TRY(const causal::Assignments evidence, read.assignments(o.evidence));
   PL_TRY(const causal::Assignments set, read.assignments(o.set));
   PL_TRY(const Network network, causal::intervene(read, set));
+  if (o.samples > 0) return run_sampled_marginals(session, network, evidence);
   PL_TRY(const causal::ExactLimits limits, exact_limits(session));
   PL_TRY(const causal::Posteriors all, causal::marginals(network, evidence, limits));
   if (all.impossible || all.too_wide) {
@@ -386,14 +541,8 @@ base::Result<int> run_causal_marginals(const Session& session) {
 namespace {
 
 base::Result<causal::Sample> read_sample(const CausalOptions& o) {
-  data::TableOptions reading;
-  PL_TRY(reading.separator, parse_separator(o.separator));
-  reading.drop = o.drop;
-  PL_TRY(const causal::DataKind kind, causal::parse_data_kind(o.kind));
-  PL_TRY(const data::Table table, data::read_csv(o.data, reading));
-  auto sample = causal::make_sample(table, kind);
-  if (!sample.ok()) return sample.error().at(o.data);
-  return sample;
+  PL_TRY(const data::Table table, read_data(o));
+  return sample_of(o, table);
 }
 
 ordered_json test_json(const causal::Graph& graph, const causal::PairTest& t) {

@@ -225,14 +225,22 @@ void add_causal(CLI::App& app, Options& o) {
     command
         ->add_option("--soft", c.soft, "VARIABLE=P/P/...: it draws from this distribution instead, whatever its causes")
         ->delimiter(',');
-  query->add_option("--samples", c.samples, "Weighted samples instead of exact sums, for networks that are too wide")
-      ->check(CLI::Range(1000, 1000000000));
-  query->add_option("--seed", o.seed, "Of the samples")->capture_default_str();
+  for (CLI::App* command : {query, marginals}) {
+    command
+        ->add_option("--samples", c.samples, "Weighted samples instead of exact sums, for networks that are too wide")
+        ->check(CLI::Range(1000, 1000000000));
+    command->add_option("--seed", o.seed, "Of the samples")->capture_default_str();
+  }
   imagine->add_option("--noise", c.noise, "How chance hangs together between what was and what might have been")
       ->check(CLI::IsMember({"stated", "quantile", "independent"}))
       ->capture_default_str();
   identify->add_option("file", c.file, "A graph: edges a -> b, DOT, BIF, or a manifest with [graph.NAME]")->required();
   identify->add_option("--graph", c.graph, "NAME of the manifest's section, when it has several");
+  identify->add_option("--data", c.data,
+                       "A table, CSV, whose columns are the observed nodes: the formula is estimated from it");
+  identify->add_option("--bootstrap", c.replicates, "Resamples behind the bounds of --data (default: 1000)")
+      ->check(CLI::Range(100, 100000));
+  identify->add_option("--seed", o.seed, "Of the resamples")->capture_default_str();
   identify->add_option("--given", c.given, "Variables that are seen afterwards")->delimiter(',');
   for (CLI::App* command : {mediate, identify}) {
     command->add_option("--treatment", c.treatment, "What is set")->delimiter(',')->required();
@@ -261,8 +269,9 @@ void add_causal(CLI::App& app, Options& o) {
       ->check(CLI::Range(1, 100000));
   learn->add_option("--seed", o.seed, "Of the resamples")->capture_default_str();
   learn->add_option("--write", c.write, "Write the graph to this file, as edges");
-  for (CLI::App* command : {test, learn}) {
+  for (CLI::App* command : {test, learn})
     command->add_option("--alpha", c.alpha, "Level of the tests")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  for (CLI::App* command : {identify, test, learn}) {
     command->add_option("--kind", c.kind, "What the columns hold: states, or numbers with normal noise")
         ->check(CLI::IsMember({"auto", "discrete", "gaussian"}))
         ->capture_default_str();

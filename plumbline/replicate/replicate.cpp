@@ -124,7 +124,8 @@ const std::vector<Entry>& replications() {
                                           obfuscated_gradients(),
                                           attack_ranking(),
                                           acas_xu(),
-                                          lalonde()};
+                                          lalonde(),
+                                          counterfactual_oversight()};
   return kAll;
 }
 

@@ -20,14 +20,14 @@ import numpy as _np
 from . import _plumbline
 from ._plumbline import (ConformalModel, Estimate, MahalanobisScore, NearestNeighbours, TemperatureFit, World, __version__, accuracy_report,
                          apply_temperature, assess_adequacy, auroc, benjamini_hochberg, beta_mixture, bootstrap_mean, brier, calibration_error,
-                         classifier_test, clopper_pearson, compare_means, compare_runs, conformal_p_values, corrupt_images, corruptions, estimate_log,
+                         causal_counterfactual, causal_identify, causal_learn, causal_marginals, causal_query, classifier_test, clopper_pearson, compare_means, compare_runs, conformal_p_values, corrupt_images, corruptions, estimate_log,
                          evaluation_aa,
                          fit_conformal, fit_mahalanobis, fit_temperature, fpr_at_tpr, holm, log_loss,
                          mean, mmd_test, nearest_rows, ood_output_score, policy_value, predicted_labels, proportion, roc_curve, tests_needed, wilson)
 
 __all__ = ["ConformalModel", "Environment", "Estimate", "MahalanobisScore", "NearestNeighbours", "Report", "TemperatureFit", "World", "__version__", "accuracy_report",
            "apply_temperature", "assess", "assess_adequacy", "audit", "auroc", "benjamini_hochberg", "beta_mixture", "bootstrap_mean", "brier",
-           "calibration_error", "checks", "classifier_test", "clopper_pearson", "compare_means", "compare_runs", "conformal_p_values",
+           "calibration_error", "causal_counterfactual", "causal_identify", "causal_learn", "causal_marginals", "causal_query", "checks", "classifier_test", "clopper_pearson", "compare_means", "compare_runs", "conformal_p_values",
            "corrupt_images", "corruptions", "estimate_log", "evaluation_aa", "fit_conformal", "fit_mahalanobis", "fit_temperature", "fpr_at_tpr",
            "gauntlet", "holm", "load_dataset", "load_predictions", "log_loss", "manifest_schema", "mean", "mmd_test", "nearest_rows",
            "ood_output_score", "policy_value", "predicted_labels", "proportion", "roc_curve", "run", "tests_needed", "wilson", "worker", "worlds"]

@@ -131,6 +131,7 @@ void bind_caution(py::module_& module);
 void bind_robustness(py::module_& module);
 void bind_probe(py::module_& module);
 void bind_methodology(py::module_& module);
+void bind_causal(py::module_& module);
 void bind_counterfactual(py::module_& module);
 void bind_data(py::module_& module);
 void bind_assess(py::module_& module);

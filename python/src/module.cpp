@@ -8,6 +8,7 @@ PYBIND11_MODULE(_plumbline, module) {
   plumbline::python::bind_probe(module);
   plumbline::python::bind_methodology(module);
   plumbline::python::bind_counterfactual(module);
+  plumbline::python::bind_causal(module);
   plumbline::python::bind_data(module);
   plumbline::python::bind_assess(module);
   plumbline::python::bind_world(module);

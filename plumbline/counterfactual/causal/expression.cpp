@@ -185,8 +185,14 @@ double evaluate(const Expression& e, const Lookup& lookup, const std::vector<int
     case Kind::kProbability: return lookup(e.variables, e.given, states);
     case Kind::kProduct: {
       double out = 1;
-      for (const ExpressionPtr& part : e.parts) out *= evaluate(*part, lookup, sizes, states);
-      return out;
+      bool none = false;
+      for (const ExpressionPtr& part : e.parts) {
+        const double factor = evaluate(*part, lookup, sizes, states);
+        none = none || factor == 0;
+        out *= factor;
+      }
+      // What never occurs adds nothing, though shares given it are not defined.
+      return none ? 0 : out;
     }
     case Kind::kSum: {
       double out = 0;

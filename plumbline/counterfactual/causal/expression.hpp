@@ -36,7 +36,7 @@ bool equal(const Expression& a, const Expression& b);
 std::string text(const Expression& e, const Graph& graph);
 
 /// The formula's value, given P(variables = states | given) and a state for each free variable (others are summed over
-/// [0, sizes[v])). `states` is by node.
+/// [0, sizes[v])). `states` is by node. A product with a factor 0 is 0, whatever its other factors.
 using Lookup = std::function<double(const NodeSet& variables, const NodeSet& given, const std::vector<int>& states)>;
 double evaluate(const Expression& e, const Lookup& lookup, const std::vector<int>& sizes, std::vector<int> states);
 

@@ -247,6 +247,34 @@ TEST(CausalSampling, GivesTheSameBitsAndSaysWhatItCannot) {
   EXPECT_THAT(sample(n, query, options, base::Rng(1)).error().text(), HasSubstr("samples"));
 }
 
+TEST(CausalSampling, MarginalsCountAllVariablesInTheSameSamples) {
+  base::Rng rng(19);
+  const Network n = random_network(rng, 7);
+  const Assignments evidence = {{3, 0}};
+  SampleOptions options;
+  options.samples = 20000;
+  const SampledMarginals all = sample_marginals(n, evidence, options, base::Rng(1)).value();
+  ASSERT_EQ(all.of.size(), n.size());
+  for (int v = 0; v < 7; ++v) {
+    // The same draws as a query for that variable alone, and the exact figure within bounds that it leaves once in
+    // 10,000.
+    const Answer one = sample(n, {{v}, evidence, {}}, options, base::Rng(1)).value();
+    const std::vector<double> truth = enumerated(n, v, evidence);
+    for (std::size_t k = 0; k < truth.size(); ++k) {
+      const stats::Estimate& figure = all.of[static_cast<std::size_t>(v)][k];
+      EXPECT_EQ(figure.value, one.probability[k]);
+      EXPECT_LE(*figure.bounds.lower.back(), truth[k] + 1e-12);
+      EXPECT_GE(*figure.bounds.upper.back(), truth[k] - 1e-12);
+    }
+  }
+  const Network sure =
+      Network::make("sure", {{"a", {"x", "y"}}, {"b", {"x", "y"}}}, {{{}, {1 - 1e-12, 1e-12}}, {{0}, {1, 0, 0, 1}}})
+          .value();
+  EXPECT_EQ(sample_marginals(sure, {{1, 1}}, options, base::Rng(1)).value().outcome, QueryOutcome::kTooRare);
+  options.samples = 10;
+  EXPECT_THAT(sample_marginals(n, evidence, options, base::Rng(1)).error().text(), HasSubstr("samples"));
+}
+
 class PublicNetworks : public ::testing::TestWithParam<const char*> {};
 
 /// Every prior and every posterior that is stored beside the networks, by both exact methods, to 1e-9.

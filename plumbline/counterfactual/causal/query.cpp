@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <set>
 
@@ -72,15 +73,18 @@ struct Block {
     for (double& x : hit_square) x *= f * f;
     top = to;
   }
-  void add(double log_weight, std::size_t cell) {
+  void add(double log_weight, std::span<const std::size_t> cells) {
     if (std::isinf(log_weight)) return;
     if (log_weight > top) rescale(log_weight);
     const double w = std::exp(log_weight - top);
     sum += w;
     square += w * w;
-    hit[cell] += w;
-    hit_square[cell] += w * w;
+    for (const std::size_t cell : cells) {
+      hit[cell] += w;
+      hit_square[cell] += w * w;
+    }
   }
+  double effective() const { return sum > 0 ? sum * sum / square : 0; }
   void merge(Block other) {
     const double most = std::max(top, other.top);
     if (std::isinf(most)) return;
@@ -123,6 +127,60 @@ stats::Estimate cell_estimate(const Block& all, std::size_t cell, std::size_t sa
       stats::make_bounds([&](double c) -> std::optional<double> { return stats::clopper_pearson_low(p * n, n, c); },
                          [&](double c) -> std::optional<double> { return stats::clopper_pearson_high(p * n, n, c); });
   return out;
+}
+
+/// Draws samples with the evidence held, and adds the weight of each to the cells that `count` names for its states.
+using CountCells = std::function<void(const std::vector<int>& states, std::vector<std::size_t>& cells)>;
+base::Result<Block> weigh(const Network& network, const Assignments& evidence, std::size_t cells,
+                          const CountCells& count, const SampleOptions& options, const base::Rng& rng) {
+  PL_CHECK(base::check_at_least("sample", "samples", static_cast<std::ptrdiff_t>(options.samples), 1000));
+  const States held = states_of(network, evidence);
+  constexpr std::size_t kBlock = 4096;
+  std::vector<Block> blocks((options.samples + kBlock - 1) / kBlock, Block(cells));
+  PL_CHECK(base::parallel_for(
+      blocks.size(),
+      [&](std::size_t b) -> base::Status {
+        base::Rng own = rng.fork(b);
+        std::vector<int> states(network.size(), 0);
+        std::vector<int> given;
+        std::vector<std::size_t> hits;
+        const std::size_t last = std::min(options.samples, (b + 1) * kBlock);
+        for (std::size_t i = b * kBlock; i < last; ++i) {
+          double log_weight = 0;
+          for (const int v : network.order()) {
+            given.clear();
+            for (const int p : network.parents(v)) given.push_back(states[at(p)]);
+            const std::span<const double> row = network.row(v, given);
+            double total = 0;
+            for (const double p : row) total += p;
+            if (held[at(v)] >= 0) {
+              states[at(v)] = held[at(v)];
+              log_weight += std::log(row[at(held[at(v)])] / total);
+            } else {
+              states[at(v)] = draw(row, total, own);
+            }
+          }
+          count(states, hits);
+          blocks[b].add(log_weight, hits);
+        }
+        return base::ok();
+      },
+      options.cancel));
+  Block all(cells);
+  for (Block& block : blocks) all.merge(std::move(block));
+  return all;
+}
+
+constexpr double kLeastEffective = 100;
+
+std::string too_rare(const Block& all, std::size_t samples) {
+  return fmt::format("{} samples are worth {:.1f} that agree with the evidence, at least {} are needed", samples,
+                     all.effective(), kLeastEffective);
+}
+
+double log_evidence(const Block& all, std::size_t samples) {
+  return all.sum > 0 ? all.top + std::log(all.sum / static_cast<double>(samples))
+                     : -std::numeric_limits<double>::infinity();
 }
 
 }  // namespace
@@ -179,63 +237,54 @@ base::Result<Answer> sample(const Network& network, const Query& query, const Sa
   PL_CHECK(check(network, query));
   PL_CHECK(base::check_at_least("sample", "samples", static_cast<std::ptrdiff_t>(options.samples), 1000));
   PL_TRY(const Network after, intervene(network, query.interventions));
-  const States held = states_of(network, query.evidence);
   constexpr double kMostCells = 4000;  // each gets bounds of its own
   if (const double n = joint_cells(network, query.targets); n > kMostCells)
     return make_error(Code::kLimit, fmt::format("the targets have {:.3g} joint states, more than {}", n, kMostCells),
                       {}, "ask about fewer targets");
   const auto cells = static_cast<std::size_t>(joint_cells(network, query.targets));
-  constexpr std::size_t kBlock = 4096;
-  const std::size_t count = (options.samples + kBlock - 1) / kBlock;
-  std::vector<Block> blocks(count, Block(cells));
-  PL_CHECK(base::parallel_for(
-      count,
-      [&](std::size_t b) -> base::Status {
-        base::Rng own = rng.fork(b);
-        std::vector<int> states(network.size(), 0);
-        std::vector<int> given;
-        const std::size_t last = std::min(options.samples, (b + 1) * kBlock);
-        for (std::size_t i = b * kBlock; i < last; ++i) {
-          double log_weight = 0;
-          for (const int v : after.order()) {
-            given.clear();
-            for (const int p : after.parents(v)) given.push_back(states[at(p)]);
-            const std::span<const double> row = after.row(v, given);
-            double total = 0;
-            for (const double p : row) total += p;
-            if (held[at(v)] >= 0) {
-              states[at(v)] = held[at(v)];
-              log_weight += std::log(row[at(held[at(v)])] / total);
-            } else {
-              states[at(v)] = draw(row, total, own);
-            }
-          }
-          std::size_t cell = 0;
-          for (const int t : query.targets) cell = cell * at(network.states(t)) + at(states[at(t)]);
-          blocks[b].add(log_weight, cell);
-        }
-        return base::ok();
-      },
-      options.cancel));
-  Block all(cells);
-  for (Block& block : blocks) all.merge(std::move(block));
+  const auto count = [&](const std::vector<int>& states, std::vector<std::size_t>& hits) {
+    std::size_t cell = 0;
+    for (const int t : query.targets) cell = cell * at(network.states(t)) + at(states[at(t)]);
+    hits.assign(1, cell);
+  };
+  PL_TRY(const Block all, weigh(after, query.evidence, cells, count, options, rng));
   Answer out;
   out.targets = query.targets;
   out.method = fmt::format("likelihood weighting ({} samples)", options.samples);
-  out.log_evidence = all.sum > 0 ? all.top + std::log(all.sum / static_cast<double>(options.samples))
-                                 : -std::numeric_limits<double>::infinity();
-  constexpr double kLeast = 100;
-  const double effective = all.sum > 0 ? all.sum * all.sum / all.square : 0;
-  if (effective < kLeast) {
+  out.log_evidence = log_evidence(all, options.samples);
+  if (all.effective() < kLeastEffective) {
     out.outcome = QueryOutcome::kTooRare;
-    out.reason = fmt::format("{} samples are worth {:.1f} that agree with the evidence, at least {} are needed",
-                             options.samples, effective, kLeast);
+    out.reason = too_rare(all, options.samples);
     return out;
   }
   for (std::size_t k = 0; k < cells; ++k) {
     out.estimates.push_back(cell_estimate(all, k, options.samples));
     out.probability.push_back(out.estimates.back().value);
   }
+  return out;
+}
+
+base::Result<SampledMarginals> sample_marginals(const Network& network, const Assignments& evidence,
+                                                const SampleOptions& options, const base::Rng& rng) {
+  std::vector<std::size_t> first(network.size() + 1, 0);
+  for (std::size_t v = 0; v < network.size(); ++v) first[v + 1] = first[v] + at(network.states(static_cast<int>(v)));
+  const auto count = [&](const std::vector<int>& states, std::vector<std::size_t>& hits) {
+    hits.resize(network.size());
+    for (std::size_t v = 0; v < network.size(); ++v) hits[v] = first[v] + at(states[v]);
+  };
+  PL_TRY(const Block all, weigh(network, evidence, first.back(), count, options, rng));
+  SampledMarginals out;
+  out.method = fmt::format("likelihood weighting ({} samples)", options.samples);
+  out.log_evidence = log_evidence(all, options.samples);
+  if (all.effective() < kLeastEffective) {
+    out.outcome = QueryOutcome::kTooRare;
+    out.reason = too_rare(all, options.samples);
+    return out;
+  }
+  out.of.resize(network.size());
+  for (std::size_t v = 0; v < network.size(); ++v)
+    for (std::size_t cell = first[v]; cell < first[v + 1]; ++cell)
+      out.of[v].push_back(cell_estimate(all, cell, options.samples));
   return out;
 }
 

@@ -72,4 +72,20 @@ struct SampleOptions {
 base::Result<Answer> sample(const Network& network, const Query& query, const SampleOptions& options,
                             const base::Rng& rng);
 
+/// Every variable's distribution from one set of weighted samples.
+struct SampledMarginals {
+  QueryOutcome outcome = QueryOutcome::kAnswered;
+  std::string reason;                            ///< of every other outcome
+  std::vector<std::vector<stats::Estimate>> of;  ///< by variable and state; empty unless answered
+  double log_evidence = 0;                       ///< an estimate
+  std::string method;
+};
+/// Question  P(v | evidence) for every variable v of a network that is too wide for exact sums?
+/// Formula   as sample(), all variables counted in the same samples; bounds hold for each figure by itself.
+/// Errors    kValue: fewer than 1000 samples. kCancelled.
+/// Outcome   kAnswered; kTooRare.
+/// Cost      O(samples x variables). Same seed, same bits whatever the threads.
+base::Result<SampledMarginals> sample_marginals(const Network& network, const Assignments& evidence,
+                                                const SampleOptions& options, const base::Rng& rng);
+
 }  // namespace plumbline::counterfactual::causal
