@@ -14,6 +14,10 @@ base::Status write_network_example(const std::string& folder);
 /// For `plumbline init --kind loop`: a cart that a network brings to rest, as a system file. Errors kIo.
 base::Status write_loop_example(const std::string& folder);
 
+/// For `plumbline init --kind attack`: two clusters, a network that tells them apart, one that hides its gradient, a
+/// manifest for each. Errors kIo.
+base::Status write_attack_example(const std::string& folder);
+
 /// For `plumbline init --kind guard`: a classifier of parcels with its sets, costs and a [guard] section. Errors kIo.
 base::Status write_guard_example(const std::string& folder);
 
