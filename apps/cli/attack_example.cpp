@@ -8,6 +8,7 @@
 
 #include "apps/cli/templates.hpp"
 #include "plumbline/base/rng.hpp"
+#include "plumbline/checks/robustness/matrix_fixture.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/graph/onnx.hpp"
 #include "plumbline/stats/matrix.hpp"
@@ -60,28 +61,9 @@ at_most = 0.2
 )";
 
 base::Status write_reader(const std::string& path, double slope) {
-  const std::int64_t hidden = kInputs * kSteps;
-  graph::Graph model{.name = "reader", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  model.inputs = {{"x", graph::Type::kFloat, {-1, kInputs}}};
-  model.outputs = {{"logits", graph::Type::kFloat, {-1, 2}}};
-  graph::Tensor first{.type = graph::Type::kFloat,
-                      .shape = {kInputs, hidden},
-                      .reals = std::vector<double>(static_cast<std::size_t>(kInputs * hidden), 0.0),
-                      .integers = {}};
-  graph::Tensor bias{.type = graph::Type::kFloat, .shape = {hidden}, .reals = {}, .integers = {}};
-  graph::Tensor second{.type = graph::Type::kFloat, .shape = {hidden, 2}, .reals = {}, .integers = {}};
-  for (std::int64_t h = 0; h < hidden; ++h) {
-    first.reals[static_cast<std::size_t>((h / kSteps) * hidden + h)] = slope;
-    bias.reals.push_back(-slope * (0.35 + 0.1 * static_cast<double>(h % kSteps)));
-    second.reals.insert(second.reals.end(), {-1, 1});
-  }
-  const double half = 0.5 * static_cast<double>(hidden);
-  const graph::Tensor offset{.type = graph::Type::kFloat, .shape = {2}, .reals = {half, -half}, .integers = {}};
-  model.initializers = {{"w1", first}, {"b1", bias}, {"w2", second}, {"b2", offset}};
-  model.nodes = {{"code", "Gemm", {"x", "w1", "b1"}, {"h"}, {}},
-                 {"step", "Sigmoid", {"h"}, {"a"}, {}},
-                 {"out", "Gemm", {"a", "w2", "b2"}, {"logits"}, {}}};
-  return graph::write_onnx(model, path);
+  std::vector<double> places;
+  for (std::int64_t h = 0; h < kInputs * kSteps; ++h) places.push_back(0.35 + 0.1 * static_cast<double>(h % kSteps));
+  return graph::write_onnx(checks::step_reader(kInputs, places, slope), path);
 }
 
 base::Status write_manifest(const std::string& path, const std::string& reader) {

@@ -470,9 +470,12 @@ TEST(Suite, LedgerCurveAndMinimum) {
   some.cases[4].label = (some.cases[4].label + 1) % 3;  // wrong as it stands
   const NetworkTarget target(net);
   const Threat t = threat(6, Norm::kL2, 0.6);
+  std::map<std::string, double> seconds;
   std::vector<ExampleRecord> records;
-  ASSERT_TRUE(
-      run_suite({.target = &target, .threat = &t}, some.cases, quick_suite(), 5, {.every_attack = true}, records).ok());
+  ASSERT_TRUE(run_suite({.target = &target, .threat = &t}, some.cases, quick_suite(), 5,
+                        {.every_attack = true, .seconds = &seconds}, records)
+                  .ok());
+  EXPECT_EQ(seconds.size(), 5U);  // the clock's share of the ledger: for people, never in the records
   EXPECT_EQ(records[4].size, 0);
   EXPECT_TRUE(records[4].attempts.empty());
   std::size_t fallen = 0;
