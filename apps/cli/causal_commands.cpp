@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/cli/causal_input.hpp"
 #include "apps/cli/commands.hpp"
 #include "apps/cli/output.hpp"
 #include "plumbline/counterfactual/causal/bif.hpp"
@@ -146,25 +147,6 @@ int print_answer(const Session& session, const Network& network, const std::stri
     std::cout << fmt::format("{}: cannot say: {}\n", printable(asked), printable(answer.reason));
   }
   return answered ? 0 : 3;
-}
-
-/// The file as a graph: of a manifest, the section that is named or the only one there is.
-base::Result<causal::ReadGraph> read_graph(const CausalOptions& o, const Options& options) {
-  if (!o.file.ends_with(".toml")) return causal::read_graph(o.file);
-  data::ManifestOptions reading;
-  reading.roots = options.roots;
-  PL_TRY(const data::Manifest manifest, data::read_manifest(o.file, reading));
-  std::vector<std::string> names;
-  for (const data::OtherSection& section : manifest.others)
-    if (section.kind == "graph") names.push_back(section.name);
-  const std::string name = o.graph.empty() && names.size() == 1 ? names[0] : o.graph;
-  const data::OtherSection* section = manifest.other("graph", name);
-  if (section == nullptr)
-    return base::make_error(
-        base::Code::kValue,
-        name.empty() ? fmt::format("has {} graphs", names.size()) : fmt::format("there is no [graph.{}]", name), o.file,
-        names.empty() ? "" : fmt::format("choose with --graph: {}", fmt::join(names, ", ")));
-  return causal::section_graph(*section, o.file);
 }
 
 base::Result<causal::NodeSet> observed_nodes(const causal::Graph& seen, const causal::ReadGraph& read,
@@ -329,7 +311,7 @@ base::Result<int> run_causal_mediate(const Session& session) {
 
 base::Result<int> run_causal_identify(const Session& session) {
   const CausalOptions& o = session.options.causal;
-  PL_TRY(const causal::ReadGraph read, read_graph(o, session.options));
+  PL_TRY(const causal::ReadGraph read, read_graph(o.file, o.graph, session.options));
   const causal::Graph graph = read.observed();
   PL_TRY(const causal::NodeSet x, observed_nodes(graph, read, o.treatment));
   PL_TRY(const causal::NodeSet y, observed_nodes(graph, read, o.outcome));
@@ -405,12 +387,7 @@ namespace {
 
 base::Result<causal::Sample> read_sample(const CausalOptions& o) {
   data::TableOptions reading;
-  if (o.separator == "space")
-    reading.separator = ' ';
-  else if (o.separator.size() == 1)
-    reading.separator = o.separator[0];
-  else if (!o.separator.empty())
-    return base::make_error(base::Code::kValue, "--separator takes one character, or space");
+  PL_TRY(reading.separator, parse_separator(o.separator));
   reading.drop = o.drop;
   PL_TRY(const causal::DataKind kind, causal::parse_data_kind(o.kind));
   PL_TRY(const data::Table table, data::read_csv(o.data, reading));
@@ -517,7 +494,7 @@ std::vector<EdgeReport> edge_reports(const causal::Sample& sample, const causal:
 
 base::Result<int> run_causal_test(const Session& session) {
   const CausalOptions& o = session.options.causal;
-  PL_TRY(const causal::ReadGraph read, read_graph(o, session.options));
+  PL_TRY(const causal::ReadGraph read, read_graph(o.file, o.graph, session.options));
   const causal::Graph graph = read.observed();
   PL_TRY(const causal::Sample sample, read_sample(o));
   PL_TRY(const std::vector<int> columns, causal::columns_of(graph, sample));

@@ -20,6 +20,7 @@ base::Result<int> run_assess(const Session& session);
 base::Result<int> run_checks_list(const Session& session);
 base::Result<int> run_checks_show(const Session& session);
 base::Result<int> run_checks_verify(const Session& session);
+base::Result<int> run_checks_coverage(const Session& session);
 base::Result<int> run_config_check(const Session& session);
 base::Result<int> run_config_schema(const Session& session);
 base::Result<int> run_runs(const Session& session);
@@ -42,6 +43,7 @@ base::Result<int> run_replicate(const Session& session);
 base::Result<int> run_verify(const Session& session);
 base::Result<int> run_reach(const Session& session);
 base::Result<int> run_estimate(const Session& session);
+base::Result<int> run_learn(const Session& session);
 base::Result<int> run_causal_query(const Session& session);
 base::Result<int> run_causal_marginals(const Session& session);
 base::Result<int> run_causal_counterfactual(const Session& session);
@@ -49,7 +51,9 @@ base::Result<int> run_causal_mediate(const Session& session);
 base::Result<int> run_causal_identify(const Session& session);
 base::Result<int> run_causal_test(const Session& session);
 base::Result<int> run_causal_learn(const Session& session);
+base::Result<int> run_causal_effect(const Session& session);
 base::Result<int> run_guard(const Session& session);
+base::Result<int> run_train(const Session& session);
 
 /// A program of this project, by name: beside this one, or in ../libexec/plumbline. Errors kIo: neither.
 base::Result<std::string> find_program(const Session& session, const std::string& name);

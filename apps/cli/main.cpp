@@ -64,6 +64,7 @@ const std::map<std::string, Command>& commands() {
       {"checks list", run_checks_list},
       {"checks show", run_checks_show},
       {"checks verify", run_checks_verify},
+      {"checks coverage", run_checks_coverage},
       {"config check", run_config_check},
       {"config schema", run_config_schema},
       {"runs", run_runs},
@@ -82,6 +83,7 @@ const std::map<std::string, Command>& commands() {
       {"worlds audit", run_worlds_audit},
       {"worlds bench", run_worlds_bench},
       {"estimate", run_estimate},
+      {"learn", run_learn},
       {"causal query", run_causal_query},
       {"causal marginals", run_causal_marginals},
       {"causal counterfactual", run_causal_counterfactual},
@@ -89,10 +91,12 @@ const std::map<std::string, Command>& commands() {
       {"causal identify", run_causal_identify},
       {"causal test", run_causal_test},
       {"causal learn", run_causal_learn},
+      {"causal effect", run_causal_effect},
       {"guard", run_guard},
       {"gauntlet", run_gauntlet},
       {"replicate", run_replicate},
       {"verify", run_verify},
+      {"train", run_train},
       {"reach", run_reach},
   };
   return table;

@@ -18,6 +18,7 @@ Examples:
   plumbline assess system.toml --out report
   plumbline checks show robustness.ood
   plumbline estimate log.jsonl --policy fixed:b --epsilon 0.1
+  plumbline learn log.jsonl --algorithm pessimistic --save policy.json
   plumbline causal query sirens.bif --target sirens --evidence weather=bad --do accident=no
   plumbline gauntlet --worlds boat_race --agents optimal,q_learning
   plumbline guard system.toml --listen 127.0.0.1:8077
@@ -50,6 +51,140 @@ void add_workers(CLI::App* command, Options& o) {
   command->add_option("--memory", o.memory_gib, "Address space of a worker, GiB; 0 = unlimited")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+}
+
+constexpr const char* kEffectFooter = R"(
+Exit status: 0 an answer (which may warn), 2 bad usage or bad input, 3 cannot say.
+
+The options choose the design: --running with --cutoff a regression discontinuity, --instrument an instrument, --unit with
+--time differences in differences, otherwise everything that moved both treatment and outcome must be among the covariates.
+
+Examples:
+  plumbline causal effect trial.csv --treatment drug --outcome pressure
+  plumbline causal effect jobs.csv --treatment treat --outcome re78 --covariates age,educ,race,re74,re75 --estimand ATT
+  plumbline causal effect votes.csv --outcome vote --running margin --cutoff 0
+  plumbline causal effect school.csv --treatment educ --outcome lwage --instrument nearc4 --covariates exper,black
+  plumbline causal effect panel.csv --treatment law --outcome jobs --unit county --time year
+)";
+
+void add_effect(CLI::App& causal, Options& o) {
+  EffectOptions& e = o.effect;
+  auto* effect =
+      causal.add_subcommand("effect", "What does a treatment do to an outcome, and how far can the answer be trusted?");
+  effect->add_option("data", e.data, "A table, CSV, one row a unit (with --time a unit and period)")->required();
+  effect->add_option("--treatment", e.treatment, "Column of what is done: two values, or a number with --instrument");
+  effect->add_option("--outcome", e.outcome, "Column of what comes of it: numbers")->required();
+  effect->add_option("--treated", e.treated,
+                     "The value that counts as treated (default: the larger, or the later word)");
+  effect
+      ->add_option("--covariates", e.covariates,
+                   "Columns of what was there before, or all; age^2, age*educ, re74=0 and cat(school) are made")
+      ->delimiter(',');
+  effect->add_option("--estimand", e.estimand, "Over all rows, over the treated, over rows that might go either way")
+      ->check(CLI::IsMember({"ATE", "ATT", "ATO"}, CLI::ignore_case))
+      ->capture_default_str();
+  effect
+      ->add_option("--method", e.methods,
+                   "aipw, tmle, ipw, entropy, match, match_propensity, regression, ols, overlap, difference; the first "
+                   "gives the answer (default: aipw, and the others beside it)")
+      ->delimiter(',');
+  effect->add_option("--learner", e.learner, "Models inside aipw and tmle: linear and logistic, or boosted trees")
+      ->check(CLI::IsMember({"linear", "trees"}))
+      ->capture_default_str();
+  effect->add_option("--matches", e.matches, "Neighbours of a row, of match")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  effect->add_option("--groups", e.groups, "A covariate: the effect by its levels or quarters");
+  effect->add_option("--instrument", e.instruments, "Columns that move the treatment as if by lot")->delimiter(',');
+  effect->add_option("--running", e.running, "Column that decides at the cut-off");
+  effect->add_option("--cutoff", e.cutoff, "Where it decides; rows at it count as above")
+      ->each([&e](const std::string&) { e.has_cutoff = true; });
+  effect->add_option("--bandwidth", e.bandwidth, "Around the cut-off (default: the one with the least error)")
+      ->check(CLI::PositiveNumber);
+  effect->add_option("--unit", e.unit, "Column that names who is followed over time");
+  effect->add_option("--time", e.time, "Column of the period, a number");
+  effect->add_option("--cluster", e.cluster, "Column of groups whose rows are not independent");
+  effect->add_option("--negative", e.negatives, "Outcomes that the treatment cannot have moved: attacks")
+      ->delimiter(',');
+  effect->add_option("--graph", e.graph, "A causal graph or a manifest: chooses or checks the covariates");
+  effect->add_option("--section", e.section, "NAME of the manifest's [graph.NAME], when it has several");
+  effect->add_option("--experiment", e.experiment,
+                     "The experiment that would answer the question, in words; none: there is no such experiment");
+  effect->add_flag("--no-attack", e.no_attack, "Leave out placebo treatments, cut-offs and left-out covariates");
+  effect->add_option("--separator", e.separator, "Between columns, when it is not found out: one character, or space");
+  effect->add_option("--seed", o.seed, "Of folds and placebos")->capture_default_str();
+  effect->footer(kEffectFooter);
+  add_json(effect, o);
+}
+
+/// How the file of a decision log is read.
+void add_log_file(CLI::App* command, LogFile& log) {
+  command->add_option("--format", log.format, "Of the log, when its name does not say")
+      ->check(CLI::IsMember({"jsonl", "npz", "vw", "dsjson", "obd", "csv"}));
+  command->add_option("--action", log.action, "CSV: column of the action taken");
+  command->add_option("--propensity", log.propensity, "CSV: column of its probability");
+  command->add_option("--reward", log.reward, "CSV: column of the reward");
+  command->add_option("--context", log.context, "CSV: columns of the context (default: all others)")->delimiter(',');
+  command->add_option("--id", log.id, "CSV: column that names the decision");
+  command->add_option("--time", log.time, "CSV: column of the time");
+  command->add_option("--unit", log.unit, "CSV: column that names the unit of sampling");
+  command->add_option("--position", log.position, "CSV: column of the position in a slate");
+  command->add_option("--limit", log.limit, "The first decisions only");
+}
+
+void add_learn(CLI::App& app, Options& o) {
+  LearnOptions& l = o.learn;
+  auto* learn =
+      app.add_subcommand("learn", "Learn a policy from a log, or by deciding on labelled rows and logging that");
+  learn->add_option("data", l.data.path, "A decision log; with --label a table, CSV")->required();
+  learn
+      ->add_option("--algorithm", l.algorithm,
+                   "epsilon_greedy, softmax, linucb, thompson, squarecb (default), bagging; pessimistic: at once from "
+                   "a log, by a lower bound of the value")
+      ->check(CLI::IsMember({"epsilon_greedy", "softmax", "linucb", "thompson", "squarecb", "bagging", "pessimistic"}));
+  learn->add_option("--label", l.label, "Column that names the right action: reward 1 for it, 0 for the others");
+  learn->add_option("--separator", l.separator, "Of the table: one character, or tab (default: found out)");
+  learn->add_flag("--no-header", l.no_header, "The table has no names: column 1, column 2, ...");
+  learn->add_flag("--shuffle", l.shuffle, "Labelled rows in a random order, by the seed");
+  learn
+      ->add_option("--epsilon", l.epsilon,
+                   "Share of uniform draws (default: epsilon_greedy 0.1, linucb and bagging 0.05, others 0)")
+      ->check(CLI::Range(0.0, 1.0));
+  learn->add_option("--temperature", l.temperature, "Of softmax, in units of the reward")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  learn->add_option("--width", l.width, "linucb: deviations above the mean; thompson: deviation of the noise")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  learn->add_option("--gamma", l.gamma, "squarecb: how fast a gap in reward closes an action down")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  learn->add_option("--ridge", l.ridge, "Of the regressions of the reward")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  learn->add_option("--bags", l.bags, "Of bagging")->check(CLI::Range(2, 1000))->capture_default_str();
+  auto* keep = learn->add_option("--keep", l.keep, "Share of the baseline's value that is kept at all times")
+                   ->check(CLI::Range(0.0, 1.0));
+  learn->add_option("--baseline", l.baseline, "Of --keep: a policy as in estimate")->needs(keep);
+  learn->add_option("--confidence", l.confidence, "With which --keep holds")
+      ->check(CLI::Range(0.5, 0.999999))
+      ->capture_default_str();
+  learn->add_option("--penalty", l.penalty, "pessimistic: standard errors subtracted from the value")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  learn->add_option("--skip", l.skip, "Pass over the first rows, which a policy that is taken up has seen");
+  learn->add_option("--resume", l.resume, "Take up what --save wrote: the rest is the same to the bit");
+  learn->add_option("--save", l.save, "Write the policy here; estimate reads it as model:FILE");
+  learn->add_option("--log-out", l.log_out, "Write the decisions here (.jsonl, .jsonl.gz, .npz), with --label");
+  add_log_file(learn, l.data);
+  learn->add_option("--seed", o.seed, "Of draws, order and resamples")->capture_default_str();
+  add_json(learn, o);
+  learn->footer(R"(
+Examples:
+  plumbline learn clicks.jsonl --algorithm pessimistic --save shy.json
+  plumbline learn flowers.csv --label species --save policy.json --log-out decisions.npz
+  plumbline learn flowers.csv --label species --keep 0.9 --baseline fixed:setosa
+  plumbline estimate decisions.npz --policy model:policy.json)");
 }
 
 void add_causal(CLI::App& app, Options& o) {
@@ -136,6 +271,7 @@ void add_causal(CLI::App& app, Options& o) {
     command->add_option("--drop", c.drop, "Columns to leave out")->delimiter(',');
   }
   for (CLI::App* command : {identify, test, learn}) add_json(command, o);
+  add_effect(*causal, o);
 }
 
 }  // namespace
@@ -200,6 +336,14 @@ Options parse_command_line(int argc, char** argv) {
   verify->add_option("--write", o.write_table,
                      "Write the table of measured rates to this file (with --full); --only keeps its other rows");
   add_json(verify, o);
+  auto* coverage = checks->add_subcommand(
+      "coverage",
+      "How often the intervals of policy values hold the truth, regime by regime; the whole table takes minutes");
+  coverage->add_option("--runs", o.runs, "Logs of each regime (default 1000)")->check(CLI::Range(1, 1000000));
+  coverage->add_option("--write", o.write_table, "Write the table to this file (JSON), and beside it as a page (.md)");
+  coverage->add_option("--check", o.reference,
+                       "Measure the 20 cheapest cells of a table again, and whether it is stale");
+  add_json(coverage, o);
 
   auto* config = app.add_subcommand("config", "Read a manifest without running it");
   config->require_subcommand(1);
@@ -287,19 +431,32 @@ Options parse_command_line(int argc, char** argv) {
 
   EstimateOptions& e = o.estimate;
   auto* estimate = app.add_subcommand("estimate", "What another policy would have earned, from a log of decisions");
-  estimate->add_option("log", e.log, "JSON lines, NPZ, Vowpal Wabbit text, decision-service JSON, or CSV")->required();
-  estimate->add_option("--policy", e.policy, "uniform, logged, fixed:ACTION, table:FILE or linear:FILE")->required();
+  estimate->add_option("log", e.log.path, "JSON lines, NPZ, Vowpal Wabbit text, decision-service JSON, or CSV")
+      ->required();
+  estimate
+      ->add_option("--policy", e.policy,
+                   "uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE, onnx:FILE")
+      ->required();
   estimate->add_option("--against", e.against,
                        "Another policy: its difference is estimated too (default: the logged one)");
   estimate->add_option("--epsilon", e.epsilon, "Share of uniform draws mixed into --policy")
       ->check(CLI::Range(0.0, 1.0));
-  estimate->add_option("--temperature", e.temperature, "Of linear: softmax(score / temperature); 0 = the best score")
+  estimate
+      ->add_option("--temperature", e.temperature,
+                   "Of linear and onnx: softmax(score / temperature); 0 = the best score")
       ->check(CLI::NonNegativeNumber);
   estimate
       ->add_option("--estimators", e.estimators,
-                   "ips, snips, clipped, shrunk, direct, dr, sndr, switch, dr_shrunk, mrdr, auto")
-      ->delimiter(',')
-      ->capture_default_str();
+                   "ips, snips, clipped, shrunk, direct, dr, sndr, switch, dr_shrunk, mrdr, auto (default: ips, snips, "
+                   "dr, mrdr); with --episodes trajectory, per_decision, weighted, dr, fitted_q, marginal")
+      ->delimiter(',');
+  auto* episodes = estimate->add_flag(
+      "--episodes", e.episodes, "A decision changes what comes after it: the decisions of a unit are one episode");
+  estimate->add_option("--state", e.state, "Of --episodes: the context column in which the state is")->needs(episodes);
+  estimate->add_option("--discount", e.discount, "Of --episodes: what a reward one step later is worth")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->needs(episodes);
   estimate->add_option("--ci", e.ci, "How bounds are made")
       ->check(CLI::IsMember({"bootstrap", "normal", "likelihood", "bernstein", "anytime"}))
       ->capture_default_str();
@@ -308,20 +465,17 @@ Options parse_command_line(int argc, char** argv) {
       ->expected(2);
   estimate->add_option("--max-weight", e.max_weight, "Largest ratio of the policy's probability to the logged one")
       ->check(CLI::PositiveNumber);
-  estimate->add_option("--format", e.format, "Of the log, when its name does not say")
-      ->check(CLI::IsMember({"jsonl", "npz", "vw", "dsjson", "obd", "csv"}));
-  estimate->add_option("--action", e.action, "CSV: column of the action taken");
-  estimate->add_option("--propensity", e.propensity, "CSV: column of its probability");
-  estimate->add_option("--reward", e.reward, "CSV: column of the reward");
-  estimate->add_option("--context", e.context, "CSV: columns of the context (default: all others)")->delimiter(',');
-  estimate->add_option("--id", e.id, "CSV: column that names the decision");
-  estimate->add_option("--time", e.time, "CSV: column of the time");
-  estimate->add_option("--unit", e.unit, "CSV: column that names the unit of sampling");
-  estimate->add_option("--position", e.position, "CSV: column of the position in a slate");
-  estimate->add_option("--limit", e.limit, "The first decisions only");
+  estimate->add_option("--replicates", e.replicates, "Resamples of --ci bootstrap")
+      ->check(CLI::Range(100, 100000))
+      ->capture_default_str();
+  estimate->add_flag("--stream", e.stream,
+                     "Read the column form (.npz) block by block: memory does not grow with the log. By itself from "
+                     "2,000,000 decisions, where the estimators allow");
+  add_log_file(estimate, e.log);
   estimate->add_option("--seed", o.seed, "Of folds and resamples")->capture_default_str();
   add_json(estimate, o);
 
+  add_learn(app, o);
   add_causal(app, o);
 
   auto* gauntlet = app.add_subcommand(
@@ -356,7 +510,9 @@ Options parse_command_line(int argc, char** argv) {
   auto* replication = replicate->add_option("name", o.reference, "Its id, for example off_switch");
   replicate->add_flag("--all", o.all, "Every replication")->excludes(replication);
   replicate->add_option("--seed", o.seed, "Other draws for another seed (default: 1)");
+  replicate->add_flag("--full", o.full, "The long form, of those that have one (acas_xu: all networks)");
   replicate->add_option("--out", o.out, "Folder for replicate.json and replicate.html");
+  add_roots(replicate, roots);
   add_json(replicate, o);
   auto* guard =
       app.add_subcommand("guard", "Stand before a model: decide with uncertainty, ask people, fall back, log");
@@ -378,11 +534,19 @@ Options parse_command_line(int argc, char** argv) {
       ->capture_default_str();
   proof->add_option("--certificate", o.certificate, "Write the proof to this file");
   proof->add_option("--check", o.check_certificate, "Replay a proof that was written before; nothing else is tried");
+  proof->add_flag("--exact", o.exact, "Replay proofs in exact rationals too, up to 1e9 multiply-adds (default 2e7)");
   proof->add_option("--instances", o.instances,
                     "A list of model,property,seconds, without header, paths relative to it");
   proof->add_option("--csv", o.csv, "Write onnx,vnnlib,verdict,seconds for the list");
   proof->add_option("--seed", o.seed, "Other starts of the attack for another seed");
   add_json(proof, o);
+  auto* train = app.add_subcommand(
+      "train",
+      "Train the networks of a manifest's [train.NAME] sections: standard, under noise, against attacks, or bounds");
+  add_manifest(train, o);
+  add_roots(train, roots);
+  train->add_option("--only", o.only, "These sections alone");
+  add_json(train, o);
   auto* reach = app.add_subcommand(
       "reach", "Where a control loop with a network can go: the tube of all its trajectories, and what it claims");
   reach->add_option("system", o.manifest, "The system file, TOML")->required();

@@ -8,21 +8,50 @@
 
 namespace plumbline::cli {
 
-/// estimate
-struct EstimateOptions {
-  std::string log;
-  std::string policy;
-  std::string against;
-  double epsilon = 0;
-  double temperature = 0;
-  std::vector<std::string> estimators = {"ips", "snips", "dr", "mrdr"};
-  std::string ci = "bootstrap";
-  std::vector<double> reward_range;  ///< two numbers, or none
-  double max_weight = 0;             ///< 0 = not declared
+/// A decision log, and how its file is read.
+struct LogFile {
+  std::string path;
   std::string format;
   std::string id, time, unit, position, action, propensity, reward;  ///< columns of a CSV
   std::vector<std::string> context;
   std::size_t limit = 0;
+};
+
+/// estimate
+struct EstimateOptions {
+  LogFile log;
+  std::string policy;
+  std::string against;
+  double epsilon = 0;
+  double temperature = 0;
+  std::vector<std::string> estimators;  ///< empty: the default of the kind of log
+  std::string ci = "bootstrap";
+  std::vector<double> reward_range;  ///< two numbers, or none
+  double max_weight = 0;             ///< 0 = not declared
+  bool episodes = false;
+  std::string state;  ///< column
+  double discount = 1;
+  bool stream = false;
+  std::size_t replicates = 1000;
+};
+
+/// learn
+struct LearnOptions {
+  LogFile data;       ///< a log, or a table with a label
+  std::string label;  ///< column of the table; empty: `data` is a log
+  std::string separator;
+  bool no_header = false;
+  bool shuffle = false;
+  std::string algorithm;  ///< empty: squarecb, or that of `resume`
+  double epsilon = -1;    ///< below 0: the algorithm's own
+  double temperature = 0.1, width = 0.5, gamma = 10, ridge = 1;
+  std::size_t bags = 10;
+  double keep = 0;  ///< 0 = no budget
+  double confidence = 0.95;
+  std::string baseline;
+  double penalty = 1.645;
+  std::size_t skip = 0;
+  std::string resume, save, log_out;
 };
 
 /// causal ...
@@ -45,6 +74,24 @@ struct CausalOptions {
   double alpha = 0.05;
   int depth = -1;
   std::size_t replicates = 0;
+};
+
+/// causal effect
+struct EffectOptions {
+  std::string data;
+  std::string treatment, outcome, treated;
+  std::vector<std::string> covariates, negatives, methods, instruments;
+  std::string estimand = "ATE";
+  std::string learner = "linear";
+  std::string running;
+  double cutoff = 0;
+  bool has_cutoff = false;
+  double bandwidth = 0;  ///< 0 = found
+  std::string unit, time, cluster, groups, experiment;
+  std::string graph, section;  ///< file of a graph, its section in a manifest
+  std::size_t matches = 1;
+  std::string separator;
+  bool no_attack = false;
 };
 
 struct Options {
@@ -76,6 +123,7 @@ struct Options {
   std::string property;
   std::string certificate;        ///< to be written
   std::string check_certificate;  ///< to be replayed
+  bool exact = false;             ///< verify: replay in exact rationals up to a larger limit
   std::string instances;
   std::string csv;
   double seconds = -1;  ///< verify --timeout; below 0: not given
@@ -107,7 +155,9 @@ struct Options {
   std::string export_log;
   bool shadow = false;
   EstimateOptions estimate;
+  LearnOptions learn;
   CausalOptions causal;
+  EffectOptions effect;
   bool json = false;
   bool dry_run = false;
   bool no_cache = false;

@@ -76,8 +76,10 @@ base::Result<int> run_replicate(const Session& session) {
   }
   replicate::Options options;
   if (o.seed > 0) options.seed = o.seed;
+  options.full = o.full;
   options.cancel = session.cancel;
   options.progress = &session.progress;
+  if (const auto root = o.roots.find("data"); root != o.roots.end()) options.data_folder = root->second;
   Done done;
   for (const replicate::Entry* entry : chosen) {
     PL_TRY(replicate::Replication replication, replicate::run_replication(*entry, options));

@@ -23,6 +23,9 @@ namespace {
 
 using robustness::ProofVerdict;
 
+/// Multiply-adds that --exact spends at most: minutes.
+constexpr double kExactWork = 1e9;
+
 struct Model {
   graph::Graph graph;
   robustness::Network network;
@@ -68,7 +71,9 @@ nlohmann::json as_json(const robustness::Verification& v, const std::string& mod
     out["case"] = v.which;
   }
   if (v.verdict == ProofVerdict::kHolds)
-    out["certificate"] = {{"leaves", v.leaves}, {"margin", number(v.certificate_margin)}};
+    out["certificate"] = {{"leaves", v.leaves},
+                          {"margin", number(v.certificate_margin)},
+                          {"replay", v.exact_replay ? "exact rationals" : "outward-rounded double"}};
   return out;
 }
 
@@ -98,6 +103,7 @@ robustness::VerifyOptions options_of(const Session& session, double seconds) {
   robustness::VerifyOptions options;
   options.seconds = seconds;
   options.seed = session.options.seed;
+  if (session.options.exact) options.exact_work = kExactWork;
   options.memory_bytes = static_cast<std::uint64_t>(session.options.proof_memory_gib * 1073741824.0);
   return options;
 }
@@ -125,18 +131,29 @@ base::Result<int> check_stored(const Session& session) {
         fmt::format("is a certificate for another {}", certificate.model != hashes.model ? "model" : "property"),
         o.check_certificate, "Name the files that it was written for");
   }
+  const bool exact = o.exact;
+  if (exact && robustness::exact_work(model.network, certificate) > kExactWork) {
+    return base::make_error(
+        base::Code::kLimit,
+        fmt::format("a replay in exact rationals takes {:.2g} multiply-adds, more than the {:.0e} that "
+                    "--exact spends",
+                    robustness::exact_work(model.network, certificate), kExactWork),
+        o.check_certificate, "leave out --exact: it is then replayed in outward-rounded double");
+  }
   PL_TRY(const robustness::CheckOutcome outcome,
-         robustness::check_certificate(model.network, property, certificate, session.cancel));
+         exact ? robustness::check_certificate_exactly(model.network, property, certificate, session.cancel)
+               : robustness::check_certificate(model.network, property, certificate, session.cancel));
   if (o.json) {
     std::cout << nlohmann::json{{"valid", outcome.valid},
                                 {"reason", outcome.reason},
                                 {"leaves", outcome.leaves},
+                                {"replay", exact ? "exact rationals" : "outward-rounded double"},
                                 {"margin", number(outcome.least)}}
                      .dump(2)
               << "\n";
   } else if (outcome.valid) {
-    std::cout << fmt::format("the certificate proves the property: {} leaves, margin {:.6g}\n", outcome.leaves,
-                             outcome.least);
+    std::cout << fmt::format("the certificate proves the property: {} leaves, margin {:.6g}, replayed in {}\n",
+                             outcome.leaves, outcome.least, exact ? "exact rationals" : "outward-rounded double");
   } else {
     std::cout << fmt::format("the certificate proves nothing: {}\n", outcome.reason);
   }

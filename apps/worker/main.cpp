@@ -11,6 +11,7 @@
 
 #include "apps/worker/demo.hpp"
 #include "apps/worker/session_options.hpp"
+#include "apps/worker/train.hpp"
 #include "plumbline/base/parallel.hpp"
 #include "plumbline/case/run/job.hpp"
 #include "plumbline/case/run/worker_source.hpp"
@@ -87,16 +88,25 @@ int main(int argc, char** argv) {
   std::string cache;
   std::string program;
   std::uint64_t memory = 0;
+  plumbline::worker::TrainRequest train;
   plumbline::data::ManifestOptions manifest_options;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i];
     const std::string value = argv[i + 1];
     if (flag == "--demo") return demo(value);
+    if (flag == "--train") train.manifest = value;
+    if (flag == "--only") train.only.push_back(value);
+    if (flag == "--format") train.json = value == "json";
+    if (flag == "--progress") train.quiet = value == "none";
     if (flag == "--manifest") manifest = value;
     if (flag == "--cache") cache = value;
     if (flag == "--program") program = value;
     if (flag == "--memory") memory = std::strtoull(value.c_str(), nullptr, 10);
     if (flag == "--root") manifest_options.roots[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+  }
+  if (!train.manifest.empty()) {
+    train.options = manifest_options;
+    return plumbline::worker::train_networks(train);
   }
   if (manifest.empty()) {
     std::cerr << "plumbline-worker is started by plumbline; run `plumbline assess system.toml`\n";

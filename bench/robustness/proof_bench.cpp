@@ -14,11 +14,10 @@
 namespace plumbline::robustness {
 namespace {
 
-Network digits_network() {
+Network dense_network(const std::vector<std::int64_t>& sizes) {
   base::Rng rng(1, {"bench"});
   graph::Graph graph{.name = "digits", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  const std::vector<std::int64_t> sizes = {784, 256, 256, 256, 256, 10};
-  graph.inputs = {{"x", graph::Type::kFloat, {-1, 784}}};
+  graph.inputs = {{"x", graph::Type::kFloat, {-1, sizes[0]}}};
   std::string at = "x";
   for (std::size_t k = 0; k + 1 < sizes.size(); ++k) {
     const std::string n = std::to_string(k);
@@ -40,6 +39,8 @@ Network digits_network() {
   }
   return std::move(network).value();
 }
+
+Network digits_network() { return dense_network({784, 256, 256, 256, 256, 10}); }
 
 Box ball(std::size_t n, double radius) {
   return {std::vector<double>(n, 0.5 - radius), std::vector<double>(n, 0.5 + radius)};
@@ -118,6 +119,47 @@ void forward_and_gradient(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 25);
 }
 BENCHMARK(forward_and_gradient)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+
+/// Cost against the size of a network whose other sizes stay: inputs 64, two layers of 64.
+void bound_of(benchmark::State& state, const std::vector<std::int64_t>& sizes, BoundMethod method) {
+  base::set_threads(1);
+  const Network network = dense_network(sizes);
+  const Bounder bounder(network);
+  const Box box = ball(static_cast<std::size_t>(sizes[0]), 0.02);
+  std::size_t open = 0;
+  for (auto _ : state) {
+    const Bounds bounds = bounder.bound(box, {.method = method, .iterations = 5}).value();
+    open = 0;
+    for (std::size_t s = 1; s < network.steps.size(); ++s) {
+      if (network.steps[s].kind != StepKind::kActivation) continue;
+      const std::size_t from = network.steps[s].from[0];
+      for (std::size_t i = 0; i < network.steps[s].size; ++i)
+        open += bounds.lower[from][i] < 0 && bounds.upper[from][i] > 0 ? 1 : 0;
+    }
+  }
+  state.counters["open"] = static_cast<double>(open);
+  state.counters["activations"] = static_cast<double>(network.activations());
+}
+void by_width(benchmark::State& state) {
+  bound_of(state, {64, state.range(0), state.range(0), 10}, static_cast<BoundMethod>(state.range(1)));
+}
+void by_depth(benchmark::State& state) {
+  std::vector<std::int64_t> sizes(static_cast<std::size_t>(state.range(0)) + 1, 64);
+  sizes.push_back(10);
+  bound_of(state, sizes, static_cast<BoundMethod>(state.range(1)));
+}
+void by_inputs(benchmark::State& state) {
+  bound_of(state, {state.range(0), 64, 64, 10}, static_cast<BoundMethod>(state.range(1)));
+}
+BENCHMARK(by_width)
+    ->ArgsProduct({{32, 64, 128, 256, 512}, {0, 1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime();
+BENCHMARK(by_depth)->ArgsProduct({{1, 2, 4, 8}, {0, 1, 2}})->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime();
+BENCHMARK(by_inputs)
+    ->ArgsProduct({{16, 64, 256, 1024}, {0, 1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime();
 
 }  // namespace
 }  // namespace plumbline::robustness

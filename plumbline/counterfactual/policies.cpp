@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
+#include "plumbline/counterfactual/learning/learned_policy.hpp"
+#include "plumbline/counterfactual/network_policy.hpp"
+#include "plumbline/counterfactual/policy_source.hpp"
 #include "plumbline/data/csv.hpp"
 
 namespace plumbline::counterfactual {
@@ -136,10 +140,11 @@ base::Result<PolicySpec> parse_policy(const std::string& text) {
   spec.rule = text.substr(0, colon);
   const std::string rest = colon == std::string::npos ? std::string() : text.substr(colon + 1);
   const bool alone = spec.rule == "uniform" || spec.rule == "logged";
-  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear";
+  const bool with = spec.rule == "fixed" || spec.rule == "table" || spec.rule == "linear" || spec.rule == "model" ||
+                    spec.rule == "onnx";
   if ((!alone && !with) || alone != rest.empty() || (alone && colon != std::string::npos)) {
     return make_error(Code::kValue, fmt::format("'{}' is no policy", text.substr(0, 80)), {},
-                      "expected uniform, logged, fixed:ACTION, table:FILE or linear:FILE");
+                      "expected uniform, logged, fixed:ACTION, table:FILE, linear:FILE, model:FILE or onnx:FILE");
   }
   (spec.rule == "fixed" ? spec.action : spec.path) = rest;
   return spec;
@@ -262,8 +267,34 @@ base::Result<TargetPtr> linear_policy(const data::Table& table, const std::strin
   return TargetPtr(std::make_shared<Linear>(std::move(features), temperature));
 }
 
-base::Result<TargetPtr> make_policy(const PolicySpec& spec, const DecisionLog& log) {
+struct PolicySource::Parts {
+  PolicySpec spec;
+  data::Table table;                               // of table and linear
+  std::optional<learning::LearnedPolicy> learned;  // of model
+  std::optional<NetworkPolicy> network;            // of onnx
+};
+
+base::Result<PolicySource> PolicySource::load(const PolicySpec& spec) {
   PL_CHECK(base::check_in("make_policy", "epsilon", spec.epsilon, 0, 1));
+  auto parts = std::make_shared<Parts>();
+  parts->spec = spec;
+  if (spec.rule == "table" || spec.rule == "linear") {
+    PL_TRY(parts->table, read_table(spec.path));
+  } else if (spec.rule == "model") {
+    PL_TRY(parts->learned, learning::read_policy(spec.path));
+  } else if (spec.rule == "onnx") {
+    PL_TRY(parts->network, read_network_policy(spec.path, spec.temperature));
+  } else if (spec.rule != "uniform" && spec.rule != "logged" && spec.rule != "fixed") {
+    return make_error(Code::kValue, fmt::format("'{}' is no rule of a policy", spec.rule.substr(0, 60)), {},
+                      "expected uniform, logged, fixed, table, linear, model or onnx");
+  }
+  PolicySource out;
+  out.parts_ = std::move(parts);
+  return out;
+}
+
+base::Result<TargetPtr> PolicySource::bind(const DecisionLog& log) const {
+  const PolicySpec& spec = parts_->spec;
   TargetPtr made;
   if (spec.rule == "uniform") {
     made = std::make_shared<Uniform>();
@@ -279,17 +310,21 @@ base::Result<TargetPtr> make_policy(const PolicySpec& spec, const DecisionLog& l
     one[static_cast<std::size_t>(found - log.action_names.begin())] = 1;
     made = std::make_shared<Grouped>(std::vector<std::size_t>(log.rows(), 0), std::vector<std::vector<double>>{one});
   } else if (spec.rule == "table") {
-    PL_TRY(const data::Table table, read_table(spec.path));
-    PL_TRY(made, table_policy(table, spec.path, log));
+    PL_TRY(made, table_policy(parts_->table, spec.path, log));
   } else if (spec.rule == "linear") {
-    PL_TRY(const data::Table table, read_table(spec.path));
-    PL_TRY(made, linear_policy(table, spec.path, spec.temperature, log));
+    PL_TRY(made, linear_policy(parts_->table, spec.path, spec.temperature, log));
+  } else if (spec.rule == "onnx") {
+    PL_TRY(made, network_policy(*parts_->network, log));
   } else {
-    return make_error(Code::kValue, fmt::format("'{}' is no rule of a policy", spec.rule.substr(0, 60)), {},
-                      "expected uniform, logged, fixed, table or linear");
+    PL_TRY(made, learning::frozen_policy(*parts_->learned, log));
   }
   if (spec.epsilon > 0) made = std::make_shared<Explored>(made, spec.epsilon);
   return made;
+}
+
+base::Result<TargetPtr> make_policy(const PolicySpec& spec, const DecisionLog& log) {
+  PL_TRY(const PolicySource source, PolicySource::load(spec));
+  return source.bind(log);
 }
 
 }  // namespace plumbline::counterfactual

@@ -23,14 +23,15 @@ using TargetPtr = std::shared_ptr<const TargetPolicy>;
 
 /// A policy in words.
 struct PolicySpec {
-  std::string rule;        ///< uniform, logged, fixed, table, linear
-  std::string action;      ///< of fixed
-  std::string path;        ///< of table and linear
-  double temperature = 0;  ///< of linear: softmax(score / temperature); 0 = the best score, ties shared
+  std::string rule;        ///< uniform, logged, fixed, table, linear, model, onnx
+  std::string action{};    ///< of fixed
+  std::string path{};      ///< of table, linear, model and onnx
+  double temperature = 0;  ///< of linear and onnx: softmax(score / temperature); 0 = the best score, ties shared
   double epsilon = 0;      ///< with this probability a uniform draw among the available actions instead
 };
 
-/// "uniform", "logged", "fixed:ACTION", "table:FILE", "linear:FILE". Errors kValue: anything else.
+/// "uniform", "logged", "fixed:ACTION", "table:FILE", "linear:FILE", "model:FILE", "onnx:FILE".
+/// Errors kValue: anything else.
 base::Result<PolicySpec> parse_policy(const std::string& text);
 
 /// The policy on the log.
@@ -39,6 +40,8 @@ base::Result<PolicySpec> parse_policy(const std::string& text);
 ///           column, `position` or `id`; the probabilities of a key sum to 1.
 ///           linear: CSV with a column `feature` and one for each action; a row's feature is "(intercept)", a numeric
 ///           context column, or "column=level"; score = sum of weight x value (missing value: 0).
+///           model: what `plumbline learn --save` wrote, frozen (learning/learned_policy.hpp).
+///           onnx: a network's scores (network_policy.hpp).
 ///           (1 - epsilon) pi + epsilon / available.
 /// Errors    kIo, kParse of the file. kValue: unknown rule; epsilon outside [0, 1], temperature < 0; a key or feature
 ///           that the log does not have; probabilities that are negative or do not sum to 1; a key repeated; a row of

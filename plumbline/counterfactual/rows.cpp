@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "plumbline/base/parallel.hpp"
+#include "plumbline/counterfactual/row_rules.hpp"
 #include "plumbline/stats/descriptive.hpp"
 #include "plumbline/stats/special.hpp"
 
@@ -22,16 +23,9 @@ using data::DecisionLog;
 
 constexpr double kProbabilitySlack = 1e-3;
 
-/// Counts what is wrong and keeps the first.
-struct Faults {
-  std::size_t count = 0;
-  std::string first;
-  void add(std::size_t row, const std::string& what) {
-    if (count++ == 0) first = fmt::format("decision {}: {}", row + 1, what);
-  }
-};
+}  // namespace
 
-bool usable(const DecisionLog& log, std::size_t i, Exclusions& out) {
+bool row_usable(const DecisionLog& log, std::size_t i, Exclusions& out) {
   const auto cause = static_cast<DecisionCause>(log.cause[i]);
   if (cause != DecisionCause::kPolicy) {
     ++out.cause[log.cause[i]];
@@ -47,7 +41,10 @@ bool usable(const DecisionLog& log, std::size_t i, Exclusions& out) {
   return false;
 }
 
-}  // namespace
+base::Error faulty_rows(std::size_t first, const std::string& what, std::size_t count) {
+  return make_error(Code::kValue, fmt::format("decision {}: {} ({} such decisions)", first + 1, what, count), {},
+                    "correct the log; counterfactual.log_quality counts what is wrong with it");
+}
 
 std::string row_fault(const DecisionLog& log, std::size_t i, std::span<const int> available) {
   const double p = log.propensity[i];
@@ -93,18 +90,22 @@ base::Result<OpeRows> usable_rows(const DecisionLog& log, const TargetPolicy& ta
   out.logged = log.rows();
   out.actions = log.actions();
   std::vector<int> every;
-  Faults faults;
+  std::size_t faults = 0;
+  std::size_t faulty = 0;
+  std::string fault;
   std::vector<bool> taken(log.actions(), false);
   for (std::size_t i = 0; i < log.rows(); ++i) {
-    if (!usable(log, i, out.excluded)) continue;
-    if (const std::string what = row_fault(log, i, log.available(i, every)); !what.empty()) faults.add(i, what);
+    if (!row_usable(log, i, out.excluded)) continue;
+    if (std::string what = row_fault(log, i, log.available(i, every)); !what.empty()) {
+      if (faults++ == 0) {
+        faulty = i;
+        fault = std::move(what);
+      }
+    }
     out.row.push_back(i);
     taken[static_cast<std::size_t>(log.action[i])] = true;
   }
-  if (faults.count > 0) {
-    return make_error(Code::kValue, fmt::format("{} ({} such decisions)", faults.first, faults.count), {},
-                      "correct the log; counterfactual.log_quality counts what is wrong with it");
-  }
+  if (faults > 0) return faulty_rows(faulty, fault, faults);
   if (out.row.empty()) {
     return make_error(Code::kValue, fmt::format("no decision can be used: {}", out.excluded.words()), {},
                       "estimators need decisions that the policy took, with propensity and reward");

@@ -7,6 +7,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
@@ -138,11 +139,36 @@ double marginal_value(const Episodes& e, std::span<const std::size_t> which, dou
 }  // namespace
 
 std::string_view sequential_name(Sequential estimator) { return kNames[static_cast<std::size_t>(estimator)]; }
+std::span<const std::string_view> sequential_names() { return kNames; }
+
+base::Result<Sequential> parse_sequential(std::string_view name) {
+  const auto found = std::find(kNames.begin(), kNames.end(), name);
+  if (found != kNames.end()) return static_cast<Sequential>(found - kNames.begin());
+  const std::vector<std::string> known(kNames.begin(), kNames.end());
+  const std::string near = base::nearest(name, known);
+  return make_error(Code::kValue, fmt::format("'{}' is no estimator of episodes", name.substr(0, 40)), {},
+                    near.empty() ? fmt::format("expected one of {}", fmt::join(kNames, ", "))
+                                 : fmt::format("did you mean '{}'?", near));
+}
+
+bool needs_states(Sequential estimator) {
+  return estimator == Sequential::kDoublyRobust || estimator == Sequential::kFittedQ ||
+         estimator == Sequential::kMarginal;
+}
+
+std::vector<double> episode_returns(const Episodes& e, double discount) {
+  std::vector<double> out(e.size(), 0.0);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    double g = 1;
+    for (std::size_t step = e.start[i]; step < e.start[i + 1]; ++step, g *= discount) out[i] += g * e.reward[step];
+  }
+  return out;
+}
 
 base::Result<Episodes> episodes_of(const data::DecisionLog& log, const TargetPolicy& target,
                                    const std::string& state_column) {
-  const data::Column* column = log.context.find(state_column);
-  if (column == nullptr) {
+  const data::Column* column = state_column.empty() ? nullptr : log.context.find(state_column);
+  if (column == nullptr && !state_column.empty()) {
     std::vector<std::string> known;
     for (const data::Column& c : log.context.columns) known.push_back(c.name);
     const std::string near = base::nearest(state_column, known);
@@ -173,10 +199,13 @@ base::Result<Episodes> episodes_of(const data::DecisionLog& log, const TargetPol
     for (const std::size_t j : members) {
       const std::size_t i = rows.row[j];
       int code = -1;
-      if (column->kind == data::Column::Kind::kCategory)
+      if (column == nullptr) {
+        code = 0;
+      } else if (column->kind == data::Column::Kind::kCategory) {
         code = column->codes[i];
-      else if (!std::isnan(column->numbers[i]))
+      } else if (!std::isnan(column->numbers[i])) {
         code = number_code.try_emplace(column->numbers[i], static_cast<int>(number_code.size())).first->second;
+      }
       if (code < 0) return make_error(Code::kValue, fmt::format("decision {} has no '{}'", i + 1, state_column));
       out.state.push_back(code);
       out.action.push_back(rows.action[j]);
@@ -193,7 +222,9 @@ base::Result<Episodes> episodes_of(const data::DecisionLog& log, const TargetPol
   if (out.size() == 0)
     return make_error(Code::kValue, fmt::format("no episode is whole: {} hold decisions that cannot be used ({})",
                                                 out.dropped, rows.excluded.words()));
-  out.states = column->kind == data::Column::Kind::kCategory ? column->levels.size() : number_code.size();
+  out.states = column == nullptr                               ? 1
+               : column->kind == data::Column::Kind::kCategory ? column->levels.size()
+                                                               : number_code.size();
   constexpr double kMostCells = 5e7;
   if (static_cast<double>(out.states) * static_cast<double>(out.steps) * static_cast<double>(rows.actions) > kMostCells)
     return make_error(Code::kLimit, fmt::format("{} states x {} steps x {} actions are too many for tables", out.states,
@@ -230,8 +261,11 @@ std::vector<double> episode_terms(const Episodes& e, Sequential estimator, doubl
   return out;
 }
 
-base::Result<SequentialValue> sequential_value(const Episodes& e, Sequential estimator,
-                                               const SequentialOptions& options, const base::Rng& rng) {
+namespace {
+
+/// The value, or with `subtract` (one number an episode) the value minus its mean.
+base::Result<SequentialValue> evaluate(const Episodes& e, Sequential estimator, const SequentialOptions& options,
+                                       const std::vector<double>& subtract, const base::Rng& rng) {
   const std::size_t n = e.size();
   PL_CHECK(base::check_at_least("sequential_value", "episodes", static_cast<std::ptrdiff_t>(n), 1));
   if (!(options.discount > 0 && options.discount <= 1))
@@ -288,9 +322,13 @@ base::Result<SequentialValue> sequential_value(const Episodes& e, Sequential est
   if (anew) {
     bootstrap.kind = stats::BootstrapKind::kPercentile;
     const auto statistic = [&](std::span<const std::size_t> which) {
-      if (estimator == Sequential::kWeighted) return weighted_value(e, which, options.discount);
-      if (estimator == Sequential::kFittedQ) return fitted_value(e, which, options.discount);
-      return marginal_value(e, which, options.discount, nullptr);
+      double off = 0;
+      if (!subtract.empty()) {
+        for (const std::size_t i : which) off += subtract[i] / static_cast<double>(which.size());
+      }
+      if (estimator == Sequential::kWeighted) return weighted_value(e, which, options.discount) - off;
+      if (estimator == Sequential::kFittedQ) return fitted_value(e, which, options.discount) - off;
+      return marginal_value(e, which, options.discount, nullptr) - off;
     };
     PL_TRY(out.estimate, stats::bootstrap(n, statistic, bootstrap, rng.fork("bootstrap")));
   } else {
@@ -313,11 +351,26 @@ base::Result<SequentialValue> sequential_value(const Episodes& e, Sequential est
     } else {
       terms = episode_terms(e, estimator, options.discount, MatrixD());
     }
+    for (std::size_t i = 0; i < subtract.size(); ++i) terms[i] -= subtract[i];
     PL_TRY(out.estimate, stats::bootstrap_mean(terms, {}, bootstrap, rng.fork("bootstrap")));
     out.estimate.unit_of_sampling = "episode";
   }
   out.estimate.n_effective = weighted ? out.effective_size : static_cast<double>(n);
   for (const std::string& reason : out.reasons) out.estimate.warnings.push_back(reason);
+  return out;
+}
+
+}  // namespace
+
+base::Result<SequentialValue> sequential_value(const Episodes& e, Sequential estimator,
+                                               const SequentialOptions& options, const base::Rng& rng) {
+  return evaluate(e, estimator, options, {}, rng);
+}
+
+base::Result<SequentialValue> sequential_gain(const Episodes& e, Sequential estimator, const SequentialOptions& options,
+                                              const base::Rng& rng) {
+  PL_TRY(SequentialValue out, evaluate(e, estimator, options, episode_returns(e, options.discount), rng));
+  out.estimate.assumptions.emplace_back("both policies are compared on the same episodes");
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +34,8 @@ struct Episodes {
 };
 
 /// Question  which episodes can be used, and in which states were their decisions taken?
-/// Formula   an episode is a unit; it is used if all its rows are. States: the values of one context column.
+/// Formula   an episode is a unit; it is used if all its rows are. States: the values of one context column; with no
+///           name one state for all, which trajectory, per_decision and weighted do not read.
 /// Errors    kValue: the log has no units; no such column (with the nearest), a missing state; no usable episode;
 /// episodes x
 ///           steps x actions beyond 5e7 cells; and those of usable_rows.
@@ -44,6 +46,11 @@ base::Result<Episodes> episodes_of(const data::DecisionLog& log, const TargetPol
 enum class Sequential { kTrajectory, kPerDecision, kWeighted, kDoublyRobust, kFittedQ, kMarginal };
 /// "trajectory", "per_decision", "weighted", "dr", "fitted_q", "marginal".
 std::string_view sequential_name(Sequential estimator);
+std::span<const std::string_view> sequential_names();
+/// Errors kValue: none of the names, with the nearest.
+base::Result<Sequential> parse_sequential(std::string_view name);
+/// Reads the states of decisions.
+bool needs_states(Sequential estimator);
 
 struct SequentialOptions {
   double discount = 1;
@@ -80,6 +87,15 @@ struct SequentialValue {
 /// Source    Precup, Sutton, Singh 2000; Jiang, Li 2016; Le, Voloshin, Yue 2019; Xie, Ma, Wang 2019.
 base::Result<SequentialValue> sequential_value(const Episodes& episodes, Sequential estimator,
                                                const SequentialOptions& options, const base::Rng& rng);
+
+/// Question  how much more than the logging policy does the target earn in an episode? Paired: on the same episodes.
+/// Formula   the figure minus the mean of sum g^t r_t; resamples take both together. Outcome and errors as
+/// sequential_value.
+base::Result<SequentialValue> sequential_gain(const Episodes& episodes, Sequential estimator,
+                                              const SequentialOptions& options, const base::Rng& rng);
+
+/// What each episode earned: sum g^t r_t.
+std::vector<double> episode_returns(const Episodes& episodes, double discount);
 
 /// The terms of one episode each for trajectory, per_decision and dr, whose value is their mean. `q`: rows steps x
 /// states, t * states + s, columns actions (dr alone).

@@ -112,6 +112,79 @@ TEST(SequentialTerms, UnbiasedByEnumerationOfAllEpisodes) {
   EXPECT_LT(square_right, 0.3 * square_per_decision) << "a right q takes most of the variance";
 }
 
+// All probabilities are quarters, so that a log of 1024 episodes can hold every episode exactly as often as it is
+// probable. On it every estimator that needs no folds is the exact value, and so is its gain over the logging policy.
+TEST(SequentialTerms, ExactOnALogThatHoldsEveryEpisodeInProportion) {
+  Small m;
+  m.mu[0] = 0.25;
+  m.mu[1] = 0.5;
+  const double moves[2][2] = {{0.25, 0.75}, {0.5, 0.25}};
+  for (int s = 0; s < 2; ++s) {
+    for (int a = 0; a < 2; ++a) m.move[s][a] = moves[s][a];
+  }
+  constexpr double kDiscount = 0.9;
+  constexpr int kEpisodes = 1024;  // 4^3 for the actions, 4^2 for the moves between them
+  static_assert(Small::kSteps == 3);
+  Episodes all;
+  all.start = {0};
+  all.states = 2;
+  all.steps = Small::kSteps;
+  std::vector<Episodes> ones;
+  const std::function<void(std::vector<int>, std::vector<int>, double)> walk =
+      [&](const std::vector<int>& states, std::vector<int> actions, double chance) {
+        for (int a = 0; a < 2; ++a) {
+          actions.push_back(a);
+          const double acted = chance * m.p(m.mu, states.back(), a);
+          if (actions.size() == Small::kSteps) {
+            const double times = acted * kEpisodes;
+            EXPECT_EQ(times, std::round(times));
+            for (int k = 0; k < static_cast<int>(times); ++k) ones.push_back(one_episode(m, states, actions));
+          } else {
+            for (int next = 0; next < 2; ++next) {
+              std::vector<int> longer = states;
+              longer.push_back(next);
+              const double move = m.move[states.back()][a];
+              walk(longer, actions, acted * (next == 1 ? move : 1 - move));
+            }
+          }
+          actions.pop_back();
+        }
+      };
+  walk({0}, {}, 1);
+  ASSERT_EQ(ones.size(), static_cast<std::size_t>(kEpisodes));
+  all.target = MatrixD(kEpisodes * Small::kSteps, 2);
+  for (const Episodes& e : ones) {
+    for (std::size_t t = 0; t < Small::kSteps; ++t) {
+      for (int a = 0; a < 2; ++a)
+        all.target(static_cast<Eigen::Index>(all.reward.size()), a) = e.target(static_cast<Eigen::Index>(t), a);
+      all.state.push_back(e.state[t]);
+      all.action.push_back(e.action[t]);
+      all.reward.push_back(e.reward[t]);
+      all.weight.push_back(e.weight[t]);
+    }
+    all.start.push_back(all.reward.size());
+  }
+  const double truth = m.value(m.pi, 0, 0, kDiscount);
+  const double logging = m.value(m.mu, 0, 0, kDiscount);
+  for (const Sequential estimator : kAll) {
+    if (estimator == Sequential::kDoublyRobust) continue;
+    const SequentialOptions options{.discount = kDiscount, .replicates = 100};
+    const auto value = sequential_value(all, estimator, options, base::Rng(1));
+    ASSERT_TRUE(value.ok());
+    EXPECT_NEAR(value->estimate.value, truth, 1e-12) << sequential_name(estimator);
+    const auto gain = sequential_gain(all, estimator, options, base::Rng(1));
+    ASSERT_TRUE(gain.ok());
+    EXPECT_NEAR(gain->estimate.value, truth - logging, 1e-12) << sequential_name(estimator);
+    EXPECT_LT(*gain->estimate.high() - *gain->estimate.low(),
+              1.5 * (*value->estimate.high() - *value->estimate.low()) + 0.2);
+  }
+}
+
+TEST(SequentialNames, ReadBackAndNearMisses) {
+  for (const std::string_view name : sequential_names()) EXPECT_EQ(sequential_name(*parse_sequential(name)), name);
+  EXPECT_THAT(parse_sequential("per_decisoin").error().text(), ::testing::HasSubstr("did you mean 'per_decision'?"));
+}
+
 /// A log of a world's process, with the state's number as context and the episode as unit.
 struct WorldLog {
   std::shared_ptr<const world::ObservedModel> model;

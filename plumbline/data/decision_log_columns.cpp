@@ -48,24 +48,30 @@ void cut(DecisionLog& log, std::size_t limit) {
   }
 }
 
-}  // namespace
-
-base::Result<DecisionLog> parse_log_columns(Bytes bytes, const std::string& name, std::size_t limit,
-                                            const ReadLimits& limits) {
-  const auto ints = [&](const std::string& member) -> base::Result<std::vector<int>> {
-    PL_TRY(const NpyArray array, parse_npy(bytes, name, member, limits));
-    return npy_to_ints(array, name + ":" + member);
-  };
-  PL_TRY(const std::vector<int> text_codes, ints("header"));
+/// Bytes as integers.
+base::Result<std::string> text_of(std::span<const int> codes, const std::string& name) {
   std::string text;
-  for (const int c : text_codes) {
+  for (const int c : codes) {
     if (c < 0 || c > 255) return make_error(Code::kParse, "header: holds no bytes", name);
     text.push_back(static_cast<char>(c));
   }
-  const Json header = Json::parse(text, nullptr, false);
+  return text;
+}
+
+}  // namespace
+
+base::Result<LogColumns> parse_log_header(std::span<const int> codes, bool with_ids, const std::string& name) {
+  PL_TRY(const std::string text, text_of(codes, name));
+  // Names of decisions may be most of the header: a reader that drops them never holds them.
+  const Json::parser_callback_t filter = [&](int depth, Json::parse_event_t event, Json& value) {
+    return with_ids || depth != 1 || event != Json::parse_event_t::key || value != "ids";
+  };
+  Json header = Json::parse(text, filter, false);
   if (header.is_discarded() || !header.is_object() || !header.contains("plumbline_log") || header["plumbline_log"] != 1)
     return make_error(Code::kParse, "header: is not that of a decision log of version 1", name);
-  DecisionLog log;
+  if (!with_ids) header["ids"] = Json::array();
+  LogColumns out;
+  DecisionLog& log = out.blank;
   PL_TRY(log.action_names, names_at(header, "actions", name));
   PL_TRY(log.policy_names, names_at(header, "policies", name));
   PL_TRY(log.unit_names, names_at(header, "units", name));
@@ -80,28 +86,44 @@ base::Result<DecisionLog> parse_log_columns(Bytes bytes, const std::string& name
   }
   log.left_out_features = header["left_out"].get<std::size_t>();
   log.unlabelled = header["unlabelled"].get<std::size_t>();
+  for (const std::string& column_name : number_names) {
+    Column column;
+    column.name = column_name;
+    column.kind = Column::Kind::kNumber;
+    log.context.columns.push_back(std::move(column));
+  }
+  for (std::size_t j = 0; j < category_names.size(); ++j) {
+    Column column;
+    column.name = category_names[j];
+    column.kind = Column::Kind::kCategory;
+    const Json& levels = header["levels"][j];
+    if (!levels.is_array() || !std::all_of(levels.begin(), levels.end(), [](const Json& v) { return v.is_string(); }))
+      return make_error(Code::kParse, fmt::format("header: levels of '{}' are no names", column.name), name);
+    column.levels = levels.get<std::vector<std::string>>();
+    log.context.columns.push_back(std::move(column));
+  }
+  out.numbers = kNumbers + number_names.size();
+  out.codes = kCodes + category_names.size();
+  out.sets = header.contains("sets") && header["sets"] == true;
+  out.probabilities = header.contains("probabilities") && header["probabilities"] == true;
+  return out;
+}
 
-  PL_TRY(const NpyArray number_array, parse_npy(bytes, name, "numbers", limits));
-  PL_TRY(const MatrixD numbers, npy_to_double(number_array, name + ":numbers"));
-  PL_TRY(const std::vector<int> codes, ints("codes"));
-  const auto rows = static_cast<std::size_t>(numbers.rows());
-  const std::size_t wide = kCodes + category_names.size();
-  if (rows == 0 || rows > limits.rows) return make_error(Code::kLimit, fmt::format("holds {} decisions", rows), name);
-  if (static_cast<std::size_t>(numbers.cols()) != kNumbers + number_names.size() || codes.size() != rows * wide ||
-      (!log.ids.empty() && log.ids.size() != rows))
-    return make_error(Code::kParse, "the arrays do not agree in size with the header", name);
+base::Status fill_log_rows(const LogColumns& columns, std::span<const double> numbers, std::span<const int> codes,
+                           std::size_t units, std::size_t first, const std::string& name, DecisionLog& log) {
+  const std::size_t rows = codes.size() / columns.codes;
   const auto number_column = [&](std::size_t j) {
     std::vector<double> out(rows);
-    for (std::size_t i = 0; i < rows; ++i) out[i] = numbers(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j));
+    for (std::size_t i = 0; i < rows; ++i) out[i] = numbers[i * columns.numbers + j];
     return out;
   };
   const auto code_column = [&](std::size_t j, int low, std::size_t count) -> base::Result<std::vector<int>> {
     std::vector<int> out(rows);
     for (std::size_t i = 0; i < rows; ++i) {
-      out[i] = codes[i * wide + j];
+      out[i] = codes[i * columns.codes + j];
       if (out[i] < low || (out[i] >= 0 && static_cast<std::size_t>(out[i]) >= count))
         return make_error(Code::kParse, fmt::format("codes: {} is outside its names", out[i]),
-                          fmt::format("{}, row {}", name, i + 1));
+                          fmt::format("{}, row {}", name, first + i + 1));
     }
     return out;
   };
@@ -116,34 +138,45 @@ base::Result<DecisionLog> parse_log_columns(Bytes bytes, const std::string& name
   PL_TRY(const std::vector<int> kinds, code_column(2, 0, kWords));
   PL_TRY(const std::vector<int> causes, code_column(3, 0, kWords));
   PL_TRY(log.position, code_column(4, 0, kMostPositions));
-  PL_TRY(log.unit, code_column(5, -1, log.unit_names.size()));
+  PL_TRY(log.unit, code_column(5, -1, units));
   PL_TRY(log.policy, code_column(6, -1, log.policy_names.size()));
   for (std::size_t i = 0; i < rows; ++i) {
     log.kind.push_back(static_cast<std::uint8_t>(kinds[i]));
     log.cause.push_back(static_cast<std::uint8_t>(causes[i]));
     log.slates = log.slates || log.position[i] > 0;
   }
-  for (std::size_t j = 0; j < number_names.size(); ++j) {
-    Column column;
-    column.name = number_names[j];
-    column.kind = Column::Kind::kNumber;
-    column.numbers = number_column(kNumbers + j);
-    log.context.columns.push_back(std::move(column));
+  std::size_t next_number = kNumbers;
+  std::size_t next_code = kCodes;
+  for (Column& column : log.context.columns) {
+    if (column.kind == Column::Kind::kNumber) {
+      column.numbers = number_column(next_number++);
+    } else {
+      PL_TRY(column.codes, code_column(next_code++, -1, column.levels.size()));
+    }
   }
-  for (std::size_t j = 0; j < category_names.size(); ++j) {
-    Column column;
-    column.name = category_names[j];
-    column.kind = Column::Kind::kCategory;
-    const Json& levels = header["levels"][j];
-    if (!levels.is_array() || !std::all_of(levels.begin(), levels.end(), [](const Json& v) { return v.is_string(); }))
-      return make_error(Code::kParse, fmt::format("header: levels of '{}' are no names", column.name), name);
-    column.levels = levels.get<std::vector<std::string>>();
-    PL_TRY(column.codes, code_column(kCodes + j, -1, column.levels.size()));
-    log.context.columns.push_back(std::move(column));
-  }
-  const bool sets = header.contains("sets") && header["sets"] == true;
-  const bool probabilities = header.contains("probabilities") && header["probabilities"] == true;
-  if (sets) {
+  return base::ok();
+}
+
+base::Result<DecisionLog> parse_log_columns(Bytes bytes, const std::string& name, std::size_t limit,
+                                            const ReadLimits& limits) {
+  const auto ints = [&](const std::string& member) -> base::Result<std::vector<int>> {
+    PL_TRY(const NpyArray array, parse_npy(bytes, name, member, limits));
+    return npy_to_ints(array, name + ":" + member);
+  };
+  PL_TRY(const std::vector<int> text_codes, ints("header"));
+  PL_TRY(const LogColumns columns, parse_log_header(text_codes, true, name));
+  DecisionLog log = columns.blank;
+  PL_TRY(const NpyArray number_array, parse_npy(bytes, name, "numbers", limits));
+  PL_TRY(const MatrixD numbers, npy_to_double(number_array, name + ":numbers"));
+  PL_TRY(const std::vector<int> codes, ints("codes"));
+  const auto rows = static_cast<std::size_t>(numbers.rows());
+  if (rows == 0 || rows > limits.rows) return make_error(Code::kLimit, fmt::format("holds {} decisions", rows), name);
+  if (static_cast<std::size_t>(numbers.cols()) != columns.numbers || codes.size() != rows * columns.codes ||
+      (!log.ids.empty() && log.ids.size() != rows))
+    return make_error(Code::kParse, "the arrays do not agree in size with the header", name);
+  PL_CHECK(fill_log_rows(columns, {numbers.data(), static_cast<std::size_t>(numbers.size())}, codes,
+                         log.unit_names.size(), 0, name, log));
+  if (columns.sets) {
     // How many actions a row has, row after row, and then the actions.
     PL_TRY(const std::vector<int> flat, ints("set_actions"));
     if (flat.size() < rows) return make_error(Code::kParse, "set_actions: is too short", name);
@@ -160,7 +193,7 @@ base::Result<DecisionLog> parse_log_columns(Bytes bytes, const std::string& name
       if (a < 0 || static_cast<std::size_t>(a) >= log.action_names.size())
         return make_error(Code::kParse, "set_actions: an action outside the names", name);
     }
-    if (probabilities) {
+    if (columns.probabilities) {
       PL_TRY(const NpyArray array, parse_npy(bytes, name, "set_numbers", limits));
       PL_TRY(const MatrixD values, npy_to_double(array, name + ":set_numbers"));
       if (static_cast<std::size_t>(values.size()) != log.set_actions.size())

@@ -16,6 +16,7 @@
 
 #include "plumbline/base/text.hpp"
 #include "plumbline/data/files.hpp"
+#include "plumbline/data/npy_header.hpp"
 
 namespace plumbline::data {
 namespace {
@@ -155,8 +156,10 @@ class HeaderParser {
   std::size_t at_ = 0;
 };
 
-base::Result<NpyArray> parse_plain(const Bytes& bytes, const std::string& name, const ReadLimits& limits,
-                                   bool header_only) {
+/// What is read: all; the header of an array that is all there; a header that nothing follows.
+enum class Part { kAll, kHeader, kHeaderAlone };
+
+base::Result<NpyArray> parse_plain(const Bytes& bytes, const std::string& name, const ReadLimits& limits, Part part) {
   const auto view = bytes.span();
   constexpr std::array<std::uint8_t, 6> kMagic = {0x93, 'N', 'U', 'M', 'P', 'Y'};
   if (view.size() < 10 || !std::equal(kMagic.begin(), kMagic.end(), view.begin())) {
@@ -194,13 +197,14 @@ base::Result<NpyArray> parse_plain(const Bytes& bytes, const std::string& name, 
     return make_error(Code::kParse, fmt::format("has shape ({}), which holds no element", fmt::join(array.shape, ", ")),
                       name, "at least one is needed");
   const std::uint64_t held = view.size() - start - length;
-  if (overflow || total > held) {
+  const bool alone = part == Part::kHeaderAlone;
+  if (overflow || (total > held && !alone)) {
     return make_error(Code::kParse,
                       fmt::format("promises {} elements of {} bytes, but only {} bytes follow",
                                   fmt::join(array.shape, " x "), array.item_bytes, held),
                       name, "the file is truncated: copy or save it again");
   }
-  if (total < held)
+  if (total < held && !alone)
     return make_error(Code::kParse, fmt::format("holds {} bytes after the array", held - total), name,
                       "save one array a file, or use NPZ");
   if (array.rows() > limits.rows || array.row_elements() > limits.columns * 1024 ||
@@ -210,7 +214,7 @@ base::Result<NpyArray> parse_plain(const Bytes& bytes, const std::string& name, 
                                   fmt::join(array.shape, " x "), limits.rows, limits.elements),
                       name, "raise the limit, or save fewer rows");
   }
-  if (!header_only)
+  if (part == Part::kAll)
     array.data = {std::shared_ptr<const std::uint8_t[]>(bytes.data, bytes.data.get() + start + length),
                   static_cast<std::size_t>(total)};
   return array;
@@ -288,17 +292,17 @@ base::Result<Bytes> read_member(const Bytes& bytes, const std::string& name, con
 }
 
 base::Result<NpyArray> parse_any(Bytes bytes, const std::string& name, const std::string& member,
-                                 const ReadLimits& limits, bool header_only) {
+                                 const ReadLimits& limits, Part part) {
   return guarded(name, [&]() -> base::Result<NpyArray> {
     if (bytes.size >= 4 && std::memcmp(bytes.data.get(), "PK", 2) == 0) {
       std::string found;
       PL_TRY(const Bytes inner, read_member(bytes, name, member, limits, &found));
-      return parse_plain(inner, name + ":" + found, limits, header_only);
+      return parse_plain(inner, name + ":" + found, limits, part);
     }
     if (is_gzip(bytes.span())) {
       PL_TRY(bytes, inflate_if_gzip(bytes, name, limits));
     }
-    return parse_plain(bytes, name, limits, header_only);
+    return parse_plain(bytes, name, limits, part);
   });
 }
 
@@ -404,17 +408,23 @@ std::uint64_t NpyArray::row_elements() const {
 
 base::Result<NpyArray> read_npy(const std::string& path, const std::string& member, const ReadLimits& limits) {
   PL_TRY(Bytes bytes, map_file(path, limits));
-  return parse_any(std::move(bytes), path, member, limits, false);
+  return parse_any(std::move(bytes), path, member, limits, Part::kAll);
 }
 
 base::Result<NpyArray> parse_npy(Bytes bytes, const std::string& name, const std::string& member,
                                  const ReadLimits& limits) {
-  return parse_any(std::move(bytes), name, member, limits, false);
+  return parse_any(std::move(bytes), name, member, limits, Part::kAll);
 }
 
 base::Result<NpyArray> peek_npy(const std::string& path, const std::string& member, const ReadLimits& limits) {
   PL_TRY(Bytes bytes, map_file(path, limits));
-  return parse_any(std::move(bytes), path, member, limits, true);
+  return parse_any(std::move(bytes), path, member, limits, Part::kHeader);
+}
+
+base::Result<NpyArray> parse_npy_header(std::span<const std::uint8_t> bytes, const std::string& name) {
+  const auto owner = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+  const Bytes held{std::shared_ptr<const std::uint8_t[]>(owner, owner->data()), owner->size()};
+  return guarded(name, [&] { return parse_plain(held, name, {}, Part::kHeaderAlone); });
 }
 
 base::Result<MatrixD> npy_to_double(const NpyArray& array, const std::string& name, std::size_t limit) {

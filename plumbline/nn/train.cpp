@@ -17,6 +17,7 @@
 #include "plumbline/base/hash.hpp"
 #include "plumbline/base/rng.hpp"
 #include "plumbline/nn/engine.hpp"
+#include "plumbline/nn/robust_loss.hpp"
 
 namespace plumbline::nn {
 namespace {
@@ -54,6 +55,7 @@ base::Status check_arguments(MatrixRefF inputs, std::span<const int> labels, con
     return make_error(Code::kValue,
                       fmt::format("{}: optimiser is '{}', expected adam or sgd", kHere, options.optimiser));
   }
+  PL_CHECK(check_robust(options.robust, spec, inputs.cols()));
   for (std::ptrdiff_t i = 0; i < inputs.rows(); ++i) {
     for (std::ptrdiff_t j = 0; j < inputs.cols(); ++j) {
       if (!std::isfinite(inputs(i, j))) {
@@ -67,14 +69,28 @@ base::Status check_arguments(MatrixRefF inputs, std::span<const int> labels, con
 
 /// What a resume must share with the run that wrote the checkpoint; the number of epochs may differ.
 std::string settings_text(const TrainOptions& options) {
-  return nlohmann::json{{"seed", options.seed},
-                        {"batch", options.batch},
-                        {"optimiser", options.optimiser},
-                        {"rate", options.rate},
-                        {"rate_decay", options.rate_decay},
-                        {"momentum", options.momentum},
-                        {"weight_decay", options.weight_decay}}
-      .dump();
+  nlohmann::json settings = {{"seed", options.seed},
+                             {"batch", options.batch},
+                             {"optimiser", options.optimiser},
+                             {"rate", options.rate},
+                             {"rate_decay", options.rate_decay},
+                             {"momentum", options.momentum},
+                             {"weight_decay", options.weight_decay}};
+  const RobustTraining& r = options.robust;
+  if (r.method != TrainMethod::kStandard) {
+    settings["robust"] = {{"method", train_method_name(r.method)},
+                          {"epsilon", r.epsilon},
+                          {"sigma", r.sigma},
+                          {"steps", r.steps},
+                          {"beta", r.beta},
+                          {"warmup", r.warmup},
+                          {"ramp", r.ramp},
+                          {"clean_weight", r.clean_weight},
+                          {"scale", r.scale},
+                          {"low", r.low},
+                          {"high", r.high}};
+  }
+  return settings.dump();
 }
 
 std::string data_hash(MatrixRefF inputs, std::span<const int> labels) {
@@ -117,7 +133,9 @@ class Trainer {
       PL_CHECK(options_.cancel.status());
       const std::size_t count = std::min(static_cast<std::size_t>(options_.batch), n - begin);
       double loss = 0;
-      PL_CHECK(guarded([&] { loss = step(inputs, labels, std::span(order).subspan(begin, count), rate); }));
+      const double position =
+          static_cast<double>(checkpoint_.epochs) + static_cast<double>(begin) / static_cast<double>(n);
+      PL_CHECK(guarded([&] { loss = step(inputs, labels, std::span(order).subspan(begin, count), rate, position); }));
       if (!std::isfinite(loss)) {
         return make_error(Code::kValue,
                           fmt::format("the loss is {} in epoch {}, row {}", loss, checkpoint_.epochs + 1, begin),
@@ -158,7 +176,8 @@ class Trainer {
     return found->second;
   }
 
-  double step(MatrixRefF inputs, std::span<const int> labels, std::span<const std::size_t> rows, double rate) {
+  double step(MatrixRefF inputs, std::span<const int> labels, std::span<const std::size_t> rows, double rate,
+              double position) {
     const auto count = static_cast<std::int64_t>(rows.size());
     std::vector<std::int64_t> shape = {count};
     shape.insert(shape.end(), checkpoint_.spec.input_shape.begin(), checkpoint_.spec.input_shape.end());
@@ -170,19 +189,20 @@ class Trainer {
       batch.row(i) = inputs.row(static_cast<std::ptrdiff_t>(row));
       y.data_ptr<std::int64_t>()[i] = labels[row];
     }
-    Values values;
-    values["input"] = {std::make_shared<Tensor>(x), graph::Type::kFloat};
+    std::map<std::string, Tensor> weights;
     std::vector<Tensor> leaves;
     for (const Parameter& parameter : parameters_) {
-      values[parameter.name] = {std::make_shared<Tensor>(parameter.value), graph::Type::kFloat};
+      weights.emplace(parameter.name, parameter.value);
       leaves.push_back(parameter.value);
     }
+    const base::Rng noise =
+        base::Rng(options_.seed, {"train", "noise"}).fork(static_cast<std::uint64_t>(checkpoint_.epochs));
     std::vector<Tensor> slopes;
     double loss_value = 0;
     {
       const at::AutoGradMode on(true);
-      run_nodes(graph_, values, {}, Precision::kFloat32);
-      const Tensor loss = at::nll_loss(at::log_softmax(*values.at("logits").tensor, 1), y);
+      const RobustLoss robust(options_.robust, graph_, weights);
+      const Tensor loss = robust.loss(x, y, {noise, rows, position});
       loss_value = loss.item<double>();
       slopes = torch::autograd::grad({loss}, leaves);
     }

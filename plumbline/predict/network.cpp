@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/graph/onnx.hpp"
 
 namespace plumbline::predict {
 namespace {
@@ -319,6 +320,26 @@ base::Result<Checkpoint> read_checkpoint(const std::string& path, std::uint64_t 
   auto parsed = parse_checkpoint(bytes);
   if (!parsed.ok()) return parsed.error().at(path);
   return parsed;
+}
+
+base::Result<graph::Graph> model_graph(const std::string& path, const std::vector<std::int64_t>& input_shape) {
+  graph::Graph graph;
+  if (path.ends_with(".plnet")) {
+    PL_TRY(const Checkpoint checkpoint, read_checkpoint(path));
+    PL_TRY(graph, network_graph(checkpoint));
+  } else if (path.ends_with(".onnx")) {
+    PL_TRY(graph, graph::read_onnx(path));
+  } else {
+    return base::make_error(base::Code::kUnsupported, "the graph of this kind of model cannot be read", path,
+                            "export the model to ONNX");
+  }
+  for (graph::Port& port : graph.inputs) {
+    if (port.shape.size() != input_shape.size() + 1) continue;
+    for (std::size_t a = 0; a < input_shape.size(); ++a) {
+      if (port.shape[a + 1] < 0) port.shape[a + 1] = input_shape[a];
+    }
+  }
+  return graph;
 }
 
 }  // namespace plumbline::predict

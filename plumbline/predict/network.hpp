@@ -58,4 +58,9 @@ base::Status write_checkpoint(const Checkpoint& checkpoint, const std::string& p
 base::Result<Checkpoint> read_checkpoint(const std::string& path, std::uint64_t file_bytes = std::uint64_t{1} << 30U);
 base::Result<Checkpoint> parse_checkpoint(std::string_view bytes);
 
+/// The graph of a model file, for what reads a model instead of asking it: *.onnx, or *.plnet. Free axes of the input
+/// behind the batch are set to `input_shape` where that is declared.
+/// Errors  kUnsupported: another kind of file, whose graph cannot be had. As graph::read_onnx, read_checkpoint.
+base::Result<graph::Graph> model_graph(const std::string& path, const std::vector<std::int64_t>& input_shape = {});
+
 }  // namespace plumbline::predict

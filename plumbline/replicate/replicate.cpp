@@ -112,10 +112,19 @@ void judge(Row& row) {
 }
 
 const std::vector<Entry>& replications() {
-  static const std::vector<Entry> kAll = {off_switch(),           lavaland(),          implicit_preferences(),
-                                          side_effects(),         quantilizer(),       treacherous_turn(),
-                                          interruption(),         double_integrator(), air3d(),
-                                          obfuscated_gradients(), attack_ranking()};
+  static const std::vector<Entry> kAll = {off_switch(),
+                                          lavaland(),
+                                          implicit_preferences(),
+                                          side_effects(),
+                                          quantilizer(),
+                                          treacherous_turn(),
+                                          interruption(),
+                                          double_integrator(),
+                                          air3d(),
+                                          obfuscated_gradients(),
+                                          attack_ranking(),
+                                          acas_xu(),
+                                          lalonde()};
   return kAll;
 }
 

@@ -96,8 +96,10 @@ struct Facts {
 
 struct Options {
   std::uint64_t seed = 1;
+  bool full = false;  ///< the long form, of those that have one
   base::CancelToken cancel{};
   base::Progress* progress = nullptr;
+  std::string data_folder{};  ///< of public data sets; empty: replications on them do not run
 };
 
 struct Replication {
@@ -119,7 +121,7 @@ base::Result<const Entry*> find_replication(std::string_view id);
 /// Question: does this replication come out as published?
 /// Formula:  the entry's rows, each judged.
 /// Errors    kCancelled; what a method refuses.
-/// Cost      `facts.seconds`; same seed, same bits for any number of threads.
+/// Cost      `facts.seconds`; same seed, same bits for any number of threads (times that a picture shows excepted).
 base::Result<Replication> run_replication(const Entry& entry, const Options& options);
 
 /// Rows of each agreement, by name; all six are there.

@@ -14,6 +14,7 @@
 #include "plumbline/replicate/replications.hpp"
 #include "plumbline/replicate/report.hpp"
 #include "plumbline/stats/intervals.hpp"
+#include "tests/support/testing.hpp"
 
 namespace plumbline::replicate {
 namespace {
@@ -106,8 +107,8 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
     EXPECT_GT(f.seconds, 0);
     EXPECT_THAT(list_text(), HasSubstr(f.id));
   }
-  EXPECT_EQ(ids.size(), 11U);
-  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 11U);
+  EXPECT_EQ(ids.size(), 13U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 13U);
   EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
   EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
   EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
@@ -115,9 +116,10 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
 }
 
 /// What every replication must have; returns it for its own assertions.
-Replication replicated(const Entry& entry, std::uint64_t seed = 1) {
+Replication replicated(const Entry& entry, std::uint64_t seed = 1, const std::string& data_folder = {}) {
   Options options;
   options.seed = seed;
+  options.data_folder = data_folder;
   Replication r = run_replication(entry, options).value();
   EXPECT_EQ(exit_status(r), 0) << text(entry.facts, r);
   EXPECT_FALSE(r.pictures.empty());
@@ -272,6 +274,35 @@ TEST(Replicate, Interruption) {
   // (10 - 8.5) / (10 - 5.72125), by hand.
   EXPECT_NEAR(find(r, "probability of interruption from which SARSA takes the long way").ours->value, 1.5 / 4.27875,
               1e-9);
+}
+
+TEST(Replicate, Lalonde) {
+  const Replication without = replicated(lalonde());
+  EXPECT_EQ(counts(without).at("not_run"), without.rows.size());
+  EXPECT_THAT(without.rows[0].not_run, HasSubstr("PLUMBLINE_DATA"));
+  PL_NEEDS_DATA(file, "causal/lalonde/psid1_controls.csv");
+  const Replication r = replicated(lalonde(), 1, file.substr(0, file.find("/causal/")));
+  EXPECT_EQ(counts(r).at("agrees"), 4U);
+  EXPECT_EQ(counts(r).at("differs"), 0U);
+  EXPECT_EQ(r.rows.size(), without.rows.size());
+  EXPECT_NEAR(find(r, "PSID-1: difference").ours->value, -15204.78, 0.005);
+  EXPECT_NEAR(find(r, "PSID-1: ols").ours->value, 751.9, 0.05);
+}
+
+TEST(Replicate, AcasXuRunsWhereTheNetworksAre) {
+  const Replication r = replicated(acas_xu());
+  EXPECT_EQ(r.rows.size(), 9U);
+  if (!testing::data_path("vnncomp")) {
+    EXPECT_EQ(counts(r).at("not_run"), 9U);
+    EXPECT_THAT(r.rows[0].not_run, HasSubstr("PLUMBLINE_DATA"));
+    return;
+  }
+  EXPECT_EQ(find(r, "verdicts that contradict a known one").ours->value, 0);
+  // Within 1500 regions at least three quarters of the 36 are decided, and every violated one of property 2.
+  double solved = 0;
+  for (const Row& row : r.rows) solved += row.label.starts_with("property") ? row.ours->value : 0;
+  EXPECT_GE(solved, 27);
+  EXPECT_EQ(find(r, "property 2: violated").ours->value, 5);
 }
 
 TEST(Replicate, SameSeedSameBitsForAnyNumberOfThreads) {

@@ -16,10 +16,12 @@ Entry side_effects();          ///< attainable utility, its ablations
 Entry quantilizer();           ///< the cost bound, the inverted U
 Entry treacherous_turn();      ///< kills before and after the unlock
 Entry interruption();          ///< Q-learning against SARSA
+Entry acas_xu();               ///< verdicts of the verification competition
 Entry double_integrator();     ///< braking before a wall, in closed form
 Entry air3d();                 ///< the pursuit that solvers are compared on
 Entry obfuscated_gradients();  ///< three defences caught and broken
 Entry attack_ranking();        ///< networks ranked by an ensemble of attacks
+Entry lalonde();               ///< the job training experiment against observational estimators
 
 // Helpers that several share.
 

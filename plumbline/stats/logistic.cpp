@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
+#include "plumbline/stats/minimise.hpp"
 
 namespace plumbline::stats {
 namespace {
@@ -17,13 +17,6 @@ using base::Code;
 using base::make_error;
 
 constexpr std::ptrdiff_t kBlockRows = 1024;
-constexpr std::size_t kPairs = 10;
-
-double dot(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 template <class Rows>
 void scaled_block(const Rows& rows, std::ptrdiff_t first, std::ptrdiff_t count, const VectorD& center,
@@ -130,38 +123,6 @@ class Objective {
   double loss_ = 0;
 };
 
-struct Pair {
-  std::vector<double> step;
-  std::vector<double> change;
-  double inverse = 0;
-};
-
-/// -H g by the two-loop recursion.
-std::vector<double> direction(const std::vector<double>& gradient, const std::deque<Pair>& pairs) {
-  std::vector<double> q = gradient;
-  std::vector<double> alpha(pairs.size());
-  for (std::size_t i = pairs.size(); i-- > 0;) {
-    alpha[i] = pairs[i].inverse * dot(pairs[i].step, q);
-    for (std::size_t j = 0; j < q.size(); ++j) q[j] -= alpha[i] * pairs[i].change[j];
-  }
-  if (!pairs.empty()) {
-    const double scale = 1 / (pairs.back().inverse * dot(pairs.back().change, pairs.back().change));
-    for (double& v : q) v *= scale;
-  }
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const double beta = pairs[i].inverse * dot(pairs[i].change, q);
-    for (std::size_t j = 0; j < q.size(); ++j) q[j] += (alpha[i] - beta) * pairs[i].step[j];
-  }
-  for (double& v : q) v = -v;
-  return q;
-}
-
-double largest(const std::vector<double>& values) {
-  double top = 0;
-  for (const double v : values) top = std::max(top, std::abs(v));
-  return top;
-}
-
 template <class Rows>
 base::Result<LogisticModel> fit_impl(const Rows& rows, std::span<const int> labels, int classes,
                                      const LogisticOptions& options) {
@@ -204,58 +165,16 @@ base::Result<LogisticModel> fit_impl(const Rows& rows, std::span<const int> labe
   }
 
   Objective<Rows> objective(rows, labels, classes, options.ridge, model.center, model.scale);
-  std::vector<double> x(objective.size(), 0.0);
-  std::vector<double> gradient;
-  double value = objective(x, gradient);
-  model.loss = objective.loss();
-  std::deque<Pair> pairs;
-  while (model.iterations < options.iterations) {
-    PL_CHECK(options.cancel.status());
-    if (largest(gradient) <= options.tolerance) {
-      model.converged = true;
-      break;
-    }
-    ++model.iterations;
-    std::vector<double> step = direction(gradient, pairs);
-    double slope = dot(step, gradient);
-    if (!(slope < 0)) {
-      pairs.clear();
-      step = direction(gradient, pairs);
-      slope = dot(step, gradient);
-    }
-    double length = pairs.empty() ? 1 / std::max(1.0, std::sqrt(-slope)) : 1;
-    std::vector<double> next(x.size());
-    std::vector<double> next_gradient;
-    double next_value = 0;
-    bool moved = false;
-    for (int halving = 0; halving < 50 && !moved; ++halving, length *= 0.5) {
-      for (std::size_t i = 0; i < x.size(); ++i) next[i] = x[i] + length * step[i];
-      next_value = objective(next, next_gradient);
-      // Near the optimum the decrease is lost in rounding; there a slope that shrinks along the step shows the descent
-      // (the approximate Wolfe condition of Hager and Zhang 2005).
-      moved =
-          next_value <= value + 1e-4 * length * slope || (next_value <= value + 1e-13 * std::abs(value) &&
-                                                          std::abs(dot(step, next_gradient)) <= 0.9 * std::abs(slope));
-    }
-    if (!moved) break;  // rounding hides any further descent
-    model.loss = objective.loss();
-    Pair pair;
-    pair.step.resize(x.size());
-    pair.change.resize(x.size());
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      pair.step[i] = next[i] - x[i];
-      pair.change[i] = next_gradient[i] - gradient[i];
-    }
-    const double curvature = dot(pair.step, pair.change);
-    if (curvature > 1e-300) {
-      pair.inverse = 1 / curvature;
-      pairs.push_back(std::move(pair));
-      if (pairs.size() > kPairs) pairs.pop_front();
-    }
-    x.swap(next);
-    gradient.swap(next_gradient);
-    value = next_value;
-  }
+  const MinimiseOptions minimising{.iterations = options.iterations,
+                                   .tolerance = options.tolerance,
+                                   .accepted = [&] { model.loss = objective.loss(); },
+                                   .cancel = options.cancel};
+  PL_TRY(const Minimum minimum,
+         minimise([&](const std::vector<double>& at, std::vector<double>& gradient) { return objective(at, gradient); },
+                  std::vector<double>(objective.size(), 0.0), minimising));
+  const std::vector<double>& x = minimum.x;
+  model.iterations = minimum.iterations;
+  model.converged = minimum.converged;
   model.weights = Eigen::Map<const MatrixD>(x.data(), classes, d);
   model.intercept = Eigen::Map<const VectorD>(x.data() + classes * d, classes);
   for (std::ptrdiff_t j = 0; j < d; ++j) {

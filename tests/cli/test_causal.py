@@ -1,6 +1,8 @@
 """plumbline causal: shapes of the answers, exit statuses, and what is said of bad input."""
 import csv
+import math
 import pathlib
+import random
 import unittest
 
 from cli.support import DATA, SystemTest, load, plumbline
@@ -56,6 +58,50 @@ class Causal(SystemTest):
         out, _, status = self.ask(*words, "--noise", "quantile", "--json")
         self.assertEqual(status, 0)
         self.assertAlmostEqual(load(out)["on"], 0.05, places=12)
+
+    def test_effects_by_every_design_as_json(self):
+        rng = random.Random(4)
+        rows = ["t,y,x,z,run,unit,time,late,one\n"]
+        for i in range(400):
+            x, u, z, run = rng.gauss(0, 1), rng.gauss(0, 1), rng.randint(0, 1), rng.uniform(-1, 1)
+            t = int(rng.random() < 1 / (1 + math.exp(-x)))
+            rows.append(f"{t},{x + t + rng.gauss(0, 1)},{x},{z},{run},{i // 4},{i % 4},{int(i // 4 % 2 == 0 and i % 4 > 1)},1\n")
+        table = self.write("rows.csv", "".join(rows))
+        asked = {
+            "measured confounders": ["--treatment", "t", "--covariates", "x"],
+            "regression discontinuity": ["--running", "run", "--cutoff", "0"],
+            "instrument": ["--treatment", "x", "--instrument", "z"],
+            "differences in differences": ["--treatment", "late", "--unit", "unit", "--time", "time"]}
+        for design, words in asked.items():
+            out, err, status = plumbline("causal", "effect", table, "--outcome", "y", *words, "--json")
+            self.assertIn(status, (0, 3), err)
+            got = load(out)
+            self.assertEqual(got["design"], design)
+            self.assertEqual(status == 3, got["answer"]["outcome"] == "cannot say")
+            self.assertEqual(status == 3, got["answer"]["value"] is None)
+            self.assertTrue(got["assumptions"] and got["experiment"])
+            again = plumbline("causal", "effect", table, "--outcome", "y", *words, "--json")[0]
+            self.assertEqual(out, again)
+            text, _, same = plumbline("causal", "effect", table, "--outcome", "y", *words)
+            self.assertEqual(same, status)
+            self.assertIn("It assumes", text)
+        self.assertIn("region", load(plumbline("causal", "effect", table, "--outcome", "y", *asked["instrument"], "--json")[0]))
+        _, _, status = plumbline("causal", "effect", table, "--outcome", "y", "--treatment", "one")
+        self.assertEqual(status, 3)
+
+    def test_bad_questions_about_effects(self):
+        table = self.write("rows.csv", "t,y,w\n" + "".join(f"{i % 2},{i},a{i}\n" for i in range(30)))
+        for words, message in ((["--treatment", "tt", "--outcome", "y"], "no column 'tt'"),
+                               (["--treatment", "t", "--outcome", "w"], "holds words"),
+                               (["--treatment", "y", "--outcome", "t"], "more than two values"),
+                               (["--treatment", "t", "--outcome", "y", "--cutoff", "3"], "go together"),
+                               (["--treatment", "t", "--outcome", "y", "--method", "ipv"], "unknown method 'ipv'"),
+                               (["--treatment", "t", "--outcome", "y", "--running", "w", "--cutoff", "1"], "not numbers"),
+                               (["--treatment", "t", "--outcome", "y", "--separator", ";;"], "one character"),
+                               (["--outcome", "y"], "no treatment")):
+            _, err, status = plumbline("causal", "effect", table, *words)
+            self.assertEqual(status, 2, words)
+            self.assertIn(message, err)
 
     def test_samples_come_with_bounds_and_a_seed(self):
         words = ["query", "--target", "burglary", "--evidence", "alarm=on", "--samples", "50000", "--details", "--json"]

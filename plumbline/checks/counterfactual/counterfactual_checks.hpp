@@ -9,5 +9,7 @@ check::Entry policy_value();
 check::Entry policy_gain();
 check::Entry log_quality();
 check::Entry graph_fit();
+check::Entry effect();
+check::Entry effect_robustness();
 
 }  // namespace plumbline::checks::counterfactual

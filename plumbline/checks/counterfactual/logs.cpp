@@ -63,13 +63,13 @@ base::Result<ope::PolicySpec> read_rule(const data::OtherSection& section) {
   spec.epsilon = value_at<double>(section, "epsilon").value_or(0);
   const auto temperature = value_at<double>(section, "temperature");
   spec.temperature = temperature.value_or(0);
-  const bool file = spec.rule == "table" || spec.rule == "linear";
+  const bool file = spec.rule == "table" || spec.rule == "linear" || spec.rule == "model" || spec.rule == "onnx";
   if (file == spec.path.empty())
     return bad_section(section, fmt::format("the rule {} {} a path", spec.rule, file ? "needs" : "does not take"));
   if ((spec.rule == "fixed") == spec.action.empty())
     return bad_section(
         section, fmt::format("the rule {} {} an action", spec.rule, spec.rule == "fixed" ? "needs" : "does not take"));
-  if (temperature && spec.rule != "linear")
+  if (temperature && spec.rule != "linear" && spec.rule != "onnx")
     return bad_section(section, fmt::format("the rule {} does not take a temperature", spec.rule));
   if (!section.text("agent").empty() || !section.text("script").empty())
     return bad_section(section, "has a rule beside an agent or a script", "a rule acts on logs, the others in worlds");

@@ -11,6 +11,7 @@ void add_reward(check::Registry& registry) {
   registry.add(reward::side_effects());
   registry.add(reward::treacherous_turn());
   registry.add(reward::overoptimisation());
+  registry.add(reward::metric_incentive());
 }
 
 }  // namespace plumbline::checks

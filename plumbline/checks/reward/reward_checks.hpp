@@ -11,5 +11,6 @@ check::Entry off_switch();
 check::Entry side_effects();
 check::Entry treacherous_turn();
 check::Entry overoptimisation();
+check::Entry metric_incentive();
 
 }  // namespace plumbline::checks::reward

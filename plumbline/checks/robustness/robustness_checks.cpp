@@ -6,12 +6,16 @@ check::Entry ood();
 check::Entry drift();
 check::Entry corruption();
 check::Entry attack();
+check::Entry certificate();
+check::Entry smoothing();
 
 void add_robustness(check::Registry& registry) {
   registry.add(ood());
   registry.add(drift());
   registry.add(corruption());
   registry.add(attack());
+  registry.add(certificate());
+  registry.add(smoothing());
 }
 
 }  // namespace plumbline::checks

@@ -492,10 +492,44 @@ void Bounder::gradients(const Bounds& bounds, const Start& start, const Slopes& 
   }
 }
 
+namespace {
+
+/// rows + sum of multipliers x (a x - bound).
+void add_cuts(const LinearRows& rows, const InputCuts& cuts, std::size_t inputs, LinearRows& out) {
+  out = rows;
+  if (out.input.empty()) out.input.assign(rows.count * inputs, 0.0);
+  for (std::size_t r = 0; r < rows.count; ++r) {
+    for (std::size_t k = 0; k < cuts.count; ++k) {
+      const double m = cuts.multipliers[r * cuts.count + k];
+      if (m == 0) continue;
+      for (std::size_t i = 0; i < inputs; ++i) out.input[r * inputs + i] += m * cuts.coefficients[k * inputs + i];
+      out.constant[r] -= m * cuts.bound[k];
+    }
+  }
+}
+
+/// a x - bound at the corner where the row's linear bound is least: how the bound grows with the cut's multiplier.
+double cut_slope(const InputCuts& cuts, std::size_t k, const double* row, const std::vector<double>& low,
+                 const std::vector<double>& high) {
+  double sum = -cuts.bound[k];
+  for (std::size_t i = 0; i < low.size(); ++i)
+    sum += cuts.coefficients[k * low.size() + i] * (row[i] > 0 ? low[i] : high[i]);
+  return sum;
+}
+
+}  // namespace
+
 void Bounder::improve(const Bounds& bounds, const Start& start, Slopes& slopes, std::span<const ActivationSplit> splits,
                       std::vector<double>& multipliers, const BoundOptions& options, double enough, Pass& pass,
-                      const base::CancelToken& cancel) const {
+                      const base::CancelToken& cancel, InputCuts* cuts) const {
   const std::size_t count = start.count();
+  LinearRows shifted;
+  Start from_cuts = start;
+  if (cuts != nullptr) from_cuts.rows = &shifted;
+  const Start& begin = from_cuts;
+  const auto shift = [&] {
+    if (cuts != nullptr) add_cuts(*start.rows, *cuts, network_.inputs(), shifted);
+  };
   const std::size_t steps = start.rows != nullptr ? network_.steps.size() : start.step;
   slopes.share.resize(network_.steps.size());
   multipliers.resize(count * splits.size(), 0.0);
@@ -520,6 +554,9 @@ void Bounder::improve(const Bounds& bounds, const Start& start, Slopes& slopes, 
   now.keep = true;
   Slopes best = slopes;
   std::vector<double> best_multipliers = multipliers;
+  std::vector<double> best_cuts = cuts != nullptr ? cuts->multipliers : std::vector<double>{};
+  std::vector<double> first_c(best_cuts.size(), 0.0);
+  std::vector<double> second_c(best_cuts.size(), 0.0);
   std::vector<double> best_lower(count, -kInfinity);
   std::vector<std::vector<double>> first(network_.steps.size());
   std::vector<std::vector<double>> second(network_.steps.size());
@@ -537,7 +574,8 @@ void Bounder::improve(const Bounds& bounds, const Start& start, Slopes& slopes, 
   double correct_first = 1;
   double correct_second = 1;
   for (int iteration = 0; iteration <= options.iterations && !cancel.cancelled(); ++iteration) {
-    run(bounds, start, slopes, splits, multipliers, now);
+    shift();
+    run(bounds, begin, slopes, splits, multipliers, now);
     bool all = true;
     for (std::size_t r = 0; r < count; ++r) {
       if (now.lower[r] > best_lower[r] || iteration == 0) {
@@ -547,13 +585,17 @@ void Bounder::improve(const Bounds& bounds, const Start& start, Slopes& slopes, 
           std::copy_n(slopes.share[s].begin() + static_cast<std::ptrdiff_t>(r * n), n,
                       best.share[s].begin() + static_cast<std::ptrdiff_t>(r * n));
         }
+        if (cuts != nullptr) {
+          std::copy_n(cuts->multipliers.begin() + static_cast<std::ptrdiff_t>(r * cuts->count), cuts->count,
+                      best_cuts.begin() + static_cast<std::ptrdiff_t>(r * cuts->count));
+        }
         std::copy_n(multipliers.begin() + static_cast<std::ptrdiff_t>(r * splits.size()), splits.size(),
                     best_multipliers.begin() + static_cast<std::ptrdiff_t>(r * splits.size()));
       }
       all = all && best_lower[r] > enough;
     }
     if (all || iteration == options.iterations) break;
-    gradients(bounds, start, slopes, splits, now, gradient, gradient_m);
+    gradients(bounds, begin, slopes, splits, now, gradient, gradient_m);
     correct_first *= kFirst;
     correct_second *= kSecond;
     const auto move = [&](double g, double& m, double& v) {
@@ -572,11 +614,19 @@ void Bounder::improve(const Bounds& bounds, const Start& start, Slopes& slopes, 
       const double change = move(gradient_m[i], first_m[i], second_m[i]);
       if (std::isfinite(change)) multipliers[i] = rounded(std::max(multipliers[i] + change, 0.0));
     }
+    for (std::size_t i = 0; i < first_c.size(); ++i) {
+      const double g = cut_slope(*cuts, i % cuts->count, now.input.data() + i / cuts->count * network_.inputs(),
+                                 bounds.lower[0], bounds.upper[0]);
+      const double change = move(g, first_c[i], second_c[i]);
+      if (std::isfinite(change)) cuts->multipliers[i] = rounded(std::max(cuts->multipliers[i] + change, 0.0));
+    }
     step_size *= options.decay;
   }
   slopes = std::move(best);
   multipliers = std::move(best_multipliers);
-  run(bounds, start, slopes, splits, multipliers, pass);
+  if (cuts != nullptr) cuts->multipliers = std::move(best_cuts);
+  shift();
+  run(bounds, begin, slopes, splits, multipliers, pass);
 }
 
 void Bounder::refine(std::size_t s, Bounds& bounds, const BoundOptions& options, SlopeTable* table,
@@ -659,10 +709,11 @@ RowBounds Bounder::minimise(const Bounds& bounds, const LinearRows& rows, const 
 
 RowBounds Bounder::optimise(const Bounds& bounds, const LinearRows& rows, Slopes& slopes,
                             std::span<const ActivationSplit> splits, std::vector<double>& multipliers,
-                            const BoundOptions& options, double enough, const base::CancelToken& cancel) const {
+                            const BoundOptions& options, double enough, const base::CancelToken& cancel,
+                            InputCuts* cuts) const {
   const Start start{.rows = &rows, .step = 0, .neurons = {}, .signs = {}};
   Pass pass;
-  improve(bounds, start, slopes, splits, multipliers, options, enough, pass, cancel);
+  improve(bounds, start, slopes, splits, multipliers, options, enough, pass, cancel, cuts);
   return {std::move(pass.lower), std::move(pass.input), std::move(pass.activation)};
 }
 

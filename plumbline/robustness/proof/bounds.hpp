@@ -49,6 +49,14 @@ struct LinearRows {
   std::vector<double> constant;
 };
 
+/// Constraints a x <= bound that hold besides the box, and how often each is added to each row: at least 0.
+struct InputCuts {
+  std::size_t count = 0;
+  std::vector<double> coefficients;  ///< count x inputs
+  std::vector<double> bound;         ///< count
+  std::vector<double> multipliers;   ///< rows x count
+};
+
 /// Lower bounds of linear functions, and how they came about.
 struct RowBounds {
   std::vector<double> lower;                    ///< -infinity where anything overflowed
@@ -101,10 +109,12 @@ class Bounder {
                      std::span<const ActivationSplit> splits = {}, std::span<const double> multipliers = {}) const;
 
   /// The same with slopes and multipliers improved over `iterations` gradient steps from the given ones; both are
-  /// replaced by the best of each row, slopes rounded to float32. Rows stop mattering once above `enough`.
+  /// replaced by the best of each row, slopes rounded to float32. Rows stop mattering once above `enough`. With `cuts`
+  /// the bounds hold where the cuts do, and their multipliers are improved as well.
   RowBounds optimise(const Bounds& bounds, const LinearRows& rows, Slopes& slopes,
                      std::span<const ActivationSplit> splits, std::vector<double>& multipliers,
-                     const BoundOptions& options, double enough, const base::CancelToken& cancel = {}) const;
+                     const BoundOptions& options, double enough, const base::CancelToken& cancel = {},
+                     InputCuts* cuts = nullptr) const;
 
   /// Puts the side of each split into the bounds.
   void clamp(Bounds& bounds, std::span<const ActivationSplit> splits) const;
@@ -122,7 +132,7 @@ class Bounder {
                  std::vector<std::vector<double>>& slope_gradient, std::vector<double>& multiplier_gradient) const;
   void improve(const Bounds& bounds, const Start& start, Slopes& slopes, std::span<const ActivationSplit> splits,
                std::vector<double>& multipliers, const BoundOptions& options, double enough, Pass& pass,
-               const base::CancelToken& cancel) const;
+               const base::CancelToken& cancel, InputCuts* cuts = nullptr) const;
   void refine(std::size_t step, Bounds& bounds, const BoundOptions& options, SlopeTable* table,
               const base::CancelToken& cancel) const;
   void intervals(std::size_t step, Bounds& bounds) const;

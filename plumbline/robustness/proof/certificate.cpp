@@ -18,7 +18,8 @@ namespace {
 using base::Code;
 using base::make_error;
 
-constexpr std::string_view kMagic = "PLCERT1\n";
+constexpr std::string_view kMagic = "PLCERT2\n";
+constexpr std::string_view kWithoutCuts = "PLCERT1\n";  ///< the version before, still read
 constexpr std::uint64_t kBytes = std::uint64_t{1} << 30U;
 
 /// Counts bytes, or writes them.
@@ -87,6 +88,7 @@ void write(const Certificate& c, Writer& w) {
           w.list(own.atoms);
           w.list(own.shares);
           w.list(own.multipliers);
+          w.list(own.cuts);
           break;
         }
       }
@@ -140,7 +142,7 @@ class Reader {
   std::size_t at_ = 0;
 };
 
-base::Result<CertificateTree> read_tree(Reader& r) {
+base::Result<CertificateTree> read_tree(Reader& r, bool cuts) {
   CertificateTree tree;
   PL_TRY(tree.cases, r.list<std::uint32_t>());
   PL_TRY(tree.table, r.number<std::int32_t>());
@@ -155,6 +157,9 @@ base::Result<CertificateTree> read_tree(Reader& r) {
       PL_TRY(leaf.atoms, r.list<std::uint32_t>());
       PL_TRY(leaf.shares, r.list<float>());
       PL_TRY(leaf.multipliers, r.list<float>());
+      if (cuts) {
+        PL_TRY(leaf.cuts, r.list<float>());
+      }
       tree.leaves.push_back(std::move(leaf));
     } else {
       PL_TRY(node.index, r.number<std::uint32_t>());
@@ -203,7 +208,7 @@ base::Result<Certificate> parse_certificate(std::string_view bytes, const std::s
   return data::guarded(name, [&]() -> base::Result<Certificate> {
     Reader r(bytes, name);
     std::string magic(kMagic.size(), '\0');
-    if (!r.raw(magic.data(), magic.size()).ok() || magic != kMagic)
+    if (!r.raw(magic.data(), magic.size()).ok() || (magic != kMagic && magic != kWithoutCuts))
       return make_error(Code::kParse, "is not a certificate of this version", name);
     Certificate c;
     PL_TRY(c.model, r.text());
@@ -224,7 +229,7 @@ base::Result<Certificate> parse_certificate(std::string_view bytes, const std::s
     }
     PL_TRY(const std::size_t trees, r.count(12));
     for (std::size_t t = 0; t < trees; ++t) {
-      PL_TRY(CertificateTree tree, read_tree(r));
+      PL_TRY(CertificateTree tree, read_tree(r, magic == kMagic));
       c.trees.push_back(std::move(tree));
     }
     if (!r.at_end()) return r.bad("bytes are left over");

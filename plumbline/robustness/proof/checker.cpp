@@ -467,6 +467,16 @@ class Checker {
     return std::isfinite(minus) ? -minus : -kInfinity;
   }
 
+  /// Adds m a to a coefficient, rounded down; returns what the rounding may cost where the value is at most `size`.
+  static double add_to(double& coefficient, double m, double a, double size) {
+    const double upper = coefficient + m * a;
+    const double negative = -a;
+    const double lower = -coefficient + m * negative;
+    coefficient = -lower;
+    const double gap = upper + lower;
+    return gap == 0 ? 0 : gap * size;
+  }
+
   /// The least bound of the leaf's refuted inequalities; -infinity when one is not refuted.
   __attribute__((noinline)) double replay_leaf(const CertificateTree& tree, const Leaf& leaf,
                                                const Ranges& root) const {
@@ -474,9 +484,14 @@ class Checker {
     if (own.atoms.size() != tree.cases.size()) return -kInfinity;
     if (!own.shares.empty() && own.shares.size() != hinges_) return -kInfinity;
     if (!own.multipliers.empty() && own.multipliers.size() != leaf.splits.size()) return -kInfinity;
-    for (const float m : own.multipliers) {
-      if (!(m >= 0)) return -kInfinity;
+    for (const auto* given : {&own.multipliers, &own.cuts}) {
+      for (const float m : *given) {
+        if (!(m >= 0 && m < std::numeric_limits<float>::infinity())) return -kInfinity;
+      }
     }
+    std::size_t atoms = 0;
+    for (const std::uint32_t c : tree.cases) atoms += property_.cases[c].atoms.size();
+    if (!own.cuts.empty() && own.cuts.size() != atoms) return -kInfinity;
     Ranges r = leaf.cut ? ranges_of(leaf.low, leaf.high) : root;
     for (const Split& split : leaf.splits) {
       const std::size_t from = network_.steps[split.step].from[0];
@@ -488,8 +503,11 @@ class Checker {
     }
     const std::size_t last = network_.steps.size() - 1;
     double worst = kInfinity;
+    std::size_t first_cut = 0;
     for (std::size_t c = 0; c < tree.cases.size(); ++c) {
       const UnsafeCase& unsafe = property_.cases[tree.cases[c]];
+      const std::size_t cuts = first_cut;
+      first_cut += unsafe.atoms.size();
       if (own.atoms[c] >= unsafe.atoms.size()) return -kInfinity;
       const LinearAtom& atom = unsafe.atoms[own.atoms[c]];
       Rows rows(last + 1);
@@ -497,8 +515,16 @@ class Checker {
       rows[0].assign(property_.inputs, 0.0);
       for (const auto& [j, a] : atom.y) rows[last][j] = a;
       for (const auto& [j, a] : atom.x) rows[0][j] = a;
-      const double bound = least(std::move(rows), -atom.bound.above, last, r,
-                                 own.shares.empty() ? nullptr : own.shares.data(), leaf.splits, own.multipliers);
+      double minus = atom.bound.above;
+      for (std::size_t k = 0; k < unsafe.atoms.size() && !own.cuts.empty(); ++k) {
+        const auto m = static_cast<double>(own.cuts[cuts + k]);
+        if (m == 0) continue;
+        for (const auto& [j, a] : unsafe.atoms[k].y) minus += add_to(rows[last][j], m, a, r.size[last][j]);
+        for (const auto& [j, a] : unsafe.atoms[k].x) minus += add_to(rows[0][j], m, a, r.size[0][j]);
+        minus += m * unsafe.atoms[k].bound.above;
+      }
+      const double bound = least(std::move(rows), -minus, last, r, own.shares.empty() ? nullptr : own.shares.data(),
+                                 leaf.splits, own.multipliers);
       const bool refuted = atom.strict ? bound >= 0 : bound > 0;
       if (!refuted) return -kInfinity;
       worst = std::min(worst, bound);

@@ -83,8 +83,15 @@ Property threshold(std::size_t inputs, std::size_t outputs, double low, double h
   return p;
 }
 
-/// The largest output 0 of a network of one hidden layer over a cube: one linear program for each pattern of signs.
-double exact_maximum(const Network& network, double low, double high) {
+/// a x <= bound.
+struct Cut {
+  std::vector<double> a;
+  double bound = 0;
+};
+
+/// The largest output 0 of a network of one hidden layer over a cube, cut: one linear program for each pattern of
+/// signs.
+double exact_maximum(const Network& network, double low, double high, const std::vector<Cut>& cuts = {}) {
   const Affine& first = network.steps[1].affine;
   const Affine& last = network.steps.back().affine;
   double best = -1e300;
@@ -106,6 +113,11 @@ double exact_maximum(const Network& network, double low, double high) {
       } else {
         program.add_at_most(terms, -first.bias[i]);
       }
+    }
+    for (const Cut& cut : cuts) {
+      std::vector<world::LinearTerm> terms;
+      for (std::size_t j = 0; j < first.columns; ++j) terms.push_back({j, cut.a[j]});
+      program.add_at_most(terms, cut.bound);
     }
     for (std::size_t j = 0; j < first.columns; ++j) program.set_cost(j, cost[j]);
     const auto solution = world::solve(program);
@@ -324,6 +336,162 @@ TEST(ProofVerify, AgreesWithLinearProgramsOnBothSides) {
     }
   }
   EXPECT_GT(split, 5) << "the proofs were too easy to test splitting";
+}
+
+/// The threshold's unsafe set, cut by linear constraints on several inputs.
+Property cut_threshold(std::size_t inputs, double bound, const std::vector<Cut>& cuts) {
+  Property p = threshold(inputs, 1, -1, 1, bound);
+  for (const Cut& cut : cuts) {
+    LinearAtom atom{.x = {}, .y = {}, .bound = {cut.bound, cut.bound, cut.bound}, .strict = false};
+    for (std::size_t i = 0; i < inputs; ++i) atom.x.emplace_back(i, cut.a[i]);
+    p.cases[0].atoms.push_back(std::move(atom));
+  }
+  return p;
+}
+
+// Constraints on several inputs: the truth is a linear program for each pattern of signs, with the constraints in it.
+TEST(ProofVerify, InputCutsAgreeWithLinearProgramsOnBothSides) {
+  base::Rng rng(21, {"cuts"});
+  int needed = 0;
+  for (int trial = 0; trial < 10; ++trial) {
+    const Graph graph = dense_graph({3, 5, 1}, "Relu", rng);
+    const Network network = lowered(graph);
+    std::vector<Cut> cuts;
+    for (int c = 0; c <= trial % 2; ++c) {
+      Cut cut;
+      for (int i = 0; i < 3; ++i) cut.a.push_back(static_cast<double>(rng.below(9)) / 4 - 1);
+      cut.bound = -0.25 - 0.25 * static_cast<double>(rng.below(3));
+      cuts.push_back(std::move(cut));
+    }
+    const double best = exact_maximum(network, -1, 1, cuts);
+    if (best < -1e200) continue;  // the cuts leave nothing
+    const double uncut = exact_maximum(network, -1, 1);
+    needed += uncut > best + 0.1 ? 1 : 0;
+    for (const bool bisect : {true, false}) {
+      VerifyOptions options;
+      options.few_inputs = bisect ? 16 : 0;
+      const auto above = verify(graph, network, cut_threshold(3, best + 0.02, cuts), options);
+      ASSERT_TRUE(above.ok()) << above.error().text();
+      EXPECT_EQ(above->verdict, ProofVerdict::kHolds) << trial << bisect << above->reason;
+      EXPECT_TRUE(above->exact_replay) << above->reason;
+      const auto below = verify(graph, network, cut_threshold(3, best - 0.02, cuts), options);
+      ASSERT_TRUE(below.ok()) << below.error().text();
+      EXPECT_EQ(below->verdict, ProofVerdict::kViolated) << trial << bisect << below->reason;
+      if (below->verdict != ProofVerdict::kViolated) continue;
+      EXPECT_GE(below->output[0], best - 0.02);
+      for (const Cut& cut : cuts) {
+        double sum = 0;
+        for (std::size_t i = 0; i < 3; ++i) sum += cut.a[i] * below->witness[i];
+        EXPECT_LE(sum, cut.bound);
+      }
+    }
+  }
+  EXPECT_GT(needed, 3) << "the cuts were too weak to matter";
+}
+
+// On a linear network one cut's multiplier closes the proof at the root, where the box alone cannot.
+TEST(ProofVerify, ACutsMultiplierProvesWithoutSplitting) {
+  // y = x0 + x1 on [-1, 1]^2 with x0 + x1 <= 0.5: y >= 0.75 is impossible; the box allows 2.
+  Graph graph{.name = "line", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
+  graph.inputs = {{"x", graph::Type::kDouble, {-1, 2}}};
+  graph.outputs = {{"y", graph::Type::kDouble, {-1, 1}}};
+  graph.initializers["w"] = floats({2, 1}, {1, 1});
+  graph.nodes = {{"m", "MatMul", {"x", "w"}, {"y"}, {}}};
+  const Network network = lowered(graph);
+  for (const std::size_t few : {std::size_t{16}, std::size_t{0}}) {
+    VerifyOptions options;
+    options.few_inputs = few;
+    auto v = verify(graph, network, cut_threshold(2, 0.75, {{{1, 1}, 0.5}}), options);
+    ASSERT_TRUE(v.ok());
+    ASSERT_EQ(v->verdict, ProofVerdict::kHolds) << v->reason;
+    EXPECT_EQ(v->leaves, 1U);
+    EXPECT_NEAR(v->certificate_margin, 0.25, 1e-9);
+    ASSERT_EQ(v->certificate.trees[0].leaves[0].cuts.size(), 2U);
+    // Read back it proves the same; with the multiplier gone, negative or not finite it proves nothing.
+    const Property p = cut_threshold(2, 0.75, {{{1, 1}, 0.5}});
+    auto read = parse_certificate(certificate_bytes(v->certificate), "cut");
+    ASSERT_TRUE(read.ok());
+    EXPECT_TRUE(check_certificate(network, p, *read)->valid);
+    EXPECT_TRUE(check_certificate_exactly(network, p, *read)->valid);
+    for (const float bad : {0.0F, -1.0F, INFINITY, NAN}) {
+      read->trees[0].leaves[0].cuts[1] = bad;
+      EXPECT_FALSE(check_certificate(network, p, *read)->valid) << bad;
+      EXPECT_FALSE(check_certificate_exactly(network, p, *read)->valid) << bad;
+    }
+    read->trees[0].leaves[0].cuts = {1.0F};
+    EXPECT_FALSE(check_certificate(network, p, *read)->valid);
+    EXPECT_FALSE(check_certificate_exactly(network, p, *read)->valid);
+    // A cut that the box cannot meet leaves nothing that could be unsafe.
+    v = verify(graph, network, cut_threshold(2, -5, {{{1, 1}, -3}}), options);
+    ASSERT_TRUE(v.ok());
+    EXPECT_EQ(v->verdict, ProofVerdict::kHolds) << v->reason;
+  }
+}
+
+TEST(ProofVerify, CutsFromAFile) {
+  Graph graph{.name = "line", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
+  graph.inputs = {{"x", graph::Type::kDouble, {-1, 2}}};
+  graph.outputs = {{"y", graph::Type::kDouble, {-1, 1}}};
+  graph.initializers["w"] = floats({2, 1}, {1, 1});
+  graph.nodes = {{"m", "MatMul", {"x", "w"}, {"y"}, {}}};
+  const Network network = lowered(graph);
+  const std::string box =
+      "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(assert (>= X_0 0))(assert (<= X_0 1))"
+      "(assert (>= X_1 0))(assert (<= X_1 1))(assert (<= (+ X_0 X_1) 0.5))";
+  const auto verdict = [&](const std::string& rest) {
+    const auto p = parse_vnnlib(box + rest, "cut");
+    EXPECT_TRUE(p.ok());
+    return verify(graph, network, *p, {})->verdict;
+  };
+  EXPECT_EQ(verdict("(assert (>= Y_0 0.6))"), ProofVerdict::kHolds);
+  EXPECT_EQ(verdict("(assert (>= Y_0 0.4))"), ProofVerdict::kViolated);
+  EXPECT_EQ(verdict("(assert (>= Y_0 0.4))(assert (>= X_0 (+ X_1 0.75)))"), ProofVerdict::kHolds);
+}
+
+TEST(ProofCertificate, ExactReplayAgreesAndRefusesWhatIsWrong) {
+  base::Rng rng(22, {"exact replay"});
+  for (const std::string activation : {"Relu", "Abs", "LeakyRelu"}) {
+    const Graph graph = dense_graph({3, 7, 6, 1}, activation, rng);
+    const Network network = lowered(graph);
+    double best = -1e300;
+    for (int i = 0; i < 5000; ++i)
+      best = std::max(
+          best, forward(network, std::vector<double>{rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(-1, 1)}, 1)
+                    .back()[0]);
+    for (const std::size_t few : {std::size_t{16}, std::size_t{0}}) {
+      VerifyOptions options;
+      options.few_inputs = few;
+      options.exact_work = 1e9;
+      const Property p = threshold(3, 1, -1, 1, best + 0.15);
+      const auto v = verify(graph, network, p, options);
+      ASSERT_TRUE(v.ok());
+      ASSERT_EQ(v->verdict, ProofVerdict::kHolds) << v->reason;
+      EXPECT_TRUE(v->exact_replay) << v->reason;
+      EXPECT_THAT(v->reason, HasSubstr("and in exact rationals"));
+      const auto exact = check_certificate_exactly(network, p, v->certificate);
+      ASSERT_TRUE(exact.ok() && exact->valid) << exact->reason;
+      EXPECT_EQ(exact->leaves, v->leaves);
+      // The margins differ by the rounding that one of them pays for.
+      EXPECT_NEAR(exact->least, v->certificate_margin, 1e-9);
+      Certificate wrong = v->certificate;
+      wrong.trees[0].leaves.back().atoms[0] = 7;
+      EXPECT_FALSE(check_certificate_exactly(network, p, wrong)->valid);
+      wrong = v->certificate;
+      wrong.trees[0].nodes.pop_back();
+      EXPECT_THAT(check_certificate_exactly(network, p, wrong)->reason, HasSubstr("ends too early"));
+      wrong = v->certificate;
+      wrong.trees.clear();
+      EXPECT_THAT(check_certificate_exactly(network, p, wrong)->reason, HasSubstr("case 0"));
+      // A claim that is false has no proof, whatever the certificate.
+      EXPECT_FALSE(check_certificate_exactly(network, threshold(3, 1, -1, 1, best - 0.1), v->certificate)->valid);
+      options.exact_work = 0;
+      const auto plain = verify(graph, network, p, options);
+      EXPECT_FALSE(plain->exact_replay);
+      EXPECT_THAT(plain->reason, HasSubstr("in outward-rounded double"));
+    }
+  }
+  const Network smooth = lowered(dense_graph({2, 3, 1}, "Tanh", rng));
+  EXPECT_EQ(check_certificate_exactly(smooth, threshold(2, 1, -1, 1, 9), {}).error().code, base::Code::kUnsupported);
 }
 
 TEST(ProofVerify, SmoothAndConvolutionalNetworksToo) {

@@ -143,6 +143,80 @@ Judged judge(const Question& q, const std::vector<double>& lower) {
   return out;
 }
 
+/// Multipliers of the atoms of inputs alone, which cut the box: with each row goes the sum of these and the row is
+/// bounded anew.
+struct Cuts {
+  LinearRows rows;                              ///< the question's, cuts added
+  std::vector<std::vector<float>> multipliers;  ///< by row: one an atom of its case, or none
+};
+
+/// The multiplier at which constant + min over the box of (a + m g) x - m bound is largest: concave and piecewise
+/// linear in m. 0 where it grows without end: the cut then misses the box and is refuted by itself.
+double best_multiplier(const Box& box, const std::vector<double>& a, const LinearAtom& cut) {
+  struct Break {
+    double at;
+    double drop;
+  };
+  std::vector<Break> breaks;
+  double slope = -cut.bound.above;
+  for (const auto& [i, g] : cut.x) {
+    if (g == 0) continue;
+    const bool low = a[i] > 0 || (a[i] == 0 && g > 0);
+    slope += g * (low ? box.lower[i] : box.upper[i]);
+    const double at = -a[i] / g;
+    if (at > 0) breaks.push_back({at, std::abs(g) * (box.upper[i] - box.lower[i])});
+  }
+  if (!(slope > 0)) return 0;
+  std::sort(breaks.begin(), breaks.end(), [](const Break& p, const Break& q) { return p.at < q.at; });
+  for (const Break& b : breaks) {
+    slope -= b.drop;
+    if (!(slope > 0)) return b.at;
+  }
+  return 0;
+}
+
+/// Nothing where no case that is open has a cut that helps.
+std::optional<Cuts> cut(const Property& property, const Question& q, const Box& box, const Judged& judged,
+                        const RowBounds& bounds) {
+  Cuts out;
+  out.rows = q.rows;
+  out.multipliers.resize(q.rows.count);
+  bool any = false;
+  const std::size_t n = property.inputs;
+  for (std::size_t c = 0; c < q.cases.size(); ++c) {
+    if (judged.refuted[c]) continue;
+    const std::vector<LinearAtom>& atoms = property.cases[q.cases[c]].atoms;
+    for (std::size_t r = q.first[c]; r < q.first[c + 1]; ++r) {
+      std::vector<double> a(bounds.input.begin() + static_cast<std::ptrdiff_t>(r * n),
+                            bounds.input.begin() + static_cast<std::ptrdiff_t>((r + 1) * n));
+      std::vector<float> m(atoms.size(), 0.0F);
+      bool helps = false;
+      constexpr int kSweeps = 3;
+      for (int sweep = 0; sweep < kSweeps; ++sweep) {
+        for (std::size_t k = 0; k < atoms.size(); ++k) {
+          if (!atoms[k].y.empty() || atoms[k].x.empty() || k == r - q.first[c]) continue;
+          for (const auto& [i, g] : atoms[k].x) a[i] -= static_cast<double>(m[k]) * g;
+          m[k] = static_cast<float>(best_multiplier(box, a, atoms[k]));
+          if (!std::isfinite(m[k])) m[k] = 0;
+          for (const auto& [i, g] : atoms[k].x) a[i] += static_cast<double>(m[k]) * g;
+          helps = helps || m[k] > 0;
+        }
+      }
+      if (!helps) continue;
+      any = true;
+      for (std::size_t k = 0; k < atoms.size(); ++k) {
+        const auto times = static_cast<double>(m[k]);
+        if (times == 0) continue;
+        for (const auto& [i, g] : atoms[k].x) out.rows.input[r * n + i] += times * g;
+        out.rows.constant[r] -= times * atoms[k].bound.above;
+      }
+      out.multipliers[r] = std::move(m);
+    }
+  }
+  if (!any) return std::nullopt;
+  return out;
+}
+
 /// The tree of a search as it grows; written in preorder at the end.
 struct Tree {
   struct Node {
@@ -155,7 +229,7 @@ struct Tree {
   std::uint64_t bytes = 0;
 
   void close(std::uint32_t at, CertificateLeaf leaf) {
-    bytes += 13 + 4 * (leaf.atoms.size() + leaf.shares.size() + leaf.multipliers.size());
+    bytes += 17 + 4 * (leaf.atoms.size() + leaf.shares.size() + leaf.multipliers.size() + leaf.cuts.size());
     nodes[at].leaf = static_cast<std::uint32_t>(leaves.size());
     leaves.push_back(std::move(leaf));
   }
@@ -200,6 +274,9 @@ class Search {
         bounder_(network) {
     for (const Step& step : network.steps) {
       if (step.kind == StepKind::kActivation && step.function != Function::kHinge) smooth_ = true;
+    }
+    for (const UnsafeCase& one : property.cases) {
+      for (const LinearAtom& atom : one.atoms) has_cuts_ = has_cuts_ || (atom.y.empty() && !atom.x.empty());
     }
   }
 
@@ -261,6 +338,8 @@ class Search {
   }
   std::string clock_reason() const { return fmt::format("time: the limit of {} s", options_.seconds); }
 
+  std::string region_reason() const { return fmt::format("regions: the limit of {}", options_.regions); }
+
   /// Whether x is a witness; if so the search has ended.
   base::Result<bool> try_witness(std::vector<double> x) {
     const auto& boxes = property_.boxes;
@@ -303,6 +382,37 @@ class Search {
     }
   }
 
+  /// Rows that the cuts bound better, and the multipliers that did.
+  std::vector<bool> take_better(const RowBounds& with, const Cuts& cuts, RowBounds& rows,
+                                std::vector<std::vector<float>>& used) const {
+    std::vector<bool> taken(rows.lower.size(), false);
+    used.resize(rows.lower.size());
+    const std::size_t n = property_.inputs;
+    for (std::size_t r = 0; r < rows.lower.size(); ++r) {
+      if (cuts.multipliers[r].empty() || !(with.lower[r] > rows.lower[r])) continue;
+      rows.lower[r] = with.lower[r];
+      std::copy_n(with.input.begin() + static_cast<std::ptrdiff_t>(r * n), n,
+                  rows.input.begin() + static_cast<std::ptrdiff_t>(r * n));
+      used[r] = cuts.multipliers[r];
+      taken[r] = true;
+    }
+    return taken;
+  }
+
+  /// As a leaf holds them: for each case the multipliers of the row that was chosen.
+  std::vector<float> cuts_of(const Question& q, const Judged& judged,
+                             const std::vector<std::vector<float>>& used) const {
+    std::vector<float> out;
+    bool any = false;
+    for (std::size_t c = 0; c < q.cases.size() && !used.empty(); ++c) {
+      const std::size_t atoms = property_.cases[q.cases[c]].atoms.size();
+      const std::vector<float>& own = used[q.first[c] + judged.atoms[c]];
+      any = any || !own.empty();
+      for (std::size_t k = 0; k < atoms; ++k) out.push_back(own.empty() ? 0.0F : own[k]);
+    }
+    return any ? out : std::vector<float>{};
+  }
+
   // Few inputs -------------------------------------------------------------------------------------------------------
 
   struct Region {
@@ -318,6 +428,7 @@ class Search {
   };
   struct Outcome {
     Judged judged;
+    std::vector<std::vector<float>> cuts;  ///< by row
     std::size_t dimension = 0;
     bool candidate = false;
     std::vector<double> x;
@@ -352,7 +463,10 @@ class Search {
         const Outcome& outcome = outcomes[i];
         if (outcome.judged.all) {
           least = std::min(least, outcome.judged.worst);
-          tree.close(round[i].node, {.atoms = outcome.judged.atoms, .shares = {}, .multipliers = {}});
+          tree.close(round[i].node, {.atoms = outcome.judged.atoms,
+                                     .shares = {},
+                                     .multipliers = {},
+                                     .cuts = cuts_of(q, outcome.judged, outcome.cuts)});
           continue;
         }
         if (outcome.candidate) {
@@ -386,6 +500,10 @@ class Search {
       if (open.size() * each + tree.nodes.size() * sizeof(Tree::Node) + tree.bytes > options_.memory_bytes) {
         give_up(fmt::format("memory: the limit of {} MiB", options_.memory_bytes >> 20U),
                 std::min(open.empty() ? kInfinity : open.top().bound, stuck_bound));
+        return base::ok();
+      }
+      if (out_.regions >= options_.regions && !open.empty()) {
+        give_up(region_reason(), std::min(open.top().bound, stuck_bound));
         return base::ok();
       }
       if (deadline_.passed() && !open.empty()) {
@@ -447,31 +565,65 @@ class Search {
     return std::move(size[0]);
   }
 
-  base::Status look(const Question& q, const Box& box, Outcome& out) const {
-    PL_TRY(const Bounds bounds, bounder_.bound(box, options_.node, nullptr, deadline_.token()));
-    const RowBounds rows = bounder_.minimise(bounds, q.rows, {});
-    out.judged = judge(q, rows.lower);
-    if (out.judged.all) return base::ok();
-    const std::vector<double> steep = steepness(q, bounds, out.judged.worst_row);
-    // The coefficient alone says what halving gains at once, and starves inputs that bend the network; steepness alone
-    // ignores what the linear bound has already taken in. Their product did better than either on ACAS Xu.
+  /// What halving each input would gain for a row. The coefficient alone says what halving gains at once, and starves
+  /// inputs that bend the network; steepness alone ignores what the linear bound has already taken in. Their product
+  /// did better than either on ACAS Xu.
+  std::vector<double> gains(const Question& q, const Box& box, const Bounds& bounds, const RowBounds& rows,
+                            std::size_t row) const {
+    const std::vector<double> steep = steepness(q, bounds, row);
     const std::size_t n = box.lower.size();
-    const double* linear = q.rows.count == 0 ? nullptr : rows.input.data() + out.judged.worst_row % q.rows.count * n;
+    const double* linear = q.rows.count == 0 ? nullptr : rows.input.data() + row * n;
     double total = 0;
     for (std::size_t i = 0; i < n && linear != nullptr; ++i)
       total += std::abs(linear[i]) * (box.upper[i] - box.lower[i]);
-    double most = 0;
+    std::vector<double> out(n);
     for (std::size_t i = 0; i < n; ++i) {
       const double width = box.upper[i] - box.lower[i];
       const double gain =
           linear == nullptr || !(total > 0) || !std::isfinite(total) ? 1.0 : std::abs(linear[i]) * width / total + 0.02;
-      const double score = width * steep[i] * gain;
-      if (width > 0 && score > most) {
-        most = score;
+      out[i] = width > 0 ? width * steep[i] * gain : 0.0;
+    }
+    return out;
+  }
+
+  /// Halving what a cut speaks of may make the cut itself impossible: its spread over the region, in spreads over the
+  /// whole box, so that it counts less and less and starves no other input.
+  void add_cut_gains(const Question& q, const Box& box, std::size_t c, std::vector<double>& score) const {
+    const double most = *std::max_element(score.begin(), score.end());
+    if (most > 0) {
+      for (double& value : score) value /= most;
+    }
+    const InputBox& whole = property_.boxes[q.box];
+    for (const LinearAtom& atom : property_.cases[q.cases[c]].atoms) {
+      if (!atom.y.empty()) continue;
+      double total = 0;
+      for (const auto& [i, a] : atom.x) total += std::abs(a) * (whole.upper[i].above - whole.lower[i].below);
+      if (!(total > 0)) continue;
+      for (const auto& [i, a] : atom.x) score[i] += std::abs(a) * (box.upper[i] - box.lower[i]) / total;
+    }
+  }
+
+  base::Status look(const Question& q, const Box& box, Outcome& out) const {
+    PL_TRY(const Bounds bounds, bounder_.bound(box, options_.node, nullptr, deadline_.token()));
+    RowBounds rows = bounder_.minimise(bounds, q.rows, {});
+    out.judged = judge(q, rows.lower);
+    if (out.judged.all) return base::ok();
+    if (const auto cuts = has_cuts_ ? cut(property_, q, box, out.judged, rows) : std::nullopt) {
+      take_better(bounder_.minimise(bounds, cuts->rows, {}), *cuts, rows, out.cuts);
+      out.judged = judge(q, rows.lower);
+      if (out.judged.all) return base::ok();
+    }
+    const std::size_t telling = telling_row(q, out.judged, rows.lower);
+    std::vector<double> score = gains(q, box, bounds, rows, telling);
+    if (has_cuts_) add_cut_gains(q, box, out.judged.worst_case, score);
+    double most = 0;
+    for (std::size_t i = 0; i < score.size(); ++i) {
+      if (score[i] > most) {
+        most = score[i];
         out.dimension = i;
       }
     }
-    out.x = q.rows.count == 0 ? box.lower : bounder_.minimiser(box, rows, out.judged.worst_row % q.rows.count);
+    out.x = q.rows.count == 0 ? box.lower : bounder_.minimiser(box, rows, telling);
     out.candidate = looks_unsafe(q, out.x);
     return base::ok();
   }
@@ -495,6 +647,7 @@ class Search {
     Judged judged;
     Slopes slopes;
     std::vector<double> multipliers;
+    std::vector<std::vector<float>> cuts;  ///< by row
     ActivationSplit split;
     bool can_split = false;
     bool candidate = false;
@@ -578,6 +731,7 @@ class Search {
     leaf.shares = shares(outcome.slopes, row, q.rows.count, network_.steps.size());
     for (std::size_t k = 0; k < splits; ++k)
       leaf.multipliers.push_back(static_cast<float>(outcome.multipliers[row * splits + k]));
+    leaf.cuts = cuts_of(q, outcome.judged, outcome.cuts);
     return leaf;
   }
 
@@ -662,12 +816,22 @@ class Search {
                 std::min(open.empty() ? kInfinity : open.top().bound, stuck_bound));
         return false;
       }
+      if (out_.regions >= options_.regions && !open.empty()) {
+        give_up(region_reason(), std::min(open.top().bound, stuck_bound));
+        return false;
+      }
       if (deadline_.passed() && !open.empty()) {
         give_up(clock_reason(), std::min(open.top().bound, stuck_bound), true);
         return false;
       }
     }
     if (ended_) return false;
+    if (!stuck.empty() && has_cuts_) {
+      // What meets cuts and decided activations lies in no corner of the box, and their dual is followed by steps
+      // alone: halving inputs finds it, or closes the case.
+      PL_CHECK(bisect_inputs(q, box));
+      return !ended_;
+    }
     if (!stuck.empty()) {
       give_up(stuck, stuck_bound);
       return false;
@@ -697,6 +861,7 @@ class Search {
         bounder_.optimise(bounds, q.rows, out.slopes, node.splits, out.multipliers, options, 0.0, deadline_.token());
     out.judged = judge(q, rows.lower);
     if (out.judged.all) return;
+    if (add_cuts(q, box, bounds, node, options, rows, out)) return;
     if (search && !has_open_hinge(bounds)) {
       // Nothing is relaxed any more: what remains is a linear program, and its dual needs more steps.
       BoundOptions longer = options;
@@ -705,12 +870,83 @@ class Search {
       rows =
           bounder_.optimise(bounds, q.rows, out.slopes, node.splits, out.multipliers, longer, 0.0, deadline_.token());
       out.judged = judge(q, rows.lower);
-      if (out.judged.all) return;
+      out.cuts.clear();
+      if (out.judged.all || add_cuts(q, box, bounds, node, longer, rows, out)) return;
     }
-    const std::size_t row = out.judged.worst_row;
+    const std::size_t row = telling_row(q, out.judged, rows.lower);
     out.x = bounder_.minimiser(box, rows, row);
     out.candidate = looks_unsafe(q, out.x);
     if (search) choose(q, bounds, node, rows, row, out);
+  }
+
+  /// The rows bounded with the cuts of the case, slopes and all multipliers improved together. Whether everything is
+  /// refuted then. Precondition: one case.
+  bool add_cuts(const Question& q, const Box& box, const Bounds& bounds, const Node& node, const BoundOptions& options,
+                RowBounds& rows, NodeOutcome& out) const {
+    const std::vector<LinearAtom>& atoms = property_.cases[q.cases[0]].atoms;
+    std::vector<std::size_t> which;
+    for (std::size_t k = 0; k < atoms.size(); ++k) {
+      if (atoms[k].y.empty() && !atoms[k].x.empty()) which.push_back(k);
+    }
+    if (which.empty()) return false;
+    Cuts cuts{.rows = {}, .multipliers = {}};
+    if (auto first = cut(property_, q, box, out.judged, rows)) cuts = std::move(*first);
+    cuts.multipliers.resize(q.rows.count);
+    const std::size_t n = property_.inputs;
+    InputCuts given{.count = which.size(),
+                    .coefficients = std::vector<double>(which.size() * n, 0.0),
+                    .bound = {},
+                    .multipliers = std::vector<double>(q.rows.count * which.size(), 0.0)};
+    for (std::size_t k = 0; k < which.size(); ++k) {
+      for (const auto& [i, a] : atoms[which[k]].x) given.coefficients[k * n + i] += a;
+      given.bound.push_back(atoms[which[k]].bound.above);
+      for (std::size_t r = 0; r < q.rows.count; ++r) {
+        const std::vector<float>& own = cuts.multipliers[r];
+        if (!own.empty()) given.multipliers[r * which.size() + k] = static_cast<double>(own[which[k]]);
+      }
+    }
+    Slopes slopes = out.slopes;
+    std::vector<double> multipliers = out.multipliers;
+    const RowBounds with =
+        bounder_.optimise(bounds, q.rows, slopes, node.splits, multipliers, options, 0.0, deadline_.token(), &given);
+    for (std::size_t r = 0; r < q.rows.count; ++r) {
+      cuts.multipliers[r].assign(atoms.size(), 0.0F);
+      for (std::size_t k = 0; k < which.size(); ++k)
+        cuts.multipliers[r][which[k]] = static_cast<float>(given.multipliers[r * which.size() + k]);
+    }
+    const std::vector<bool> taken = take_better(with, cuts, rows, out.cuts);
+    // A row keeps the slopes that its bound was made with.
+    const std::size_t splits = node.splits.size();
+    for (std::size_t r = 0; r < q.rows.count; ++r) {
+      if (!taken[r]) continue;
+      for (std::size_t s = 0; s < slopes.share.size(); ++s) {
+        if (slopes.share[s].empty()) continue;
+        const std::size_t size = network_.steps[s].size;
+        const auto at = static_cast<std::ptrdiff_t>(r * size);
+        std::copy_n(slopes.share[s].begin() + at, size, out.slopes.share[s].begin() + at);
+        if (!with.activation[s].empty() && !rows.activation[s].empty())
+          std::copy_n(with.activation[s].begin() + at, size, rows.activation[s].begin() + at);
+      }
+      const auto at = static_cast<std::ptrdiff_t>(r * splits);
+      std::copy_n(multipliers.begin() + at, splits, out.multipliers.begin() + at);
+    }
+    out.judged = judge(q, rows.lower);
+    return out.judged.all;
+  }
+
+  /// The row that says most about outputs: a cut says nothing of what activations do. The worst row itself without
+  /// cuts.
+  std::size_t telling_row(const Question& q, const Judged& judged, const std::vector<double>& lower) const {
+    const std::size_t c = judged.worst_case;
+    std::size_t best = q.rows.count == 0 ? 0 : judged.worst_row % q.rows.count;  // a case may have no row at all
+    if (!has_cuts_) return best;
+    bool any = false;
+    for (std::size_t r = q.first[c]; r < q.first[c + 1]; ++r) {
+      if (property_.cases[q.cases[c]].atoms[r - q.first[c]].y.empty()) continue;
+      if (!any || lower[r] > lower[best]) best = r;
+      any = true;
+    }
+    return best;
   }
 
   /// The activation to split: of those whose relaxation costs most, the one whose children are bounded best.
@@ -784,6 +1020,7 @@ class Search {
   Verification& out_;
   Bounder bounder_;
   bool smooth_ = false;
+  bool has_cuts_ = false;  ///< some atom speaks of inputs alone
   bool ended_ = false;
   bool certified_ = true;
   bool attacked_ = false;
@@ -848,8 +1085,20 @@ base::Result<Verification> verify(const graph::Graph& graph, const Network& netw
     out.reason = "the checker does not accept the certificate: " + checked->reason;
     return finish();
   }
+  std::string how = "in outward-rounded double";
+  if (network.piecewise_linear() && exact_work(network, out.certificate) <= options.exact_work) {
+    const auto exact = check_certificate_exactly(network, property, out.certificate, deadline.token());
+    if (!exact.ok() && exact.error().code != base::Code::kCancelled) return exact.error();
+    if (exact.ok() && !exact->valid) {
+      out.verdict = ProofVerdict::kHoldsUncertified;
+      out.reason = "the replay in exact rationals does not accept the certificate: " + exact->reason;
+      return finish();
+    }
+    out.exact_replay = exact.ok();
+    how += exact.ok() ? " and in exact rationals" : " (that in exact rationals did not end in time)";
+  }
   out.verdict = ProofVerdict::kHolds;
-  out.reason = fmt::format("no region is left; the certificate of {} leaves was replayed", out.leaves);
+  out.reason = fmt::format("no region is left; the certificate of {} leaves was replayed {}", out.leaves, how);
   return finish();
 }
 

@@ -2,6 +2,7 @@
 /// Attack, proof and verdict for one network and one property.
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,8 +24,11 @@ struct VerifyOptions {
   std::uint64_t memory_bytes = std::uint64_t{2} << 30U;  ///< of open regions and certificate
   std::size_t certificate_leaves = 1'000'000;
   std::uint64_t certificate_bytes = std::uint64_t{1} << 30U;
-  std::size_t few_inputs = 16;  ///< up to here boxes are bisected, above activations are split
-  std::size_t round = 64;       ///< regions bounded between two looks at the queue
+  double exact_work = 2e7;  ///< multiply-adds up to which the certificate is also replayed in exact arithmetic
+  std::uint64_t regions =
+      std::numeric_limits<std::uint64_t>::max();  ///< bounded at most; work, where a clock will not do
+  std::size_t few_inputs = 16;                    ///< up to here boxes are bisected, above activations are split
+  std::size_t round = 64;                         ///< regions bounded between two looks at the queue
   std::uint64_t seed = 0;
   /// Before any bound; then, where the root is not proved, the second.
   SearchOptions quick{.methods = {SearchMethod::kRandom, SearchMethod::kFgsm, SearchMethod::kPgd},
@@ -51,6 +55,7 @@ struct Verification {
   std::uint64_t regions = 0;      ///< bounded
   std::size_t leaves = 0;         ///< of the certificate
   double certificate_margin = 0;  ///< least bound of the replay
+  bool exact_replay = false;      ///< it was also replayed in exact rationals
   Certificate certificate;        ///< of holds; hashes are for the caller to fill in
   double seconds = 0;
 };

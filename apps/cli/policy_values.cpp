@@ -1,0 +1,83 @@
+#include "apps/cli/policy_values.hpp"
+
+#include <cmath>
+#include <iostream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace plumbline::cli {
+
+using counterfactual::Outcome;
+using counterfactual::PolicyValue;
+using nlohmann::ordered_json;
+
+base::Result<data::LogOptions> log_options(const LogFile& file) {
+  data::LogOptions reading;
+  if (!file.format.empty()) {
+    PL_TRY(reading.format, data::parse_log_format(file.format));
+  }
+  reading.id = file.id;
+  reading.time = file.time;
+  reading.unit = file.unit;
+  reading.position = file.position;
+  reading.action = file.action;
+  reading.propensity = file.propensity;
+  reading.reward = file.reward;
+  reading.context = file.context;
+  reading.limit = file.limit;
+  return reading;
+}
+
+ordered_json json_number(std::optional<double> value) {
+  return value && std::isfinite(*value) ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+ordered_json value_json(const PolicyValue& v) {
+  ordered_json out = {{"estimator", counterfactual::estimator_name(v.estimator)},
+                      {"ci", counterfactual::interval_name(v.interval)},
+                      {"outcome", counterfactual::outcome_name(v.outcome)},
+                      {"reasons", v.reasons},
+                      {"value", json_number(v.estimate.value)},
+                      {"low", json_number(v.estimate.low(kLevel))},
+                      {"high", json_number(v.estimate.high(kLevel))},
+                      {"level", kLevel},
+                      {"n", v.estimate.n},
+                      {"n_effective", v.estimate.n_effective},
+                      {"method", v.estimate.method},
+                      {"anytime", v.estimate.anytime},
+                      {"assumptions", v.estimate.assumptions},
+                      {"warnings", v.estimate.warnings}};
+  if (v.lambda) {
+    // Infinity, the unbiased candidate, is null.
+    out["lambda"] = json_number(v.lambda);
+    out["bias_gap"] = json_number(v.bias_gap);
+    out["choice_error"] = json_number(v.choice_error);
+  }
+  return out;
+}
+
+void print_estimate(const std::string& name, bool cannot_say, const std::vector<std::string>& reasons,
+                    const stats::Estimate& estimate) {
+  if (cannot_say) {
+    std::cout << fmt::format("  {:<12} cannot say: {}\n", name, fmt::join(reasons, "; "));
+    return;
+  }
+  const auto low = estimate.low(kLevel);
+  const auto high = estimate.high(kLevel);
+  const std::string bounds = low && high ? fmt::format("[{:.6g}, {:.6g}]", *low, *high) : "no bounds";
+  std::cout << fmt::format("  {:<12} {:<12.6g} {}\n", name, estimate.value, bounds);
+  for (const std::string& warning : estimate.warnings) std::cout << fmt::format("  {:<12} ! {}\n", "", warning);
+}
+
+void print_value(const PolicyValue& v) {
+  print_estimate(std::string(counterfactual::estimator_name(v.estimator)), v.outcome == Outcome::kCannotSay, v.reasons,
+                 v.estimate);
+  if (v.lambda && v.outcome != Outcome::kCannotSay)
+    std::cout << fmt::format(
+        "  {:<12} lambda {:.4g}, {:+.4g} from the unbiased figure, root mean squared error {:.4g}\n", "", *v.lambda,
+        *v.bias_gap, *v.choice_error);
+}
+
+}  // namespace plumbline::cli
