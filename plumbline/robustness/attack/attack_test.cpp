@@ -549,11 +549,11 @@ TEST(PlantedWitness, GradientsFindItBlindAttacksDoNot) {
   EXPECT_FALSE(judge_witnesses(*test_attacks(features, setting, some.cases, margins, lame, 3)).passed);
   EXPECT_FALSE(judge_witnesses({}).passed);
   // Easy witnesses count, but do not make up for hard ones that were missed.
-  const auto one = [](bool planted, bool found, bool by_noise) {
+  const auto one = [](bool is_planted, bool is_found, bool is_easy) {
     WitnessResult result;
-    result.planted = planted;
-    result.found = found;
-    result.by_noise = by_noise;
+    result.planted = is_planted;
+    result.found = is_found;
+    result.by_noise = is_easy;
     return result;
   };
   std::vector<WitnessResult> results(20, one(true, true, true));
