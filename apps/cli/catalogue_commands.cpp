@@ -18,6 +18,7 @@
 #include "plumbline/case/interface/json.hpp"
 #include "plumbline/case/verify/verify.hpp"
 #include "plumbline/checks/catalog.hpp"
+#include "plumbline/checks/caution/cart_fixture.hpp"
 #include "plumbline/data/manifest.hpp"
 
 namespace plumbline::cli {
@@ -186,7 +187,7 @@ base::Result<int> run_init(const Session& session) {
     return 0;
   }
   if (loop) {
-    PL_CHECK(write_loop_example(session.options.folder));
+    PL_CHECK(checks::write_cart(session.options.folder));
     std::cout << fmt::format("wrote {} with its controller\nNext:\n  plumbline reach {} --plot {}\n", file.string(),
                              file.string(), (fs::path(session.options.folder) / "tube.svg").string());
     return 0;

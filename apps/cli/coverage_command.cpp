@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/commands.hpp"
@@ -72,20 +73,27 @@ std::vector<std::string> faults_of(const std::vector<CoverageCell>& cells) {
 
 std::string page_of(const std::vector<CoverageCell>& cells, int draws, const std::string& print) {
   std::string out = fmt::format(
-      "# Coverage of the intervals of policy values\n\nMeasured on {} logs of each regime, stated level 0.95. Written "
-      "by "
-      "`plumbline checks coverage --write`; behaviour `{}`.\n\n*bounded*: logs with a figure and bounds; *covered*: "
-      "the share "
-      "of those whose bounds hold the exact value; *warned* and *abstained* (cannot say): shares of all logs; *width*: "
-      "mean "
-      "width over that of the narrowest right interval, 2 × 1.96 standard deviations of the figure; *bias*: in those "
-      "standard "
-      "deviations.\n\nA cell *covers* if its coverage is not below the lower edge of the binomial band of 0.95 (false "
-      "alarm "
-      "1e-4), *abstains* if at least 0.95 of its logs end in a warning or cannot say, and is *short* otherwise. "
-      "**Bold** cells "
-      "are what `plumbline estimate` prints when nothing else is asked for. Short cells are never among those.\n",
+      "# Coverage of the intervals of policy values\n\n"
+      "Measured on {} logs of each regime, stated level 0.95. Written by `plumbline checks coverage --write`; "
+      "behaviour "
+      "`{}`.\n\n"
+      "*bounded*: logs with a figure and bounds; *covered*: the share of those whose bounds hold the exact value; "
+      "*warned* "
+      "and\n*abstained* (cannot say): shares of all logs; *width*: mean width over that of the narrowest right "
+      "interval, 2 × "
+      "1.96 standard\ndeviations of the figure; *bias*: in those standard deviations.\n\n"
+      "A cell *covers* if its coverage is not below the lower edge of the binomial band of 0.95 (false alarm 1e-4), "
+      "*abstains* if\nat least 0.95 of its logs end in a warning or cannot say, and is *short* otherwise. **Bold** "
+      "cells are "
+      "what\n`plumbline estimate` prints when nothing else is asked for.\n",
       draws, print);
+  std::vector<std::string> short_defaults;
+  for (const CoverageCell& c : cells) {
+    if (counterfactual::is_default(c) && c.state == counterfactual::CellState::kShort)
+      short_defaults.push_back(name_of(c));
+  }
+  out += short_defaults.empty() ? "\nNone of those is short.\n"
+                                : fmt::format("\nShort among those: {}.\n", fmt::join(short_defaults, ", "));
   for (const counterfactual::Regime& regime : counterfactual::coverage_regimes()) {
     out += fmt::format(
         "\n## {}\n\n{} decisions; {}.\n\n| estimator | interval | state | covered | bounded | warned | abstained | "
@@ -170,8 +178,8 @@ base::Result<int> compare(const Session& session, const std::string& path) {
                      2)
               << "\n";
   else
-    std::cout << fmt::format("{} of the {} cheapest cells of {} measured again: {} equal to the bit\n", again.size(),
-                             by_name.size(), printable(path), equal);
+    std::cout << fmt::format("the {} cheapest of the {} cells of {} measured again: {} equal to the bit\n",
+                             again.size(), by_name.size(), printable(path), equal);
   return print_faults(faults);
 }
 

@@ -549,7 +549,7 @@ Options parse_command_line(int argc, char** argv) {
   add_json(train, o);
   auto* reach = app.add_subcommand(
       "reach", "Where a control loop with a network can go: the tube of all its trajectories, and what it claims");
-  reach->add_option("system", o.manifest, "The system file, TOML")->required();
+  reach->add_option("system", o.manifest, "The system file: a loop, or a game with a [grid]; or a table")->required();
   reach->add_option("--timeout", o.seconds, "Seconds (default: 60)")->check(CLI::NonNegativeNumber);
   reach->add_option("--plot", o.plot, "Write the tube as a moving picture (SVG) to this file");
   reach->add_option("--set", o.initial, "NAME=LOW:HIGH or NAME=VALUE: another initial range");
@@ -558,6 +558,12 @@ Options parse_command_line(int argc, char** argv) {
       ->check(CLI::Range(1, 20))
       ->capture_default_str();
   reach->add_option("--seed", o.seed, "Other rollouts for another seed");
+  reach->add_option("--table", o.table, "Of a game: write its table of values to this file");
+  reach->add_option("--at", o.at,
+                    "Of a game or a table: NAME=VALUE for each state; value, verdict and best control there");
+  reach->add_option("--margin", o.margin, "Of a game or a table: a state is safe above this value")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   add_roots(reach, roots);
   add_json(reach, o);
 

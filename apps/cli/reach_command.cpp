@@ -8,8 +8,10 @@
 
 #include "apps/cli/commands.hpp"
 #include "apps/cli/output.hpp"
+#include "plumbline/base/text.hpp"
 #include "plumbline/data/csv.hpp"
 #include "plumbline/reach/picture.hpp"
+#include "plumbline/reach/safety_filter.hpp"
 #include "plumbline/reach/verify_loop.hpp"
 
 namespace plumbline::cli {
@@ -38,7 +40,8 @@ nlohmann::json point_json(const reach::Loop& loop, const std::vector<double>& po
 }
 
 /// NAME=VALUE or NAME=LOW:HIGH.
-base::Result<std::map<std::string, reach::Interval>> initial_of(const std::vector<std::string>& words) {
+base::Result<std::map<std::string, reach::Interval>> initial_of(const std::vector<std::string>& words,
+                                                                const std::string& option = "--set") {
   std::map<std::string, reach::Interval> out;
   for (const std::string& word : words) {
     const std::size_t equals = word.find('=');
@@ -54,9 +57,10 @@ base::Result<std::map<std::string, reach::Interval>> initial_of(const std::vecto
       if (cut == std::string_view::npos) high = low;
     }
     if (!fine || !std::isfinite(low) || !std::isfinite(high) || low > high)
-      return base::make_error(base::Code::kValue,
-                              fmt::format("--set takes NAME=VALUE or NAME=LOW:HIGH, not '{}'", word), "reach",
-                              "For example --set theta=1:1.175");
+      return base::make_error(
+          base::Code::kValue,
+          fmt::format("{} takes NAME=VALUE{}, not '{}'", option, option == "--set" ? " or NAME=LOW:HIGH" : "", word),
+          "reach", "For example --set theta=1:1.175");
     out[word.substr(0, equals)] = reach::Interval(low, high);
   }
   return out;
@@ -134,10 +138,81 @@ void print(const reach::Loop& loop, const reach::Verification& v) {
   std::cout << fmt::format("from  {}\n", words);
 }
 
+/// The state that --at names, in the order of the axes.
+base::Result<std::vector<double>> state_of(const reach::AvoidGame& game, const std::vector<std::string>& words) {
+  PL_TRY(const auto given, initial_of(words, "--at"));
+  std::vector<double> out;
+  for (const reach::GridAxis& axis : game.axes) {
+    const auto found = given.find(axis.name);
+    if (found == given.end() || given.size() != game.axes.size()) {
+      std::vector<std::string> names;
+      for (const reach::GridAxis& a : game.axes) names.push_back(a.name);
+      return base::make_error(base::Code::kValue, fmt::format("--at wants each of {} once", base::join_words(names)),
+                              "reach");
+    }
+    out.push_back(found->second.lo);
+  }
+  return out;
+}
+
+/// What the table says as a whole and, with --at, of one state.
+base::Result<int> report_table(const Session& session, reach::ValueTable table) {
+  const Options& o = session.options;
+  std::size_t unsafe = 0;
+  for (const double v : table.value) unsafe += v <= o.margin ? 1 : 0;
+  const double share = static_cast<double>(unsafe) / static_cast<double>(table.value.size());
+  nlohmann::json json = {{"system", o.manifest}, {"name", table.game.name},          {"nodes", table.value.size()},
+                         {"steps", table.steps}, {"looked_back", table.looked_back}, {"margin", o.margin},
+                         {"unsafe_share", share}};
+  std::string text = fmt::format("{} nodes, {} steps, {:g} back in time\n{:.4g} of the grid is at or below {:g}\n",
+                                 table.value.size(), table.steps, table.looked_back, share, o.margin);
+  int status = 0;
+  if (!o.at.empty()) {
+    PL_TRY(const std::vector<double> state, state_of(table.game, o.at));
+    PL_TRY(const reach::SafetyFilter filter, reach::SafetyFilter::make(std::move(table), o.margin));
+    const bool safe = filter.safe(state);
+    const std::vector<double> action = filter.action(state);
+    status = safe ? 0 : 1;
+    nlohmann::json controls = nlohmann::json::object();
+    std::string words;
+    for (std::size_t k = 0; k < action.size(); ++k) {
+      controls[filter.game().controls[k].name] = action[k];
+      words += fmt::format("{}{} = {:g}", k > 0 ? ", " : "", filter.game().controls[k].name, action[k]);
+    }
+    json["at"] = {{"value", number(filter.value(state))}, {"safe", safe}, {"best_control", controls}};
+    text += fmt::format("{}  value {:.6g}, best control {}\n", safe ? "safe" : "unsafe", filter.value(state), words);
+  }
+  std::cout << (o.json ? json.dump(2) + "\n" : text);
+  return status;
+}
+
+base::Result<int> solve_game(const Session& session) {
+  const Options& o = session.options;
+  if (!o.plot.empty() || !o.initial.empty())
+    return base::make_error(base::Code::kValue, "--plot and --set belong to control loops, and this is a game",
+                            o.manifest);
+  PL_TRY(const reach::AvoidGame game, reach::read_game(o.manifest));
+  PL_TRY(reach::ValueTable table, reach::solve(game, {}, session.progress, session.cancel));
+  if (!o.table.empty()) PL_CHECK(reach::write_table(table, o.table));
+  return report_table(session, std::move(table));
+}
+
+base::Result<int> ask_table(const Session& session) {
+  PL_TRY(reach::ValueTable table, reach::read_table(session.options.manifest));
+  return report_table(session, std::move(table));
+}
+
 }  // namespace
 
 base::Result<int> run_reach(const Session& session) {
   const Options& o = session.options;
+  PL_TRY(const bool table, reach::is_table(o.manifest));
+  if (table) return ask_table(session);
+  PL_TRY(const bool game, reach::is_game(o.manifest));
+  if (game) return solve_game(session);
+  if (!o.table.empty() || !o.at.empty() || o.margin > 0)
+    return base::make_error(base::Code::kValue, "--table, --at and --margin belong to games, which have a [grid]",
+                            o.manifest);
   reach::LoopOptions reading;
   PL_TRY(reading.initial, initial_of(o.initial));
   reading.roots = o.roots;

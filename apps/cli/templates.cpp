@@ -216,59 +216,6 @@ base::Status write_network_example(const std::string& folder) {
   return write("instances.csv", "network.onnx,near.vnnlib,10\nnetwork.onnx,far.vnnlib,10\n");
 }
 
-base::Status write_loop_example(const std::string& folder) {
-  // -x - 1.5 v, held within [-1, 1] by two hinges: relu(z + 1) - relu(z - 1) - 1.
-  graph::Graph graph{.name = "cart", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  const auto floats = [](std::vector<std::int64_t> shape, std::vector<double> values) {
-    return graph::Tensor{
-        .type = graph::Type::kFloat, .shape = std::move(shape), .reals = std::move(values), .integers = {}};
-  };
-  graph.inputs = {{"state", graph::Type::kFloat, {-1, 2}}};
-  graph.outputs = {{"push", graph::Type::kFloat, {-1, 1}}};
-  graph.initializers["w"] = floats({2, 2}, {-1, -1, -1.5, -1.5});
-  graph.initializers["b"] = floats({2}, {1, -1});
-  graph.initializers["v"] = floats({2, 1}, {1, -1});
-  graph.initializers["c"] = floats({1}, {-1});
-  graph.nodes = {{"sum", "Gemm", {"state", "w", "b"}, {"z"}, {}},
-                 {"bend", "Relu", {"z"}, {"h"}, {}},
-                 {"out", "Gemm", {"h", "v", "c"}, {"push"}, {}}};
-  PL_CHECK(graph::write_onnx(graph, folder + "/controller.onnx"));
-  std::ofstream out(folder + "/loop.toml");
-  out << R"(# A cart on a rail, pushed by a network that is asked five times a second.
-[loop]
-name = "Cart"
-period = 0.2
-steps = 30
-
-[constants]
-drag = 0.05
-
-[states]
-x = { initial = [0.9, 1.1], unit = "m" }
-v = { initial = [-0.1, 0.1], unit = "m/s" }
-
-[controller]
-network = "controller.onnx"
-inputs = ["x", "v"]
-
-[controller.controls]
-push = "N1"
-
-[dynamics]
-x = "v"
-v = "push - drag*v^3"
-
-# The wall stands at -0.2.
-[[property]]
-always = "x >= -0.2"
-
-[[property]]
-finally = ["-0.1 <= x <= 0.1", "-0.1 <= v <= 0.1"]
-)";
-  if (!out.flush()) return base::make_error(base::Code::kIo, "cannot be written", folder + "/loop.toml");
-  return base::ok();
-}
-
 std::string manifest_template(const std::string& kind) {
   if (kind == "images") return kImages;
   if (kind == "table") return kTable;

@@ -11,9 +11,6 @@ namespace plumbline::cli {
 /// one that does not, and a list of both. Errors kIo.
 base::Status write_network_example(const std::string& folder);
 
-/// For `plumbline init --kind loop`: a cart that a network brings to rest, as a system file. Errors kIo.
-base::Status write_loop_example(const std::string& folder);
-
 /// For `plumbline init --kind attack`: two clusters, a network that tells them apart, one that hides its gradient, a
 /// manifest for each. Errors kIo.
 base::Status write_attack_example(const std::string& folder);

@@ -349,6 +349,9 @@ std::vector<SectionSpec> make_specs() {
              {"confidence", kNumber, false, "of the guarantee"},
              {"data", kText, false, "data set that it is tested on"},
              {"owner", kText, false, "who answers for it"}}}});
+  generic("loop", "A control loop with a network in it: `plumbline reach`.",
+          {{"path", kPath, true, "the system file, TOML"},
+           {"networks", kPath, false, "the network that it names, or the folder of all of them; hashed with it"}});
   generic("graph", "A causal graph.",
           {{"path", kPath, false, "BIF, DOT or edge list"},
            {"format", kText, false, "of the file", {"bif", "dot", "edges"}},

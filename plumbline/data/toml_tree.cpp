@@ -15,11 +15,11 @@ constexpr std::size_t kMaxNodes = 20'000;
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 20U;
 
 /// Tables of toml++ are sorted by name; ours keep the order of the file.
-void sort_by_place(std::vector<std::pair<std::string, TomlNode>>& members, std::vector<std::uint64_t> places) {
+void sort_by_place(std::vector<TomlMember>& members, std::vector<std::uint64_t> places) {
   std::vector<std::size_t> order(members.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return places[a] < places[b]; });
-  std::vector<std::pair<std::string, TomlNode>> sorted;
+  std::vector<TomlMember> sorted;
   sorted.reserve(members.size());
   for (const std::size_t i : order) sorted.push_back(std::move(members[i]));
   members = std::move(sorted);
@@ -35,9 +35,9 @@ bool convert(const toml::node& in, TomlNode& out, std::size_t& nodes) {
     for (const auto& [key, value] : *table) {
       const auto& at = key.source().begin;
       places.push_back((static_cast<std::uint64_t>(at.line) << 32U) + at.column);
-      out.members.emplace_back(std::string(key.str()), TomlNode{});
-      if (!convert(value, out.members.back().second, nodes)) return false;
-      if (out.members.back().second.line == 0) out.members.back().second.line = static_cast<int>(at.line);
+      out.members.push_back({std::string(key.str()), TomlNode{}});
+      if (!convert(value, out.members.back().value, nodes)) return false;
+      if (out.members.back().value.line == 0) out.members.back().value.line = static_cast<int>(at.line);
     }
     sort_by_place(out.members, std::move(places));
   } else if (const toml::array* list = in.as_array()) {

@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "plumbline/base/result.hpp"
@@ -13,6 +12,8 @@ namespace plumbline::data {
 
 enum class TomlKind { kTable, kArray, kString, kNumber, kBoolean, kOther };
 
+struct TomlMember;
+
 struct TomlNode {
   TomlKind kind = TomlKind::kTable;
   int line = 0;
@@ -20,11 +21,16 @@ struct TomlNode {
   double number = 0;     ///< of kNumber
   bool integer = false;  ///< the number was written as an integer, and the double equals it
   bool boolean = false;
-  std::vector<std::pair<std::string, TomlNode>> members;  ///< of kTable, in the order of the file
-  std::vector<TomlNode> items;                            ///< of kArray
+  std::vector<TomlMember> members;  ///< of kTable, in the order of the file
+  std::vector<TomlNode> items;      ///< of kArray
 
   /// The member of a table; null where there is none.
   const TomlNode* find(std::string_view key) const;
+};
+
+struct TomlMember {
+  std::string key;
+  TomlNode value;
 };
 
 /// The word for messages: "a table", "a number".

@@ -27,11 +27,6 @@ class Sizes {
   std::size_t count_ = 0;
 };
 
-/// The error of a rounded sum, exactly (Knuth); whole numbers thus stay whole numbers.
-double sum_error(double a, double b, double sum) {
-  const double part = sum - a;
-  return std::abs((a - (sum - part)) + (b - part));
-}
 /// The error of a rounded product, exactly unless it underflows.
 double product_error(double a, double b, double product) {
   if (a == 0 || b == 0) return 0;
@@ -55,13 +50,13 @@ Affine combine(double p, const Affine& a, double q, const Affine& b) {
   Affine out;
   Sizes error;
   out.center = p * a.center + q * b.center;
-  error.add(sum_error(p * a.center, q * b.center, out.center));
+  error.add(std::abs(sum_rest(p * a.center, q * b.center, out.center)));
   out.symbols.resize(std::max(a.symbols.size(), b.symbols.size()));
   for (std::size_t i = 0; i < out.symbols.size(); ++i) {
     const double first = p * at(a, i);
     const double second = q * at(b, i);
     out.symbols[i] = first + second;
-    error.add(sum_error(first, second, out.symbols[i]));
+    error.add(std::abs(sum_rest(first, second, out.symbols[i])));
   }
   error.add_scaled(p, a.error);
   error.add_scaled(q, b.error);
@@ -191,7 +186,7 @@ Affine widen(const Affine& a, const Interval& r) {
   Sizes error;
   error.add(a.error);
   error.add(r.lo == r.hi ? 0 : r.rad());
-  error.add(sum_error(a.center, middle, out.center));
+  error.add(std::abs(sum_rest(a.center, middle, out.center)));
   out.error = error.total();
   return close(out);
 }

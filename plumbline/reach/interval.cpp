@@ -56,14 +56,10 @@ Interval square(const Interval& a) {
 
 Interval power(const Interval& a, int n) {
   if (n < 0) return Interval(1) / power(a, -n);
-  Interval out(1);
-  Interval base = a;
-  // The squares are dependent: take them as squares, and an odd factor last.
-  for (int left = n; left > 0; left /= 2) {
-    if (left % 2 == 1) out = left == n ? base : out * base;
-    if (left > 1) base = square(base);
-  }
-  return out;
+  if (n == 0) return Interval(1);
+  // The squares are dependent: they are taken as squares, and an odd factor last.
+  if (n % 2 == 0) return square(power(a, n / 2));
+  return n == 1 ? a : a * power(a, n - 1);
 }
 
 Interval sin(const Interval& a) { return wave(a, std::sin(a.lo), std::sin(a.hi), kPi / 2); }

@@ -47,8 +47,22 @@ struct Interval {
   }
 };
 
-inline Interval operator+(const Interval& a, const Interval& b) { return {down(a.lo + b.lo), up(a.hi + b.hi)}; }
-inline Interval operator-(const Interval& a, const Interval& b) { return {down(a.lo - b.hi), up(a.hi - b.lo)}; }
+/// What a rounded sum leaves out, exactly (Knuth): sums without rounding are not widened, so that zero stays zero.
+inline double sum_rest(double a, double b, double sum) {
+  const double part = sum - a;
+  return (a - (sum - part)) + (b - part);
+}
+inline double sum_down(double a, double b) {
+  const double sum = a + b;
+  return sum_rest(a, b, sum) >= 0 ? sum : down(sum);
+}
+inline double sum_up(double a, double b) {
+  const double sum = a + b;
+  return sum_rest(a, b, sum) <= 0 ? sum : up(sum);
+}
+
+inline Interval operator+(const Interval& a, const Interval& b) { return {sum_down(a.lo, b.lo), sum_up(a.hi, b.hi)}; }
+inline Interval operator-(const Interval& a, const Interval& b) { return {sum_down(a.lo, -b.hi), sum_up(a.hi, -b.lo)}; }
 inline Interval operator-(const Interval& a) { return {-a.hi, -a.lo}; }
 Interval operator*(const Interval& a, const Interval& b);
 Interval operator/(const Interval& a, const Interval& b);

@@ -12,6 +12,7 @@
 #include "plumbline/reach/controller.hpp"
 #include "plumbline/reach/picture.hpp"
 #include "plumbline/reach/verify_loop.hpp"
+#include "tests/support/networks.hpp"
 #include "tests/support/testing.hpp"
 
 #ifndef PLUMBLINE_SOURCE_DIR
@@ -24,36 +25,8 @@ namespace {
 using robustness::Network;
 using ::testing::HasSubstr;
 
-/// Dense layers with an activation between them, random weights.
-graph::Graph dense_graph(const std::vector<std::int64_t>& sizes, const std::string& activation, base::Rng& rng) {
-  graph::Graph graph{.name = "dense", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  const auto tensor = [&](std::vector<std::int64_t> shape, std::size_t count, double scale) {
-    std::vector<double> values(count);
-    for (double& v : values) v = static_cast<double>(static_cast<float>(scale * rng.normal()));
-    return graph::Tensor{
-        .type = graph::Type::kFloat, .shape = std::move(shape), .reals = std::move(values), .integers = {}};
-  };
-  graph.inputs = {{"x", graph::Type::kFloat, {-1, sizes.front()}}};
-  std::string at = "x";
-  for (std::size_t k = 0; k + 1 < sizes.size(); ++k) {
-    const auto rows = static_cast<std::size_t>(sizes[k]);
-    const auto columns = static_cast<std::size_t>(sizes[k + 1]);
-    graph.initializers[fmt::format("w{}", k)] = tensor({sizes[k], sizes[k + 1]}, rows * columns, 1 / std::sqrt(rows));
-    graph.initializers[fmt::format("b{}", k)] = tensor({sizes[k + 1]}, columns, 0.3);
-    const std::string z = fmt::format("z{}", k);
-    graph.nodes.push_back({"gemm" + z, "Gemm", {at, fmt::format("w{}", k), fmt::format("b{}", k)}, {z}, {}});
-    at = z;
-    if (k + 2 < sizes.size()) {
-      graph.nodes.push_back({"act" + z, activation, {z}, {"a" + z}, {}});
-      at = "a" + z;
-    }
-  }
-  graph.outputs = {{at, graph::Type::kFloat, {-1, sizes.back()}}};
-  return graph;
-}
-
 Network dense_network(const std::vector<std::int64_t>& sizes, const std::string& activation, base::Rng& rng) {
-  auto network = robustness::lower(dense_graph(sizes, activation, rng));
+  auto network = robustness::lower(testing::dense_graph(sizes, activation, rng));
   EXPECT_TRUE(network.ok()) << (network.ok() ? "" : network.error().text());
   return network.ok() ? std::move(network).value() : Network{};
 }
@@ -404,7 +377,7 @@ TEST(SystemFiles, AreRefusedByNameAndPlace) {
 TEST(SystemFiles, NetworkAndFormulasMustFit) {
   testing::TempFolder folder;
   base::Rng rng(10, {"fit"});
-  ASSERT_TRUE(graph::write_onnx(dense_graph({2, 4, 1}, "Relu", rng), folder.file("n.onnx")).ok());
+  ASSERT_TRUE(graph::write_onnx(testing::dense_graph({2, 4, 1}, "Relu", rng), folder.file("n.onnx")).ok());
   const auto read = [&](const std::string& inputs, const std::string& output) {
     testing::write_file(folder.file("loop.toml"),
                         head("1", 2) +
@@ -452,6 +425,8 @@ TEST(PublishedVerdicts, OfNeuralControllers) {
       {"single_pendulum", {{"theta", Interval(1, 1.175)}}, LoopVerdict::kHolds},
       {"attitude", {}, LoopVerdict::kHolds},
       {"double_pendulum_more", {}, LoopVerdict::kViolated},
+      {"quadrotor", {}, LoopVerdict::kHolds},
+      {"airplane", {}, LoopVerdict::kViolated},
       {"vcas", {}, LoopVerdict::kHolds},
       {"vcas", {{"hdot", Interval(-22.5)}}, LoopVerdict::kHolds},
       {"vcas", {{"hdot", Interval(-25.5)}}, LoopVerdict::kViolated},

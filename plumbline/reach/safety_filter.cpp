@@ -136,6 +136,12 @@ base::Result<ValueTable> read_table(const std::string& path) {
   return parse_table({reinterpret_cast<const char*>(bytes.data.get()), bytes.size}, path);
 }
 
+base::Result<bool> is_table(const std::string& path) {
+  PL_TRY(const data::Bytes bytes, data::map_file(path));
+  return std::string_view(reinterpret_cast<const char*>(bytes.data.get()), bytes.size).substr(0, kMagic.size()) ==
+         kMagic;
+}
+
 base::Result<SafetyFilter> SafetyFilter::make(ValueTable table, double margin) {
   if (!(margin >= 0) || !std::isfinite(margin))
     return make_error(Code::kValue, fmt::format("SafetyFilter: margin {} is below 0 or not finite", margin));

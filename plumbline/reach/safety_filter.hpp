@@ -15,6 +15,8 @@ namespace plumbline::reach {
 /// Errors kIo; kParse: not such a file, cut short or changed; those of parse_game(). kLimit.
 base::Status write_table(const ValueTable& table, const std::string& path);
 base::Result<ValueTable> read_table(const std::string& path);
+/// Whether a file begins as a table does. Errors kIo.
+base::Result<bool> is_table(const std::string& path);
 base::Result<ValueTable> parse_table(std::string_view bytes, const std::string& name);
 
 /// The least restrictive filter (Fisac et al., A general safety framework for learning-based control in uncertain

@@ -1,7 +1,8 @@
 #include "plumbline/reach/tube.hpp"
 
 #include <algorithm>
-#include <numeric>
+#include <cmath>
+#include <cstdint>
 
 #include <fmt/format.h>
 
@@ -12,7 +13,9 @@
 namespace plumbline::reach {
 namespace {
 
-constexpr int kTimeHalvings = 6;  // of a step, for a property that holds at its ends
+constexpr int kMostHalved = 40;
+constexpr std::int64_t kParts = std::int64_t{1} << kMostHalved;  // of a period
+constexpr int kTimeHalvings = 6;                                 // of a step, for a property that holds at its ends
 
 /// What became of one property so far.
 struct Standing {
@@ -173,17 +176,18 @@ class Walk {
   }
 
   base::Status integrate(Front& front, std::vector<Affine>& all) {
-    double done = 0;
-    double step = loop_.period;
-    while (done < loop_.period) {
+    // Steps are the period halved so many times, counted in whole parts: their times are exact.
+    int halved = 0;
+    std::int64_t done = 0;
+    while (done < kParts) {
       PL_CHECK(cancel_.status());
-      const double wanted = std::min(step, loop_.period - done);
       // The network is not asked before the period's end, so controls are merged with the states.
       if (all.front().symbols.size() > initial_symbols_ + 3 * options_.symbols)
         merge_symbols(all, initial_symbols_, 2 * options_.symbols);
       if (tube_.steps >= options_.steps)
         return base::make_error(base::Code::kLimit, "more steps of integration than allowed");
       const std::size_t symbols = all.front().symbols.size();
+      const double wanted = std::ldexp(loop_.period, -halved);
       PL_TRY(FlowStep moved, flow(loop_.dynamics, all, loop_.states, symbols, wanted, options_.flow));
       ++tube_.steps;
       // A tube may be wide between ends that are fine: it is the width of the step then, and not that of the set.
@@ -191,17 +195,23 @@ class Walk {
         PL_TRY(moved, flow(loop_.dynamics, all, loop_.states, symbols, moved.seconds / 2, options_.flow));
         ++tube_.steps;
       }
-      step = moved.seconds;
-      const double start = front.period * loop_.period + done;
-      done = moved.seconds == wanted && loop_.period - done <= wanted ? loop_.period : done + moved.seconds;
+      if (moved.seconds > 0) halved += static_cast<int>(std::lround(std::log2(wanted / moved.seconds)));
+      if (halved > kMostHalved || !(moved.seconds > 0))
+        return base::make_error(base::Code::kLimit, "steps of integration would be too small");
+      const double start = time_of(front.period, done);
+      done += kParts >> halved;
       for (std::size_t i = loop_.states; i < loop_.width(); ++i) moved.tube.push_back(all[i]);
       for (std::size_t i = 0; i < loop_.states; ++i) all[i] = std::move(moved.end[i]);
       own_symbols(all);
       for (std::size_t i = 0; i < loop_.width(); ++i) front.forms[i] = all[i];
-      during(front, moved.tube, start, front.period * loop_.period + done);
-      if (done < loop_.period) at_instant(front, all, false);
+      during(front, moved.tube, start, time_of(front.period, done));
+      if (done < kParts) at_instant(front, all, false);
     }
     return base::ok();
+  }
+
+  double time_of(int period, std::int64_t part) const {
+    return (period + static_cast<double>(part) / static_cast<double>(kParts)) * loop_.period;
   }
 
   /// Some property holds at both ends of a step and is not decided on its tube.

@@ -33,7 +33,7 @@ constexpr std::array<Known, kProperties> kNine = {{{9, 0}, {4, 5}, {6, 3}, {6, 3
 constexpr std::array<Known, kProperties> kAll = {{{45, 0}, {6, 39}, {42, 3}, {42, 3}}};
 
 /// Regions for each instance. The short form is limited by work alone, so that it comes out alike everywhere.
-constexpr std::uint64_t kShortRegions = 1500;
+constexpr std::uint64_t kShortRegions = 500;
 constexpr double kFullSeconds = 116;  // the competition's
 
 struct Tally {

@@ -66,14 +66,16 @@ class Docs(SystemTest):
         self.assertEqual((self.folder / "small/out.csv").read_text().splitlines()[0], "onnx,vnnlib,verdict,seconds")
 
     def test_walk_through_of_reach(self):
-        """docs/user/reach.md, every command in order, on the loop that the page makes; and its own system file."""
+        """docs/user/reach.md, every command in order, on the loop that the page makes; its own loop and game as well."""
         page = (SOURCE / "docs/user/reach.md").read_text()
+        (loop,) = re.findall(r"```toml\n(\[loop\]\n.*?)```", page, re.S)
+        (game,) = re.findall(r"```toml\n(\[game\]\n.*?)```", page, re.S)
+        (self.folder / "wall.toml").write_text(game)
         lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.S) for line in block.strip().splitlines()]
         for line in lines:
             self.run_line(line)
-        self.assertGreaterEqual(len(lines), 5)
-        (file,) = re.findall(r"```toml\n(\[loop\]\n.*?)```", page, re.S)
-        (self.folder / "cart/page.toml").write_text(file)
+        self.assertGreaterEqual(len(lines), 8)
+        (self.folder / "cart/page.toml").write_text(loop)
         self.run_line("plumbline reach cart/page.toml")
 
     def test_walk_through_of_attacks(self):

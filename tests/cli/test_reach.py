@@ -75,6 +75,46 @@ class Reach(SystemTest):
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130, err)
 
+    def test_games_and_their_tables(self):
+        game = self.write("wall.toml", """[game]
+horizon = 2.5
+[grid]
+x = { low = -1, high = 3, points = 31 }
+v = { low = -2, high = 2, points = 31 }
+[control]
+u = [-1, 1]
+[dynamics]
+x = "v"
+v = "u"
+[avoid]
+distance = "x"
+""")
+        table = self.folder / "wall.table"
+        out, _, code = plumbline("reach", game, "--table", table, "--json")
+        self.assertEqual(code, 0)
+        first = load(out)
+        # Below x = 0 and below the parabola: 1/4 and a sixth of what is left on this grid.
+        self.assertAlmostEqual(first["unsafe_share"], (4 + 8 / 6) / 16, delta=0.04)
+        out, _, code = plumbline("reach", table, "--at", "x=0.3", "--at", "v=-1", "--json")
+        self.assertEqual(code, 1)
+        got = load(out)
+        self.assertEqual((got["at"]["safe"], got["at"]["best_control"], got["nodes"]), (False, {"u": 1}, 961))
+        self.assertEqual(plumbline("reach", table, "--at", "x=1", "--at", "v=-1")[2], 0)
+        self.assertEqual(plumbline("reach", table, "--at", "x=0.6", "--at", "v=-1", "--margin", "0.5")[2], 1)
+        for words in (("--at", "x=1"), ("--at", "x=1", "--at", "w=1"), ("--at", "x"), ("--margin", "-1")):
+            self.assertEqual(plumbline("reach", table, *words)[2], 2, words)
+        data = bytearray(table.read_bytes())
+        data[len(data) // 2] ^= 1
+        table.write_bytes(data)
+        _, err, code = plumbline("reach", table)
+        self.assertEqual(code, 2)
+        self.assertIn("its hash differs", err)
+        game.write_text(game.read_text().replace('v = "u"', 'v = "u*u"'))
+        _, err, code = plumbline("reach", game)
+        self.assertEqual(code, 2)
+        self.assertIn("not affine", err)
+        self.assertEqual(plumbline("reach", self.loop, "--table", table)[2], 2)
+
     @unittest.skipUnless(DATA and os.path.isdir(f"{DATA}/controllers/onnx"), "set PLUMBLINE_DATA")
     def test_published_loops(self):
         for name, words, code in (("acc", (), 0), ("vcas", ("--set", "hdot=-25.5"), 1), ("single_pendulum", ("--set", "theta=1:1.175"), 0)):

@@ -97,9 +97,10 @@ void PageWriter::picture(const check::Artifact& a) {
 /// Facts that no picture uses: the scalars that a reader may want.
 void PageWriter::facts(const check::Artifact& a) {
   static const std::set<std::string, std::less<>> kUsed = {
-      "x_label",      "y_label",  "x_scale",     "y_scale",    "reference",    "reference_label", "marker",
-      "marker_label", "level",    "step",        "row_label",  "column_label", "worse",           "domain_low",
-      "domain_high",  "midpoint", "value_label", "size_label", "tile_width",   "tile_height",     "columns"};
+      "x_label",      "y_label",      "x_scale",     "y_scale",     "reference", "reference_label",
+      "marker",       "marker_label", "level",       "step",        "play",      "row_label",
+      "column_label", "worse",        "domain_low",  "domain_high", "midpoint",  "value_label",
+      "size_label",   "tile_width",   "tile_height", "columns"};
   std::string words;
   std::size_t written = 0;
   for (const auto& [name, value] : a.facts) {

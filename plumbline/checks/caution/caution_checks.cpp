@@ -10,6 +10,8 @@ void add_caution(check::Registry& registry) {
   registry.add(caution::hierarchy());
   registry.add(caution::regret_under_ambiguity());
   registry.add(caution::reversibility());
+  registry.add(caution::reach_safe());
+  registry.add(caution::shield());
 }
 
 }  // namespace plumbline::checks

@@ -8,8 +8,10 @@ namespace plumbline::checks::caution {
 check::Entry calibration();
 check::Entry conformal();
 check::Entry hierarchy();
+check::Entry reach_safe();
 check::Entry regret_under_ambiguity();
 check::Entry reversibility();
+check::Entry shield();
 check::Entry uncertainty();
 
 }  // namespace plumbline::checks::caution

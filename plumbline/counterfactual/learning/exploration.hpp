@@ -22,7 +22,8 @@ void softmax(std::span<const double> score, double temperature, std::span<double
 void inverse_gap(std::span<const double> score, double gamma, std::span<double> out);
 
 /// Question  how probable is it that each of some independent normal numbers is the largest?
-/// Formula   int phi_a prod_{b != a} Phi_b, by Gauss-Legendre between points at most 1.5 deviations of each number apart, then
+/// Formula   int phi_a prod_{b != a} Phi_b, by Gauss-Legendre between points at most 1.5 deviations of each number
+/// apart, then
 ///           normalised.
 /// Errors    precondition: deviations > 0. Off by less than 1e-4 as tested, deviations differing by a factor of 1000.
 /// Cost      O(k^2) error functions, where k counts numbers that are not hopelessly small.

@@ -152,11 +152,43 @@ class Certifier {
       const double gap = std::nextafter(low[static_cast<std::size_t>(label_)] - high[j], -kInfinity);
       margin = gap < margin || std::isnan(gap) ? gap : margin;
     }
-    note(out, CertifyMethod::kIntervals, std::isfinite(margin) ? margin : -kInfinity);
+    if (!std::isfinite(margin)) margin = -kInfinity;
+    note(out, CertifyMethod::kIntervals, std::max(margin, last_layer_margin(intervals)));
     if (proved(out) || options_.method < CertifyMethod::kLinear) return base::ok();
     PL_TRY(const Bounds linear, bounder_.bound(box, {.method = BoundMethod::kLinear}, nullptr, cancel_));
     note(out, CertifyMethod::kLinear, least(bounder_.minimise(linear, rows_, {}).lower));
     return base::ok();
+  }
+
+  /// The leads bounded through the last affine step, its rows subtracted first; -infinity where that step is not exact.
+  /// A sum of n products errs by at most (n + 3) units of rounding of the sum of their sizes, the subtraction included.
+  double last_layer_margin(const Bounds& intervals) const {
+    const Step& last = model_.network.steps.back();
+    const Affine& affine = last.affine;
+    if (last.kind != StepKind::kAffine || affine.weight_error != 0 || !affine.bias_error.empty()) return -kInfinity;
+    std::vector<double> coefficients(rows_.count * affine.columns, 0.0);
+    apply_transposed(affine, rows_.output.data(), rows_.count, coefficients.data());
+    const std::vector<double>& low = intervals.lower[last.from[0]];
+    const std::vector<double>& high = intervals.upper[last.from[0]];
+    const double unit = std::numeric_limits<double>::epsilon() * static_cast<double>(affine.columns + 4);
+    double worst = kInfinity;
+    for (std::size_t r = 0; r < rows_.count; ++r) {
+      double sum = 0;
+      double size = 0;
+      for (std::size_t j = 0; j < affine.rows; ++j) {
+        sum += rows_.output[r * affine.rows + j] * affine.bias[j];
+        size += std::abs(rows_.output[r * affine.rows + j] * affine.bias[j]);
+      }
+      for (std::size_t i = 0; i < affine.columns; ++i) {
+        const double c = coefficients[r * affine.columns + i];
+        if (c == 0) continue;
+        sum += c * (c > 0 ? low[i] : high[i]);
+        size += std::abs(c) * std::max(std::abs(low[i]), std::abs(high[i]));
+      }
+      const double bound = sum - unit * size - std::numeric_limits<double>::min() * static_cast<double>(affine.columns);
+      worst = bound < worst || std::isnan(bound) ? bound : worst;
+    }
+    return std::isfinite(worst) ? worst : -kInfinity;
   }
 
   base::Status optimise(const Box& box, RadiusOutcome& out) const {

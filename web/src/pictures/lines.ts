@@ -140,8 +140,10 @@ export function curve(host: HTMLElement, artifact: Artifact, width: number): voi
   const marks: Mark[] = [];
   const xLabel = artifact.fact('x_label', 'x');
   const yLabel = artifact.fact('y_label', 'y');
+  const unrolled = unroll(chart, artifact.factNumber('play'));
   series.forEach(({ name, rows }, index) => {
     const group = chart.group(`s${index}`);
+    if (unrolled) group.attr('clip-path', `url(#${unrolled})`);
     if (artifact.has('low')) group.append('path').attr('class', 'band').attr('d', band(rows));
     group.append('path').attr('class', 'line').attr('d', path(rows));
     const every = Math.max(1, Math.ceil(rows.length / 12));
@@ -154,6 +156,20 @@ export function curve(host: HTMLElement, artifact: Artifact, width: number): voi
   });
   chart.visit(marks);
   legend(host, series.map((one) => one.name));
+}
+
+let unrolls = 0;
+
+/// A clip that opens from left to right in so many seconds, and again on a click; its id. Readers who want no motion see all at once.
+function unroll(chart: Chart, seconds: number): string | undefined {
+  if (!(seconds > 0) || window.matchMedia?.('(prefers-reduced-motion: reduce)').matches) return undefined;
+  const id = `unroll-${(unrolls += 1)}`;
+  chart.plot.attr('id', `${id}-plot`);
+  const rect = chart.plot.append('clipPath').attr('id', id).append('rect').attr('x', -8).attr('y', -20)
+    .attr('width', chart.width + 16).attr('height', chart.height + 40);
+  rect.append('animate').attr('attributeName', 'width').attr('from', 0).attr('to', chart.width + 16).attr('dur', `${seconds}s`)
+    .attr('begin', `0s;${id}-plot.click`).attr('fill', 'freeze');
+  return id;
 }
 
 /// A linear or logarithmic scale over the finite values, with a little room at the ends of the vertical one.
