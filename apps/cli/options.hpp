@@ -130,8 +130,8 @@ struct Options {
   double proof_memory_gib = 2;
   std::vector<std::string> initial;  ///< reach --set: NAME=LOW:HIGH
   std::string plot;
-  std::string table;             ///< reach: a game's table, to be written
-  std::vector<std::string> at;   ///< NAME=VALUE
+  std::string table;            ///< reach: a game's table, to be written
+  std::vector<std::string> at;  ///< NAME=VALUE
   double margin = 0;
   std::size_t boxes = 20000;
   int order = 5;
