@@ -198,6 +198,14 @@ base::Result<int> run_init(const Session& session) {
                              file.string(), file.string());
     return 0;
   }
+  if (session.options.kind == "attack") {
+    PL_CHECK(write_attack_example(session.options.folder));
+    std::cout << fmt::format(
+        "wrote {} and masked.toml with their models and data\nNext: they run as they stand\n"
+        "  plumbline assess {} --out report\n",
+        file.string(), file.string());
+    return 0;
+  }
   if (session.options.kind == "system") {
     PL_CHECK(write_system_example(session.options.folder));
     std::cout << fmt::format(

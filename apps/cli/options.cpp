@@ -301,10 +301,11 @@ Options parse_command_line(int argc, char** argv) {
 
   auto* init = app.add_subcommand("init", "Write a starting manifest");
   init->add_option("folder", o.folder,
-                   "Where to write system.toml (kinds network, loop, guard and system: a whole example)")
+                   "Where to write system.toml (kinds network, loop, guard, system and attack: a whole example)")
       ->required();
   init->add_option("--kind", o.kind, "What the system is")
-      ->check(CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard", "system"}))
+      ->check(
+          CLI::IsMember({"images", "table", "predictions", "network", "loop", "world", "guard", "system", "attack"}))
       ->required();
 
   auto* assess =

@@ -11,6 +11,10 @@ namespace plumbline::cli {
 /// one that does not, and a list of both. Errors kIo.
 base::Status write_network_example(const std::string& folder);
 
+/// For `plumbline init --kind attack`: two clusters, a network that tells them apart, one that hides its gradient, a
+/// manifest for each. Errors kIo.
+base::Status write_attack_example(const std::string& folder);
+
 /// For `plumbline init --kind guard`: a classifier of parcels with its sets, costs and a [guard] section. Errors kIo.
 base::Status write_guard_example(const std::string& folder);
 

@@ -78,6 +78,15 @@ class Docs(SystemTest):
         (self.folder / "cart/page.toml").write_text(loop)
         self.run_line("plumbline reach cart/page.toml")
 
+    def test_walk_through_of_attacks(self):
+        """docs/user/attacks.md, every command in order, on the two systems that the page makes."""
+        page = (SOURCE / "docs/user/attacks.md").read_text()
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.S) for line in block.strip().splitlines()]
+        shown = {line.partition("  #")[0]: self.run_line(line) for line in lines}
+        self.assertGreaterEqual(len(lines), 5)
+        masked = next(text for line, text in shown.items() if "masked.toml" in line)
+        self.assertRegex(masked, r"refuted\s+honest-gradients")
+
     def test_walk_through_of_the_guard(self):
         """docs/user/guard.md, every command in order, from the example to a decision, its reward and the log."""
         page = (SOURCE / "docs/user/guard.md").read_text()

@@ -328,29 +328,10 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool blind
       rows(i, j) = std::clamp(0.5 + (label == 1 ? 0.12 : -0.12) + 0.03 * rng.normal(), 0.0, 1.0);
     labels.push_back(label);
   }
-  graph::Graph model{.name = "reader", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
-  model.inputs = {{"x", graph::Type::kFloat, {-1, kInputs}}};
-  model.outputs = {{"logits", graph::Type::kFloat, {-1, 2}}};
-  const std::int64_t hidden = kInputs * kSteps;
-  graph::Tensor first{.type = graph::Type::kFloat,
-                      .shape = {kInputs, hidden},
-                      .reals = std::vector<double>(static_cast<std::size_t>(kInputs * hidden), 0.0),
-                      .integers = {}};
-  graph::Tensor bias{.type = graph::Type::kFloat, .shape = {hidden}, .reals = {}, .integers = {}};
-  graph::Tensor second{.type = graph::Type::kFloat, .shape = {hidden, 2}, .reals = {}, .integers = {}};
-  graph::Tensor offset{.type = graph::Type::kFloat, .shape = {2}, .reals = {}, .integers = {}};
-  const double slope = blind ? 1e6 : 4;
-  for (std::int64_t h = 0; h < hidden; ++h) {
-    const double place = 0.35 + 0.1 * static_cast<double>(h % kSteps) + 0.004 * rng.normal();
-    first.reals[static_cast<std::size_t>((h / kSteps) * hidden + h)] = slope;
-    bias.reals.push_back(-slope * place);
-    second.reals.insert(second.reals.end(), {-1, 1});
-  }
-  offset.reals = {0.5 * static_cast<double>(hidden), -0.5 * static_cast<double>(hidden)};
-  model.initializers = {{"w1", first}, {"b1", bias}, {"w2", second}, {"b2", offset}};
-  model.nodes = {{"code", "Gemm", {"x", "w1", "b1"}, {"h"}, {}},
-                 {"step", "Sigmoid", {"h"}, {"a"}, {}},
-                 {"out", "Gemm", {"a", "w2", "b2"}, {"logits"}, {}}};
+  std::vector<double> places;
+  for (std::int64_t h = 0; h < kInputs * kSteps; ++h)
+    places.push_back(0.35 + 0.1 * static_cast<double>(h % kSteps) + 0.004 * rng.normal());
+  const graph::Graph model = step_reader(kInputs, places, blind ? 1e6 : 4);
   return write_matrix_fixture(folder, rng, model, rows, labels,
                               "[check.\"methodology.obfuscated_gradients\"]\nepsilon = 0.2\nhigh = 1.0\nsteps = 10\n"
                               "queries = 60\nnoise = 40\n",

@@ -80,7 +80,7 @@ check::CheckInfo facts() {
                  {"witnesses_found",
                   "share",
                   check::Direction::kHigherIsBetter,
-                  "planted misclassified inputs that the attacks found and that noise did not",
+                  "planted misclassified inputs that the attacks found",
                   {},
                   {}}};
   info.assumptions = {"test rows (or their units) are independent draws from the source",
@@ -346,7 +346,7 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
     if (tested.passed) return estimate;
     estimate.bounds.lower.fill(std::nullopt);
     estimate.warnings.push_back(
-        fmt::format("no lower bound: the attacks found {} of {} planted witnesses", tested.found, tested.counted));
+        fmt::format("no lower bound: the attacks found {} of {} planted witnesses", tested.found, tested.planted));
     return estimate;
   };
   std::vector<double> grid;
@@ -364,8 +364,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
   }
   out.evidence.push_back(
       check::make_evidence(info, "clean_accuracy", {{"data", data}}, over_units(figures[0].accuracy, *set)));
-  if (tested.counted > 0) {
-    PL_TRY(stats::Estimate found, stats::clopper_pearson(tested.found, tested.counted));
+  if (tested.planted > 0) {
+    PL_TRY(stats::Estimate found, stats::clopper_pearson(tested.found, tested.planted));
     found.unit_of_sampling = "planted witness";
     out.evidence.push_back(check::make_evidence(info, "witnesses_found", {{"data", data}}, std::move(found)));
   }
@@ -375,7 +375,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
   const std::string threat = fmt::format("{} {}", params.text("norm"), number(epsilon));
   check::Artifact picture = margin_picture("accuracy-against-epsilon", fmt::format("Accuracy under attack, {}", data),
                                            params.text("norm"), curve, epsilon);
-  picture.facts["witnesses found"] = fmt::format("{} of {}", tested.found, tested.counted);
+  picture.facts["witnesses found"] = fmt::format("{} of {}; {} of the {} that noise does not find", tested.found,
+                                                 tested.planted, tested.found_hard, tested.hard);
   out.artifacts.push_back(std::move(picture));
   out.artifacts.push_back(budget_picture(records));
   out.artifacts.push_back(ledger_table(method::budget_ledger(records, scene.attacks), scene.attacks));
@@ -392,11 +393,10 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
                                     base::join_words(scene.model.rounding)));
   }
   if (!tested.passed) {
-    out.notes.push_back(
-        fmt::format("could not decide how much survives: of {} planted witnesses ({} more were found by noise or could "
-                    "not be planted) "
-                    "the attacks found {}; fewer than nine in ten, so what they leave standing has no lower bound",
-                    tested.counted, all.witnesses.size() - tested.counted, tested.found));
+    out.notes.push_back(fmt::format(
+        "could not decide how much survives: the attacks found {} of {} planted witnesses, and {} of the {} that noise "
+        "does not find ({} could not be planted); below nine in ten, what they leave standing has no lower bound",
+        tested.found, tested.planted, tested.found_hard, tested.hard, all.witnesses.size() - tested.planted));
   }
   if (refused > 0) {
     out.notes.push_back(

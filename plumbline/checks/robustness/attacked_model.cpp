@@ -62,11 +62,17 @@ base::Result<AttackedModel> open_attacked(check::Context& context, const std::st
   if (images) {
     out.shape = {static_cast<std::size_t>(set->images.channels), static_cast<std::size_t>(set->images.height),
                  static_cast<std::size_t>(set->images.width), section.input.layout == "NHWC"};
-    if (!section.input.mean.empty()) {
-      out.shift = by_input(section.input.mean, out.shape);
-      out.scale = by_input(section.input.deviation.empty() ? std::vector<double>(section.input.mean.size(), 1.0)
-                                                           : section.input.deviation,
-                           out.shape);
+    if (!section.input.mean.empty() || !section.input.deviation.empty()) {
+      std::vector<double> mean = section.input.mean;
+      std::vector<double> deviation = section.input.deviation;
+      if (mean.empty()) mean.assign(out.shape.channels, 0.0);
+      if (deviation.empty()) deviation.assign(out.shape.channels, 1.0);
+      const auto channels = static_cast<std::ptrdiff_t>(out.shape.channels);
+      PL_CHECK(base::check_size("robustness.attack", "mean of the model's input", std::ssize(mean), channels));
+      PL_CHECK(
+          base::check_size("robustness.attack", "deviation of the model's input", std::ssize(deviation), channels));
+      out.shift = by_input(mean, out.shape);
+      out.scale = by_input(deviation, out.shape);
     }
   }
   const bool bounded = images || low < high;

@@ -1,6 +1,7 @@
 #include "plumbline/checks/robustness/matrix_fixture.hpp"
 
 #include <fstream>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -24,6 +25,32 @@ base::Status write_matrix_fixture(const std::string& folder, base::Rng& rng, con
                   "matrix = \"test.npy\"\nlabels = \"labels.txt\"\n\n{}",
                   section),
       claim);
+}
+
+graph::Graph step_reader(std::int64_t inputs, std::span<const double> places, double slope) {
+  const auto hidden = static_cast<std::int64_t>(places.size());
+  const std::int64_t steps = hidden / inputs;
+  graph::Graph model{.name = "reader", .opset = 13, .inputs = {}, .outputs = {}, .initializers = {}, .nodes = {}};
+  model.inputs = {{"x", graph::Type::kFloat, {-1, inputs}}};
+  model.outputs = {{"logits", graph::Type::kFloat, {-1, 2}}};
+  graph::Tensor first{.type = graph::Type::kFloat,
+                      .shape = {inputs, hidden},
+                      .reals = std::vector<double>(static_cast<std::size_t>(inputs * hidden), 0.0),
+                      .integers = {}};
+  graph::Tensor bias{.type = graph::Type::kFloat, .shape = {hidden}, .reals = {}, .integers = {}};
+  graph::Tensor second{.type = graph::Type::kFloat, .shape = {hidden, 2}, .reals = {}, .integers = {}};
+  for (std::int64_t h = 0; h < hidden; ++h) {
+    first.reals[static_cast<std::size_t>((h / steps) * hidden + h)] = slope;
+    bias.reals.push_back(-slope * places[static_cast<std::size_t>(h)]);
+    second.reals.insert(second.reals.end(), {-1, 1});
+  }
+  const double half = 0.5 * static_cast<double>(hidden);
+  const graph::Tensor offset{.type = graph::Type::kFloat, .shape = {2}, .reals = {half, -half}, .integers = {}};
+  model.initializers = {{"w1", first}, {"b1", bias}, {"w2", second}, {"b2", offset}};
+  model.nodes = {{"code", "Gemm", {"x", "w1", "b1"}, {"h"}, {}},
+                 {"step", "Sigmoid", {"h"}, {"a"}, {}},
+                 {"out", "Gemm", {"a", "w2", "b2"}, {"logits"}, {}}};
+  return model;
 }
 
 }  // namespace plumbline::checks

@@ -1,6 +1,7 @@
 #pragma once
 /// A system on disk for fixtures: an ONNX model, a matrix with labels, one claim.
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,5 +18,10 @@ namespace plumbline::checks {
 base::Status write_matrix_fixture(const std::string& folder, base::Rng& rng, const graph::Graph& model,
                                   const MatrixD& rows, std::span<const int> labels, std::string_view section,
                                   std::string_view claim);
+
+/// Two classes by how many thresholds the inputs exceed: sigmoid(slope (x_i - place)) at `places` (inputs x steps, by
+/// input), summed against half of them. Slope 4 is smooth; at 1e6 the answers are those of steps and the gradient is
+/// zero in double.
+graph::Graph step_reader(std::int64_t inputs, std::span<const double> places, double slope);
 
 }  // namespace plumbline::checks

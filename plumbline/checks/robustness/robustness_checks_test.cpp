@@ -313,18 +313,24 @@ TEST(AttackCheck, ModelsThatCannotBeLoweredAreAskedAndThoseThatRoundGetAStandIn)
   EXPECT_LT(figure(rounded, "robust_accuracy").estimate.value, figure(rounded, "clean_accuracy").estimate.value);
 }
 
-// The images of the corruption fixture, whose reader a twentieth of the range turns, mean and deviation declared.
-TEST(AttackCheck, ImagesAreShownAndChangedInOtherWaysToo) {
-  testing::TempFolder folder;
+/// The images of the corruption fixture under attack. `input`: more of how the model wants them.
+check::Output attack_images(const testing::TempFolder& folder, const std::string& input, double weights) {
   write_system(corruption(), true, folder);
   std::string text = testing::read_file(folder.file("system.toml"));
   text = text.substr(0, text.find("[check."));
-  const auto at = text.find("layout = \"NCHW\"");
-  text.insert(at, "mean = [0.0], deviation = [1.0], ");
+  text.insert(text.find("layout = \"NCHW\""), input);
   testing::write_file(folder.file("system.toml"), text +
                                                       "[check.\"robustness.attack\"]\nsample = 10\nepsilon = 0.1\n"
                                                       "attacks = [\"apgd-ce\", \"fab\"]\nwitnesses = 4\n");
-  const check::Output output = run(attack(), folder);
+  graph::Graph model = *graph::read_onnx(folder.file("reader.onnx"));
+  for (double& w : model.initializers.at("w").reals) w *= weights;
+  EXPECT_TRUE(graph::write_onnx(model, folder.file("reader.onnx")).ok());
+  return run(attack(), folder);
+}
+
+TEST(AttackCheck, ImagesAreShownAndChangedInOtherWaysToo) {
+  testing::TempFolder folder;
+  const check::Output output = attack_images(folder, "", 1);
   EXPECT_EQ(figure(output, "clean_accuracy").estimate.value, 1);
   EXPECT_LT(figure(output, "robust_accuracy").estimate.value, 0.5);
   EXPECT_EQ(count_metric(output, "accuracy_under"), 3);
@@ -334,6 +340,13 @@ TEST(AttackCheck, ImagesAreShownAndChangedInOtherWaysToo) {
   std::set<std::string> kinds;
   for (const check::Artifact& a : output.artifacts) kinds.insert(a.kind);
   EXPECT_THAT(kinds, ::testing::ElementsAre("bars", "curve", "gallery", "table"));
+
+  // Inputs halved and weights doubled: perturbations are measured before that, so the picture is the same to the bit.
+  testing::TempFolder halved;
+  const check::Output same = attack_images(halved, "deviation = [2.0], ", 2);
+  ASSERT_EQ(output.artifacts[0].columns.size(), same.artifacts[0].columns.size());
+  EXPECT_EQ(std::get<std::vector<double>>(output.artifacts[0].columns[1].values),
+            std::get<std::vector<double>>(same.artifacts[0].columns[1].values));
 }
 
 TEST(AttackCheck, StoredPredictionsAndTablesAreNotApplicable) {

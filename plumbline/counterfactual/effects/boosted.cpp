@@ -54,9 +54,10 @@ class Booster {
   ~Booster() {
     if (handle_ != nullptr) XGBoosterFree(handle_);
   }
-  base::Status make(const Rows& rows, bool binary, const TreeOptions& o) {
-    const DMatrixHandle matrix = rows.get();
-    PL_CHECK(called(XGBoosterCreate(&matrix, 1, &handle_), "a booster"));
+  /// Predictions for `held` are kept from round to round.
+  base::Status make(const Rows& rows, const Rows& held, bool binary, const TreeOptions& o) {
+    const DMatrixHandle known[2] = {rows.get(), held.get()};
+    PL_CHECK(called(XGBoosterCreate(known, 2, &handle_), "a booster"));
     const std::vector<std::pair<const char*, std::string>> settings = {
         {"nthread", "1"},
         {"verbosity", "0"},
@@ -142,7 +143,7 @@ base::Result<VectorD> boosted_predictions(const MatrixD& x, const VectorD& y, co
   PL_CHECK(hold_rows.fill(x, holding));
   PL_CHECK(ask_rows.fill(at, asked));
   Booster booster;
-  PL_CHECK(booster.make(learn_rows, binary, o));
+  PL_CHECK(booster.make(learn_rows, hold_rows, binary, o));
   double best = loss_of(VectorD::Constant(held_labels.size(), binary ? 0.5 : 0.0), held_labels, binary);
   int best_trees = 1;
   for (int round = 0; round < o.most_rounds && round - best_trees < o.patience; ++round) {

@@ -77,10 +77,11 @@ struct Effect {
 /// Formula   by method; variances from influence functions (of the fitted propensity too), HC2 in regressions, Abadie
 ///           and Imbens 2006 in matching; over clusters where there are some. Bounds by Student's t with n - d - 2 or
 ///           clusters - 1 degrees of freedom.
-/// Outcome   judge_arms and judge_overlap; entropy: means that no weights reach; ols, regression: none beyond the arms.
+/// Outcome   judge_arms and judge_overlap; entropy: means that no weights reach; match: clusters, no covariates; ols,
+///           regression: none beyond the arms.
 /// Errors    kValue: treatment that is not binary and not of one level; matches below 1, folds below 2, floor outside
 ///           (0, 0.5); an estimand that the method does not have (overlap has ATO alone, the others ATE and ATT).
-///           kLimit: matching of more than 4e9 pairs times columns. kUnsupported: match with clusters. kCancelled.
+///           kLimit: matching of more than 4e9 pairs times columns. kCancelled.
 /// Assumes   no hidden common cause given the covariates; every kind of row could have been treated and not; rows
 ///           (clusters) independent, and nobody's treatment acts on another.
 /// Cost      O(n d^2); matching O(n1 n0 d); trees see boosted.hpp. Same seed, same bits for any threads.

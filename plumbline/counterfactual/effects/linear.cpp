@@ -62,10 +62,18 @@ LeastSquares solve(const MatrixD& x, const VectorD& y, const VectorD& weights, b
   fit.means =
       weighted ? VectorD((x.transpose() * weights) / fit.weight) : VectorD(x.colwise().sum().transpose() / fit.weight);
   const double mean_y = (weighted ? VectorD(y.cwiseProduct(weights)).sum() : y.sum()) / fit.weight;
-  MatrixD centred = x.rowwise() - fit.means.transpose();
-  MatrixD scaled = weighted ? MatrixD(weights.asDiagonal() * centred) : centred;
-  MatrixD scatter = centred.transpose() * scaled;
-  const VectorD right = scaled.transpose() * VectorD(y.array() - mean_y);
+  // Rows centred and times the root of their weight: one copy serves scatter, right-hand side and leverages.
+  MatrixD rows = x.rowwise() - fit.means.transpose();
+  VectorD target = y.array() - mean_y;
+  if (weighted) {
+    const VectorD root = weights.cwiseSqrt();
+    rows = root.asDiagonal() * rows;
+    target = target.cwiseProduct(root);
+  }
+  MatrixD scatter = MatrixD::Zero(d, d);
+  scatter.selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
+  scatter.triangularView<Eigen::StrictlyUpper>() = scatter.transpose();
+  const VectorD right = rows.transpose() * target;
   VectorD scale = scatter.diagonal().cwiseMax(0).cwiseSqrt();
   fit.left_out.assign(static_cast<std::size_t>(d), false);
   for (Index j = 0; j < d; ++j)
@@ -82,9 +90,11 @@ LeastSquares solve(const MatrixD& x, const VectorD& y, const VectorD& weights, b
   fit.residuals = y - x * fit.coefficients;
   fit.residuals.array() -= fit.intercept;
   if (!leverages) return fit;
-  fit.leverage = (centred * fit.inverse).cwiseProduct(centred).rowwise().sum();
-  fit.leverage.array() += 1 / fit.weight;
-  if (weighted) fit.leverage = fit.leverage.cwiseProduct(weights);
+  fit.leverage = (rows * fit.inverse).cwiseProduct(rows).rowwise().sum();
+  if (weighted)
+    fit.leverage += weights / fit.weight;
+  else
+    fit.leverage.array() += 1 / fit.weight;
   return fit;
 }
 

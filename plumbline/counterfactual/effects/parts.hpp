@@ -16,7 +16,7 @@ std::vector<std::size_t> arm_rows(const Study& study, bool treated);
 stats::Estimate student(double value, double variance, double degrees, double n, std::string method);
 
 /// Fills value, bounds and standard error of `effect` from the influence of rows. `parameters`: of the fitted models,
-/// for the degrees of freedom; `factor_rows`: whether clustered variances get the factor of a regression.
+/// for the degrees of freedom and the small-sample factor of clustered variances. Warns below 30 clusters.
 void settle(const Study& study, double value, const VectorD& influence, std::size_t parameters, std::string method,
             Effect& effect);
 

@@ -87,7 +87,7 @@ struct Report {
 /// Cost      the methods' and, with `attack`, some hundred fits more. Same seed, same bits.
 base::Result<Report> answer_question(const data::Table& table, const Question& question, const base::Rng& rng);
 
-/// Is the set of covariates one that the graph allows to adjust for? Empty: it is; else why not.
+/// Which covariates the graph allows to adjust for. Given ones are checked: no faults, and they will do.
 struct Adjustment {
   std::vector<std::string> chosen;  ///< covariates, those given or the smallest back-door set
   std::vector<std::string> faults;  ///< what the graph has against them

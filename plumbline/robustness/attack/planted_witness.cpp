@@ -197,12 +197,15 @@ base::Result<std::vector<WitnessResult>> test_attacks(const Target& features, co
 WitnessVerdict judge_witnesses(std::span<const WitnessResult> results) {
   WitnessVerdict verdict;
   for (const WitnessResult& result : results) {
-    verdict.planted += result.planted ? 1 : 0;
-    if (!result.planted || result.by_noise) continue;
-    ++verdict.counted;
+    if (!result.planted) continue;
+    ++verdict.planted;
     verdict.found += result.found ? 1 : 0;
+    if (result.by_noise) continue;
+    ++verdict.hard;
+    verdict.found_hard += result.found ? 1 : 0;
   }
-  verdict.passed = verdict.counted > 0 && 10 * verdict.found >= 9 * verdict.counted;
+  verdict.passed =
+      verdict.planted > 0 && 10 * verdict.found >= 9 * verdict.planted && 10 * verdict.found_hard >= 9 * verdict.hard;
   return verdict;
 }
 
