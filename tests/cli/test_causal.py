@@ -1,5 +1,6 @@
 """plumbline causal: shapes of the answers, exit statuses, and what is said of bad input."""
 import csv
+import json
 import math
 import pathlib
 import random
@@ -25,6 +26,27 @@ class Causal(SystemTest):
 
     def ask(self, command, *words, file=None):
         return plumbline("causal", command, file or self.network, *words)
+
+    def test_a_formula_from_data_and_sampled_marginals(self):
+        self.write("g.txt", "z -> x\nz -> y\nx -> y\n")
+        rows = ["z,x,y"] + [f"{i % 2},{i // 2 % 2},{i % 3 // 2}" for i in range(120)]
+        self.write("d.csv", "\n".join(rows) + "\n")
+        words = ("causal", "identify", self.folder / "g.txt", "--treatment", "x", "--outcome", "y", "--data")
+        out, err, code = plumbline(*words, self.folder / "d.csv", "--json")
+        self.assertEqual(code, 0, err)
+        estimates = json.loads(out)["estimates"]
+        self.assertEqual([e["given"] for e in estimates], ["do(x=0)", "do(x=1)"])
+        cell = estimates[1]["distribution"]["y=1"]
+        self.assertLessEqual(cell["low"], cell["value"])
+        # Where z = 1 nobody has x = 1, and where z = 0 everybody has: the formula has nothing to go by.
+        self.write("apart.csv", "\n".join(["z,x,y"] + [f"{i % 2},{1 - i % 2},{i % 3 // 2}" for i in range(60)]) + "\n")
+        out, err, code = plumbline(*words, self.folder / "apart.csv")
+        self.assertEqual(code, 3, err)
+        self.assertIn("cannot say", out)
+        self.write("short.csv", "z,x\n" + "0,1\n1,0\n" * 10)
+        _, err, code = plumbline(*words, self.folder / "short.csv")
+        self.assertEqual(code, 2)
+        self.assertIn("node 'y' has no column", err)
 
     def test_distributions_are_objects(self):
         out, _, status = self.ask("query", "--target", "burglary", "--evidence", "alarm=on", "--json")
