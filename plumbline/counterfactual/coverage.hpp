@@ -58,7 +58,7 @@ bool is_cheap(const CoverageCell& cell);
 struct CoverageOptions {
   int draws = 1000;
   std::uint64_t seed = 1;
-  std::size_t replicates = 400;
+  std::size_t replicates = 1000;
   bool cheap_only = false;
   base::CancelToken cancel{};
   std::function<void(const std::string& regime, int draw)> progress{};  ///< from any thread

@@ -165,6 +165,9 @@ Support support_of(const OpeRows& rows) {
   s.mean_weight = base::ordered_mean(rows.weight);
   s.missing = base::ordered_mean(rows.missing);
   s.largest_weight = *std::max_element(rows.weight.begin(), rows.weight.end());
+  const auto [low, high] = std::minmax_element(rows.reward.begin(), rows.reward.end());
+  s.telling = n - static_cast<double>(std::max(std::count(rows.reward.begin(), rows.reward.end(), *low),
+                                               std::count(rows.reward.begin(), rows.reward.end(), *high)));
   const stats::UnitIndex index = stats::group_units(rows.unit, rows.size()).value();
   s.units = static_cast<double>(index.count());
   double total = 0;
@@ -206,7 +209,7 @@ std::string_view outcome_name(Outcome outcome) {
   return "";
 }
 
-Judgement judge_support(const Support& s, bool weighted) {
+Judgement judge_support(const Support& s, bool weighted, bool by_limit) {
   Judgement out;
   const auto note = [&](bool cannot, bool warns, const std::string& words) {
     if (!cannot && !warns) return;
@@ -219,6 +222,11 @@ Judgement judge_support(const Support& s, bool weighted) {
   note(s.units < kLeast, false, fmt::format("{} units can be used, at least {} are needed", s.units, kLeast));
   note(s.missing > kMissing, s.missing > 0,
        fmt::format("the policy puts {:.3g} of its probability on actions that the log cannot have taken", s.missing));
+  if (by_limit) {
+    note(false, s.telling < kLeast,
+         fmt::format("all but {} rewards are the same: bounds by a limit or by resampling come out too short",
+                     s.telling));
+  }
   if (!weighted) return out;
   constexpr double kShare = 0.1;
   note(s.effective_size < kLeast, s.effective_size < kFew,

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -71,6 +72,7 @@ struct Support {
   double largest_weight = 0;
   double largest_share = 0;  ///< of the total weight, in one unit
   double missing = 0;        ///< mean mass of the target on actions that the log cannot have taken
+  double telling = std::numeric_limits<double>::infinity();  ///< rewards that differ from the commoner extreme
 };
 Support support_of(const OpeRows& rows);
 
@@ -84,7 +86,8 @@ struct Judgement {
 };
 /// Limits, fixed: cannot say below 30 units, below effective size 30, above a tenth of the weight in one unit, above 1
 /// % missing mass, at p < 1e-6 of the mean weight; warns below 100, above a twentieth, above 0, at p < 1e-3. `weighted`
-/// false (direct method): only the number of units and the missing mass count.
-Judgement judge_support(const Support& support, bool weighted);
+/// false (direct method): only the number of units and the missing mass count. `by_limit`: the bounds rest on a limit
+/// theorem or on resampling, and warn below 30 telling rewards, with which they come out too short.
+Judgement judge_support(const Support& support, bool weighted, bool by_limit = true);
 
 }  // namespace plumbline::counterfactual

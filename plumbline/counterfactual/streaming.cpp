@@ -54,6 +54,8 @@ struct Totals {
   double missing = 0;
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
+  double at_low = 0;  // rows
+  double at_high = 0;
   double bound = 0;
   double units = 0;
   double square = 0;        // of unit weights
@@ -67,6 +69,14 @@ struct Totals {
       for (std::size_t b = a; b < kColumns; ++b) product[a][b] += s[a] * s[b];
     }
   }
+  void extreme(double reward_low, double n_low, double reward_high, double n_high) {
+    if (reward_low < low) at_low = 0;
+    if (reward_high > high) at_high = 0;
+    low = std::min(low, reward_low);
+    high = std::max(high, reward_high);
+    if (reward_low == low) at_low += n_low;
+    if (reward_high == high) at_high += n_high;
+  }
   void merge(const Totals& other) {
     for (std::size_t a = 0; a < kColumns; ++a) {
       sum[a] += other.sum[a];
@@ -74,8 +84,7 @@ struct Totals {
     }
     largest_weight = std::max(largest_weight, other.largest_weight);
     missing += other.missing;
-    low = std::min(low, other.low);
-    high = std::max(high, other.high);
+    extreme(other.low, other.at_low, other.high, other.at_high);
     bound = std::max(bound, other.bound);
     units += other.units;
     square += other.square;
@@ -146,8 +155,7 @@ struct RowMaker {
     s[kCenter] = weight + missing;
     totals.largest_weight = std::max(totals.largest_weight, weight);
     totals.missing += missing;
-    totals.low = std::min(totals.low, reward);
-    totals.high = std::max(totals.high, reward);
+    totals.extreme(reward, 1, reward, 1);
     for (std::size_t c = 0; c < kColumns; ++c) totals.sum[c] += s[c];
     return s;
   }
@@ -284,6 +292,7 @@ Support support_from(const StreamedValues& out, const Totals& t) {
   s.mean_weight = t.sum[kWeight] / n;
   s.missing = t.missing / n;
   s.largest_weight = t.largest_weight;
+  s.telling = n - std::max(t.at_low, t.at_high);
   s.effective_size = t.square > 0 ? t.sum[kWeight] * t.sum[kWeight] / t.square : 0;
   s.largest_share = t.sum[kWeight] > 0 ? t.largest_unit / t.sum[kWeight] : 1;
   if (t.units >= 2) {

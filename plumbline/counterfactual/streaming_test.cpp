@@ -158,6 +158,7 @@ TEST(Streaming, AgreesWithTheLogThatIsHeld) {
       EXPECT_NEAR(a.effective_size, b.effective_size, 1e-6);
       EXPECT_EQ(a.largest_weight, b.largest_weight);
       EXPECT_NEAR(a.largest_share, b.largest_share, 1e-12);
+      EXPECT_EQ(a.telling, b.telling);
       EXPECT_NEAR(a.mean_weight, b.mean_weight, 1e-12);
       EXPECT_NEAR(a.mean_weight_p, b.mean_weight_p, 1e-9);
       EXPECT_NEAR(a.missing, b.missing, 1e-12);

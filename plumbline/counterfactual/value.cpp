@@ -335,7 +335,8 @@ base::Result<PolicyValue> Evaluation::value(Estimator estimator, Interval interv
                         "declare the range of rewards");
     }
   }
-  const Judgement judged = judge_support(support_, estimator != Estimator::kDirect);
+  const bool by_limit = interval == Interval::kBootstrap || interval == Interval::kNormal;
+  const Judgement judged = judge_support(support_, estimator != Estimator::kDirect, by_limit);
   out.outcome = judged.outcome;
   out.reasons = judged.reasons;
   if (out.outcome == Outcome::kCannotSay) {
@@ -397,9 +398,10 @@ base::Result<PolicyValue> Evaluation::gain(const Evaluation* other, Estimator es
       return make_error(Code::kValue, "all rewards are equal: their range is not known", {},
                         "declare the range of rewards");
   }
-  Judgement judged = judge_support(support_, estimator != Estimator::kDirect);
+  const bool by_limit = interval == Interval::kBootstrap || interval == Interval::kNormal;
+  Judgement judged = judge_support(support_, estimator != Estimator::kDirect, by_limit);
   if (other != nullptr) {
-    const Judgement second = judge_support(other->support_, estimator != Estimator::kDirect);
+    const Judgement second = judge_support(other->support_, estimator != Estimator::kDirect, by_limit);
     judged.outcome = std::max(judged.outcome, second.outcome);
     for (const std::string& reason : second.reasons) judged.reasons.push_back("of the other policy: " + reason);
   }

@@ -345,6 +345,12 @@ TEST(PolicyValues, CannotSayWhenWeightsAreFewOrHeavy) {
   s.mean_weight_p = 1;
   s.missing = 0.005;
   EXPECT_EQ(judge_support(s, true).outcome, Outcome::kWarns);
+  s.missing = 0;
+  s.telling = 29;
+  EXPECT_EQ(judge_support(s, true).outcome, Outcome::kWarns);
+  EXPECT_EQ(judge_support(s, true, false).outcome, Outcome::kSays);
+  s.telling = 30;
+  EXPECT_EQ(judge_support(s, true).outcome, Outcome::kSays);
   s.units = 10;
   EXPECT_EQ(judge_support(s, false).outcome, Outcome::kCannotSay);
 }
