@@ -107,8 +107,8 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
     EXPECT_GT(f.seconds, 0);
     EXPECT_THAT(list_text(), HasSubstr(f.id));
   }
-  EXPECT_EQ(ids.size(), 13U);
-  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 13U);
+  EXPECT_EQ(ids.size(), 14U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 14U);
   EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
   EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
   EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
