@@ -46,8 +46,8 @@ class Example(unittest.TestCase):
         return load(out), status
 
     @staticmethod
-    def value(result, metric, **where):
-        found = [e["value"] for e in result["evidence"] if e["metric"] == metric and all(e["where"].get(k) == v for k, v in where.items())]
+    def value(result, metric, check="", **where):
+        found = [e["value"] for e in result["evidence"] if e["metric"] == metric and check in ("", e["check"]) and all(e["where"].get(k) == v for k, v in where.items())]
         if len(found) != 1:
             raise AssertionError(f"{len(found)} pieces of evidence on {metric} {where}")
         return found[0]
@@ -73,7 +73,7 @@ class Digits(Example):
         statuses = self.statuses(result)
         # No probabilities; nothing is rewarded or decided here.
         without = {check for check in statuses if check.startswith("caution.")}
-        without |= {check for check in statuses if check.startswith(("reward.", "counterfactual."))}
+        without |= {check for check in statuses if check.startswith(("reward.", "counterfactual.", "system."))}
         if not TORCH:
             without |= {"methodology.gradient", "self-test.parity"}
         checked = {e["check"] for e in result["evidence"]}
@@ -101,7 +101,7 @@ class Digits(Example):
         self.make("example_digits_cnn", "digits/system-cnn.toml", 1, 10000)
         only = [w for check in ("probe.accuracy", "caution") for w in ("--only", check)]
         result, _ = self.assess("digits/system-cnn.toml", *only)
-        self.assertGreater(self.value(result, "accuracy", data="test"), 0.93)
+        self.assertGreater(self.value(result, "accuracy", check="probe.accuracy", data="test"), 0.93)
         self.assertEqual(self.statuses(result)["caution.conformal"], {"ok"})
         coverage = self.value(result, "coverage", data="test", method="lac", level="0.9")
         # Over 3000 calibration and 7000 test rows the deviation of coverage at 0.9 is 0.0065.
