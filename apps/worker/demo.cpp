@@ -281,6 +281,26 @@ metric = "auroc"
 where = {{data = "scribbles"}}
 at_least = 0.9
 severity = "warn"
+
+# A first look within seconds; leave these sections out for the defaults.
+[check."robustness.attack"]
+effort = "quick"
+sample = 10
+witnesses = 2
+
+[check."robustness.certificate"]
+method = "linear"
+points = 2
+sample = 10
+
+[check."robustness.smoothing"]
+sample = 10
+n = 500
+
+[check."methodology.obfuscated_gradients"]
+sample = 10
+noise = 50
+queries = 50
 )toml";
 
 }  // namespace
