@@ -57,18 +57,9 @@ base::Result<std::vector<Sequential>> asked_sequential(const EstimateOptions& o)
 }
 
 ordered_json sequential_json(const SequentialValue& v) {
-  return {{"estimator", counterfactual::sequential_name(v.estimator)},
-          {"outcome", counterfactual::outcome_name(v.outcome)},
-          {"reasons", v.reasons},
-          {"value", json_number(v.estimate.value)},
-          {"low", json_number(v.estimate.low(kLevel))},
-          {"high", json_number(v.estimate.high(kLevel))},
-          {"level", kLevel},
-          {"n", v.estimate.n},
-          {"effective_size", v.effective_size},
-          {"method", v.estimate.method},
-          {"assumptions", v.estimate.assumptions},
-          {"warnings", v.estimate.warnings}};
+  ordered_json out = judged_json(counterfactual::sequential_name(v.estimator), v.outcome, v.reasons, v.estimate);
+  out["effective_size"] = v.effective_size;
+  return out;
 }
 
 void print_sequential(const SequentialValue& v) {
@@ -116,11 +107,7 @@ base::Result<int> estimate_episodes(const Session& session) {
                         {"longest", episodes.steps},
                         {"states", episodes.states},
                         {"unsupported", episodes.missing},
-                        {"logged",
-                         {{"value", logged.value},
-                          {"low", json_number(logged.low(kLevel))},
-                          {"high", json_number(logged.high(kLevel))},
-                          {"method", logged.method}}},
+                        {"logged", logged_json(logged)},
                         {"values", ordered_json::array()},
                         {"gains", ordered_json::array()}};
     for (const SequentialValue& v : values) out["values"].push_back(sequential_json(v));
@@ -261,11 +248,7 @@ void print_shown(const Session& session, const Shown& shown) {
                           {"mean_weight", support.mean_weight},
                           {"mean_weight_p", support.mean_weight_p},
                           {"unsupported", support.missing}}},
-                        {"logged",
-                         {{"value", logged.value},
-                          {"low", json_number(logged.low(kLevel))},
-                          {"high", json_number(logged.high(kLevel))},
-                          {"method", logged.method}}},
+                        {"logged", logged_json(logged)},
                         {"values", ordered_json::array()},
                         {"gains", ordered_json::array()}};
     for (const PolicyValue& v : shown.values) out["values"].push_back(value_json(v));

@@ -34,21 +34,33 @@ ordered_json json_number(std::optional<double> value) {
   return value && std::isfinite(*value) ? ordered_json(*value) : ordered_json(nullptr);
 }
 
+ordered_json judged_json(std::string_view estimator, Outcome outcome, const std::vector<std::string>& reasons,
+                         const stats::Estimate& e) {
+  return {{"estimator", estimator},
+          {"outcome", counterfactual::outcome_name(outcome)},
+          {"reasons", reasons},
+          {"value", json_number(e.value)},
+          {"low", json_number(e.low(kLevel))},
+          {"high", json_number(e.high(kLevel))},
+          {"level", kLevel},
+          {"n", e.n},
+          {"method", e.method},
+          {"assumptions", e.assumptions},
+          {"warnings", e.warnings}};
+}
+
+ordered_json logged_json(const stats::Estimate& logged) {
+  return {{"value", logged.value},
+          {"low", json_number(logged.low(kLevel))},
+          {"high", json_number(logged.high(kLevel))},
+          {"method", logged.method}};
+}
+
 ordered_json value_json(const PolicyValue& v) {
-  ordered_json out = {{"estimator", counterfactual::estimator_name(v.estimator)},
-                      {"ci", counterfactual::interval_name(v.interval)},
-                      {"outcome", counterfactual::outcome_name(v.outcome)},
-                      {"reasons", v.reasons},
-                      {"value", json_number(v.estimate.value)},
-                      {"low", json_number(v.estimate.low(kLevel))},
-                      {"high", json_number(v.estimate.high(kLevel))},
-                      {"level", kLevel},
-                      {"n", v.estimate.n},
-                      {"n_effective", v.estimate.n_effective},
-                      {"method", v.estimate.method},
-                      {"anytime", v.estimate.anytime},
-                      {"assumptions", v.estimate.assumptions},
-                      {"warnings", v.estimate.warnings}};
+  ordered_json out = judged_json(counterfactual::estimator_name(v.estimator), v.outcome, v.reasons, v.estimate);
+  out["ci"] = counterfactual::interval_name(v.interval);
+  out["n_effective"] = v.estimate.n_effective;
+  out["anytime"] = v.estimate.anytime;
   if (v.lambda) {
     // Infinity, the unbiased candidate, is null.
     out["lambda"] = json_number(v.lambda);

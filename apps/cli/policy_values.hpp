@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -22,6 +23,10 @@ base::Result<data::LogOptions> log_options(const LogFile& file);
 
 /// null where there is no finite number.
 nlohmann::ordered_json json_number(std::optional<double> value);
+/// What every estimator's answer has in JSON; the figures that it alone has come after.
+nlohmann::ordered_json judged_json(std::string_view estimator, counterfactual::Outcome outcome,
+                                   const std::vector<std::string>& reasons, const stats::Estimate& estimate);
+nlohmann::ordered_json logged_json(const stats::Estimate& logged);
 nlohmann::ordered_json value_json(const counterfactual::PolicyValue& value);
 /// A line with name, figure and bounds (or why there are none), and one more for each warning, on standard output.
 void print_estimate(const std::string& name, bool cannot_say, const std::vector<std::string>& reasons,

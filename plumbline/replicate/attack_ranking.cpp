@@ -7,8 +7,6 @@
 
 #include "plumbline/replicate/drawn_digits.hpp"
 #include "plumbline/replicate/replications.hpp"
-#include "plumbline/robustness/attack/suite.hpp"
-#include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::replicate {
 namespace {
@@ -21,25 +19,9 @@ constexpr std::size_t kTest = 80;
 struct Ranked {
   std::string name;
   TrainSettings settings;
-  std::size_t clean = 0;
-  std::size_t claimed = 0;  ///< right under PGD alone
-  std::size_t suite = 0;    ///< right under all attacks
+  Standing claimed{};  ///< under PGD alone
+  Standing suite{};    ///< under all attacks
 };
-
-base::Result<std::size_t> standing(const Network& network, const DrawnDigits& test, std::span<const Attack> attacks,
-                                   const Options& options, std::size_t* clean = nullptr) {
-  const NetworkTarget target(network);
-  const Threat threat = digit_threat(kEpsilon);
-  std::vector<ExampleRecord> records;
-  PL_CHECK(run_suite({.target = &target, .threat = &threat, .cancel = options.cancel}, test.cases(), attacks,
-                     options.seed, {}, records));
-  std::size_t out = 0;
-  for (const ExampleRecord& record : records) {
-    out += record.fallen(kEpsilon) ? 0 : 1;
-    if (clean != nullptr) *clean += record.clean() ? 1 : 0;
-  }
-  return out;
-}
 
 base::Result<Replication> run(const Options& options) {
   Replication result;
@@ -58,20 +40,19 @@ base::Result<Replication> run(const Options& options) {
     progress(options, "attack_ranking", ++done, models.size());
     PL_CHECK(options.cancel.status());
     const Network network = train_digits(train, model.settings, rng.fork(model.name));
-    PL_TRY(model.claimed, standing(network, test, claim, options, &model.clean));
-    PL_TRY(model.suite, standing(network, test, suite, options));
+    const NetworkTarget target(network);
+    PL_TRY(model.claimed, standing(target, test, kEpsilon, claim, options));
+    PL_TRY(model.suite, standing(target, test, kEpsilon, suite, options));
   }
-  const auto share = [](std::size_t count) { return static_cast<double>(count) / kTest; };
   Columns bars;
   double most = 0;
   double least = 1;
   for (const Ranked& model : models) {
-    PL_TRY(const stats::Estimate claimed, stats::clopper_pearson(model.claimed, kTest));
-    PL_TRY(const stats::Estimate ours, stats::clopper_pearson(model.suite, kTest));
-    const double gap = share(model.claimed) - share(model.suite);
+    const double gap = model.claimed.accuracy.value - model.suite.accuracy.value;
     most = std::max(most, gap);
     least = std::min(least, gap);
-    for (const auto& [series, estimate] : {std::pair{"PGD, 10 steps", &claimed}, std::pair{"all attacks", &ours}}) {
+    for (const auto& [series, estimate] :
+         {std::pair{"PGD, 10 steps", &model.claimed.accuracy}, std::pair{"all attacks", &model.suite.accuracy}}) {
       bars.row.push_back(model.name);
       bars.series.emplace_back(series);
       bars.value.push_back(estimate->value);
@@ -80,12 +61,12 @@ base::Result<Replication> run(const Options& options) {
     }
     result.rows.push_back({.label = fmt::format("{}: accuracy without an attack", model.name),
                            .published = nothing("other networks, other pictures"),
-                           .ours = exactly(share(model.clean), "counted")});
+                           .ours = exactly(static_cast<double>(model.claimed.clean) / kTest, "counted")});
     Row row{.label = fmt::format("{}: accuracy under all attacks", model.name),
             .published = model.name == "plain"
                              ? number(0, Origin::kRead, "AutoAttack's table of CIFAR-10: standard model, 0.00")
                              : nothing("other networks, other pictures"),
-            .ours = ours,
+            .ours = model.suite.accuracy,
             .tolerance = model.name == "plain" ? 0.1 : 0};
     result.rows.push_back(std::move(row));
   }
@@ -96,7 +77,7 @@ base::Result<Replication> run(const Options& options) {
                          .published = at_least(0, Origin::kDerived, "the minimum over attacks holds the one attack"),
                          .ours = exactly(least, "counted")});
   const auto by_name = [&](const std::string& name) {
-    return std::find_if(models.begin(), models.end(), [&](const Ranked& m) { return m.name == name; })->suite;
+    return std::find_if(models.begin(), models.end(), [&](const Ranked& m) { return m.name == name; })->suite.right;
   };
   result.rows.push_back(exact_answer(
       "networks trained against attacks rank above the others",

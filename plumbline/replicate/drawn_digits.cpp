@@ -4,6 +4,10 @@
 #include <array>
 #include <cmath>
 
+#include "plumbline/agent/network.hpp"
+#include "plumbline/robustness/attack/suite.hpp"
+#include "plumbline/stats/intervals.hpp"
+
 namespace plumbline::replicate {
 
 namespace {
@@ -20,19 +24,19 @@ constexpr std::array<std::array<int, 7>, 10> kFace = {{{14, 17, 19, 21, 25, 17, 
                                                        {14, 17, 17, 14, 17, 17, 14},
                                                        {14, 17, 17, 15, 1, 2, 12}}};
 
-/// One layer with its Adam moments.
+/// One affine layer and how it learns.
 struct Layer {
   std::size_t rows, columns;
-  std::vector<double> w, b, gw, gb, mw, vw, mb, vb;
+  std::vector<double> w, b, gw, gb;
+  agent::Adam weights, biases;
 
-  Layer(std::size_t rows_, std::size_t columns_, base::Rng& rng) : rows(rows_), columns(columns_) {
+  Layer(std::size_t rows_, std::size_t columns_, base::Rng& rng)
+      : rows(rows_), columns(columns_), weights(rows * columns), biases(rows) {
     for (std::size_t i = 0; i < rows * columns; ++i)
       w.push_back(rng.normal() * std::sqrt(2.0 / static_cast<double>(columns)));
     b.assign(rows, 0.0);
     gw.assign(w.size(), 0.0);
     gb.assign(rows, 0.0);
-    mw = vw = gw;
-    mb = vb = gb;
   }
 
   void apply(std::span<const double> in, std::span<double> out) const {
@@ -54,20 +58,11 @@ struct Layer {
       for (std::size_t j = 0; j < columns; ++j) gw[i * columns + j] += share * out[i] * in[j];
     }
   }
-  void step(double rate, int time) {
-    const double first = 1 - std::pow(0.9, time);
-    const double second = 1 - std::pow(0.999, time);
-    const auto move = [&](std::vector<double>& p, std::vector<double>& g, std::vector<double>& m,
-                          std::vector<double>& v) {
-      for (std::size_t i = 0; i < p.size(); ++i) {
-        m[i] = 0.9 * m[i] + 0.1 * g[i];
-        v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
-        p[i] -= rate * (m[i] / first) / (std::sqrt(v[i] / second) + 1e-8);
-        g[i] = 0;
-      }
-    };
-    move(w, gw, mw, vw);
-    move(b, gb, mb, vb);
+  void step(double rate) {
+    weights.step(w, gw, rate);
+    biases.step(b, gb, rate);
+    std::fill(gw.begin(), gw.end(), 0.0);
+    std::fill(gb.begin(), gb.end(), 0.0);
   }
 };
 
@@ -78,7 +73,6 @@ class Trainer {
 
   void train(const DrawnDigits& digits, base::Rng& rng) {
     constexpr std::size_t kBatch = 50;
-    int time = 0;
     for (int epoch = 0; epoch < settings_.epochs; ++epoch) {
       const std::vector<std::size_t> order = rng.permutation(digits.x.size());
       for (std::size_t first = 0; first < order.size(); first += kBatch) {
@@ -90,9 +84,8 @@ class Trainer {
           two_.collect(hidden_, out_, 1 / static_cast<double>(count));
           one_.collect(x, inner_, 1 / static_cast<double>(count));
         }
-        ++time;
-        one_.step(settings_.rate, time);
-        two_.step(settings_.rate, time);
+        one_.step(settings_.rate);
+        two_.step(settings_.rate);
       }
     }
   }
@@ -213,6 +206,21 @@ robustness::Network train_digits(const DrawnDigits& digits, const TrainSettings&
   Trainer trainer(settings, rng);
   trainer.train(digits, rng);
   return trainer.network();
+}
+
+base::Result<Standing> standing(const robustness::Target& target, const DrawnDigits& digits, double epsilon,
+                                std::span<const robustness::Attack> attacks, const Options& options) {
+  const robustness::Threat threat = digit_threat(epsilon);
+  std::vector<robustness::ExampleRecord> records;
+  PL_CHECK(robustness::run_suite({.target = &target, .threat = &threat, .cancel = options.cancel}, digits.cases(),
+                                 attacks, options.seed, {}, records));
+  Standing out;
+  for (const robustness::ExampleRecord& record : records) {
+    out.clean += record.clean() ? 1 : 0;
+    out.right += record.fallen(epsilon) ? 0 : 1;
+  }
+  PL_TRY(out.accuracy, stats::clopper_pearson(out.right, records.size()));
+  return out;
 }
 
 robustness::Threat digit_threat(double epsilon) {

@@ -2,10 +2,14 @@
 /// Digits drawn by a program, and small networks trained on them: what replications of attacks run on, without files.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "plumbline/base/result.hpp"
 #include "plumbline/base/rng.hpp"
+#include "plumbline/replicate/replicate.hpp"
 #include "plumbline/robustness/attack/attack.hpp"
+#include "plumbline/stats/estimate.hpp"
 
 namespace plumbline::replicate {
 
@@ -38,5 +42,15 @@ robustness::Network train_digits(const DrawnDigits& digits, const TrainSettings&
 
 /// Linf within [0, 1].
 robustness::Threat digit_threat(double epsilon);
+
+/// What attacks leave.
+struct Standing {
+  std::size_t clean = 0;     ///< right as they stand
+  std::size_t right = 0;     ///< right under all of the attacks
+  stats::Estimate accuracy;  ///< share of these, Clopper-Pearson over digits
+};
+/// Errors    as run_suite(). kCancelled.
+base::Result<Standing> standing(const robustness::Target& target, const DrawnDigits& digits, double epsilon,
+                                std::span<const robustness::Attack> attacks, const Options& options);
 
 }  // namespace plumbline::replicate

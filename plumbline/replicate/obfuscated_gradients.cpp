@@ -19,26 +19,10 @@ using namespace robustness;
 constexpr double kEpsilon = 0.25;
 constexpr std::size_t kTest = 100;
 
-struct Standing {
-  stats::Estimate accuracy;
-  std::size_t clean = 0;
-};
-
-/// Share of the digits that PGD leaves right.
+/// What PGD leaves right.
 base::Result<Standing> under_pgd(const Target& target, const DrawnDigits& digits, const Options& options) {
-  const Threat threat = digit_threat(kEpsilon);
   const std::vector<Attack> attacks = {pgd({.steps = 40, .first_step = 0.1, .last_step = 0.1})};
-  std::vector<ExampleRecord> records;
-  PL_CHECK(run_suite({.target = &target, .threat = &threat, .cancel = options.cancel}, digits.cases(), attacks,
-                     options.seed, {}, records));
-  Standing out;
-  std::size_t standing = 0;
-  for (const ExampleRecord& record : records) {
-    out.clean += record.clean() ? 1 : 0;
-    standing += record.fallen(kEpsilon) ? 0 : 1;
-  }
-  PL_TRY(out.accuracy, stats::clopper_pearson(standing, records.size()));
-  return out;
+  return standing(target, digits, kEpsilon, attacks, options);
 }
 
 struct Signs {

@@ -1,9 +1,6 @@
 #pragma once
-/// In which units a radius is, where a perturbed input may lie, and accuracy against the radius: what attacks,
-/// certificates and smoothing share.
+/// In which units a radius is, and where a perturbed input may lie: what certificates and smoothing share.
 
-#include <cstddef>
-#include <span>
 #include <vector>
 
 #include "plumbline/base/result.hpp"
@@ -23,15 +20,5 @@ struct InputDomain {
 /// Errors    kUnsupported: a table, whose columns have no common unit. kValue: a range that is empty, a deviation of
 /// zero.
 base::Result<InputDomain> input_domain(const data::Dataset& set, const data::InputSpec& spec);
-
-/// Counts over the same examples at one radius. certified <= attacked <= clean, at every radius: no input is both
-/// certified and attacked.
-struct AccuracyAtRadius {
-  double radius = 0;
-  std::size_t examples = 0;
-  std::size_t clean = 0;      ///< right without a perturbation
-  std::size_t attacked = 0;   ///< right, and no attack found a wrong answer within the radius: an upper bound
-  std::size_t certified = 0;  ///< right everywhere within the radius, proved: a lower bound
-};
 
 }  // namespace plumbline::robustness

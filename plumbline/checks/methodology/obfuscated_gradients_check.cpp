@@ -12,6 +12,7 @@
 #include "plumbline/checks/planted.hpp"
 #include "plumbline/checks/robustness/attacked_model.hpp"
 #include "plumbline/checks/robustness/matrix_fixture.hpp"
+#include "plumbline/checks/robustness/perturbed.hpp"
 #include "plumbline/data/dataset.hpp"
 #include "plumbline/robustness/attack/masking.hpp"
 #include "plumbline/stats/intervals.hpp"
@@ -310,8 +311,8 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
 }
 
 check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
-  return plan_attacks(blueprint, static_cast<std::size_t>(params.integer("sample")), kShard,
-                      1e-4 * static_cast<double>(params.integer("steps") * 10 + params.integer("queries")));
+  return plan_perturbed(blueprint, /*with_graph=*/false, static_cast<std::size_t>(params.integer("sample")), kShard,
+                        1e-4 * static_cast<double>(params.integer("steps") * 10 + params.integer("queries")));
 }
 
 /// Two clusters apart in the mean of four numbers. The blind network reads them through steep steps (sigmoids of slope

@@ -14,6 +14,7 @@
 #include "plumbline/checks/robustness/attack_report.hpp"
 #include "plumbline/checks/robustness/attacked_model.hpp"
 #include "plumbline/checks/robustness/margin_picture.hpp"
+#include "plumbline/checks/robustness/perturbed.hpp"
 #include "plumbline/data/dataset.hpp"
 #include "plumbline/robustness/attack/planted_witness.hpp"
 #include "plumbline/robustness/attack/suite.hpp"
@@ -407,10 +408,10 @@ base::Result<Output> finish(Context& context, const Params& params, std::span<co
 
 check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
   const std::string& effort = params.text("effort");
-  return plan_attacks(blueprint, static_cast<std::size_t>(params.integer("sample")), kShard,
-                      effort == "quick"      ? 0.02
-                      : effort == "standard" ? 0.5
-                                             : 3);
+  return plan_perturbed(blueprint, /*with_graph=*/false, static_cast<std::size_t>(params.integer("sample")), kShard,
+                        effort == "quick"      ? 0.02
+                        : effort == "standard" ? 0.5
+                                               : 3);
 }
 
 }  // namespace

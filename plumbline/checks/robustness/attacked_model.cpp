@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
+#include "plumbline/checks/robustness/perturbed.hpp"
 #include "plumbline/data/dataset.hpp"
 #include "plumbline/data/kinds.hpp"
 #include "plumbline/decision/predictor.hpp"
@@ -109,8 +110,10 @@ base::Result<AttackedModel> open_attacked(check::Context& context, const std::st
 
 base::Result<AttackedRows> draw_attacked(check::Context& context, const AttackedModel& model, std::size_t wanted) {
   AttackedRows out;
-  PL_TRY(const data::DatasetPtr set, context.dataset(context.task().data));
-  out.rows = context.rng("examples").sample(set->rows(), std::min(set->rows(), wanted));
+  PL_TRY(Examples examples, draw_examples(context, wanted));
+  out.rows = std::move(examples.rows);
+  out.labels = std::move(examples.labels);
+  out.units = std::move(examples.units);
   PL_TRY(const MatrixF inputs, context.inputs(context.task().model, context.task().data, out.rows));
   const std::size_t n = model.target->inputs();
   out.x.assign(inputs.data(), inputs.data() + inputs.size());
@@ -123,9 +126,7 @@ base::Result<AttackedRows> draw_attacked(check::Context& context, const Attacked
       out.x[i] = std::clamp(out.x[i], model.low[j], model.high[j]);
   }
   for (std::size_t r = 0; r < out.rows.size(); ++r) {
-    out.labels.push_back(set->labels[out.rows[r]]);
-    if (!set->units.empty()) out.units.push_back(set->units[out.rows[r]]);
-    out.cases.push_back({std::span(out.x).subspan(r * n, n), out.labels.back(), out.rows[r]});
+    out.cases.push_back({std::span(out.x).subspan(r * n, n), out.labels[r], out.rows[r]});
   }
   return out;
 }
@@ -144,41 +145,6 @@ base::Result<std::vector<char>> misclassified(const AttackedModel& model, std::s
   PL_TRY(const std::vector<int> chosen, stats::top_class(prediction.outputs));
   for (std::size_t r = 0; r < labels.size(); ++r) out.push_back(chosen[r] != labels[r] ? 1 : 0);
   return out;
-}
-
-check::Plan plan_attacks(const check::Blueprint& blueprint, std::size_t sample, std::size_t a_shard,
-                         double seconds_each) {
-  check::Plan plan;
-  std::string reason = "the manifest names no classifier";
-  for (const auto& [name, model] : blueprint.models) {
-    if (model.task != "classification") continue;
-    if (!model.runs) {
-      reason = fmt::format("'{}' is known by stored predictions only; an attack asks about new inputs", name);
-      continue;
-    }
-    if (blueprint.sets_with_role(data::Role::kTest).empty()) reason = "there is no set of role test";
-    for (const std::string& set : blueprint.sets_with_role(data::Role::kTest)) {
-      const data::DataFacts& found = blueprint.data.at(set);
-      if (found.kind == data::Dataset::Kind::kTable) {
-        reason = fmt::format("'{}' is a table: its columns share no unit in which a perturbation has a size", set);
-        continue;
-      }
-      if (!found.labelled) {
-        reason = fmt::format("'{}' has no labels", set);
-        continue;
-      }
-      check::Task task;
-      task.subject = fmt::format("{}@{}", name, set);
-      task.model = name;
-      task.data = set;
-      const std::size_t rows = std::min(found.rows, sample);
-      task.shards = std::max<std::size_t>(1, (rows + a_shard - 1) / a_shard);
-      task.cost_seconds = 0.1 + seconds_each * static_cast<double>(rows);
-      plan.tasks.push_back(std::move(task));
-    }
-  }
-  if (plan.tasks.empty()) plan.not_applicable = reason;
-  return plan;
 }
 
 }  // namespace plumbline::checks

@@ -41,16 +41,12 @@ struct AttackedRows {
   std::vector<int> units;  ///< empty where none are declared
   std::vector<robustness::AttackCase> cases;
 };
-/// `wanted` rows drawn from the set by the context's stream "examples".
+/// The rows of draw_examples() in declared units.
 base::Result<AttackedRows> draw_attacked(check::Context& context, const AttackedModel& model, std::size_t wanted);
 
 /// Question: does the model itself, in its own arithmetic, take these inputs (declared units) for another class?
 /// Returns   one flag a row.
 base::Result<std::vector<char>> misclassified(const AttackedModel& model, std::span<const double> rows,
                                               std::span<const int> labels);
-
-/// One task a classifier that runs and a labelled test set of images or a matrix; the reason where there is none.
-check::Plan plan_attacks(const check::Blueprint& blueprint, std::size_t sample, std::size_t a_shard,
-                         double seconds_each);
 
 }  // namespace plumbline::checks

@@ -9,6 +9,7 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/pictures.hpp"
 #include "plumbline/checks/planted.hpp"
+#include "plumbline/checks/robustness/matrix_fixture.hpp"
 #include "plumbline/checks/robustness/perturbed.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/decision/predictor.hpp"
@@ -87,20 +88,8 @@ CertifyMethod method_of(const Params& params) {
 }
 
 check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
-  check::Plan plan;
-  const auto sample = static_cast<std::size_t>(params.integer("sample"));
-  for (const Judgeable& found : judgeable(blueprint, /*with_graph=*/true, plan.not_applicable)) {
-    check::Task task;
-    task.subject = fmt::format("{}@{}", found.model, found.set);
-    task.model = found.model;
-    task.data = found.set;
-    const std::size_t rows = std::min(found.rows, sample);
-    task.shards = std::max<std::size_t>(1, (rows + kRowsAShard - 1) / kRowsAShard);
-    task.cost_seconds = 0.2 * static_cast<double>(rows) * static_cast<double>(params.integer("points"));
-    plan.tasks.push_back(std::move(task));
-  }
-  if (!plan.tasks.empty()) plan.not_applicable.clear();
-  return plan;
+  return plan_perturbed(blueprint, /*with_graph=*/true, static_cast<std::size_t>(params.integer("sample")), kRowsAShard,
+                        0.2 * static_cast<double>(params.integer("points")));
 }
 
 robustness::CertifyOptions options_of(const Params& params, std::uint64_t seed) {
@@ -422,15 +411,10 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool fragi
   model.nodes = {{"hidden", "MatMul", {"x", "first"}, {"z"}, {}},
                  {"bend", "Relu", {"z"}, {"h"}, {}},
                  {"out", "MatMul", {"h", "second"}, {"logits"}, {}}};
-  PL_CHECK(graph::write_onnx(model, folder + "/reader.onnx"));
-  PL_CHECK(data::write_npy(folder + "/test.npy", rows));
-  PL_CHECK(data::write_npy(folder + "/labels.npy", std::span<const int>(labels)));
-  return write_fixture_manifest(
-      folder, rng.below(1000000),
-      "[model.reader]\npath = \"reader.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\nlabels = "
-      "\"labels.npy\"\n\n[check.\"robustness.certificate\"]\nepsilon = 0.3\npoints = 3\nsample = 40\n",
-      "text = \"Small shifts never change the answer.\"\ncheck = \"robustness.certificate\"\n"
-      "metric = \"certified_accuracy\"\nat_least = 0.7\nconfidence = 0.95");
+  return write_matrix_fixture(folder, rng, model, rows, labels,
+                              "[check.\"robustness.certificate\"]\nepsilon = 0.3\npoints = 3\nsample = 40\n",
+                              "text = \"Small shifts never change the answer.\"\ncheck = \"robustness.certificate\"\n"
+                              "metric = \"certified_accuracy\"\nat_least = 0.7\nconfidence = 0.95");
 }
 
 }  // namespace

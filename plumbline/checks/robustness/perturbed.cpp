@@ -10,8 +10,10 @@
 
 namespace plumbline::checks {
 
-std::vector<Judgeable> judgeable(const check::Blueprint& blueprint, bool with_graph, std::string& reason) {
-  std::vector<Judgeable> out;
+check::Plan plan_perturbed(const check::Blueprint& blueprint, bool with_graph, std::size_t sample, std::size_t a_shard,
+                           double seconds_a_row) {
+  check::Plan plan;
+  std::string& reason = plan.not_applicable;
   reason = blueprint.models.empty() ? "the manifest names no model" : "";
   const auto because = [&](const std::string& text) {
     if (!reason.empty()) reason += "; ";
@@ -37,11 +39,19 @@ std::vector<Judgeable> judgeable(const check::Blueprint& blueprint, bool with_gr
       } else if (with_graph && model.kind != "onnx" && model.kind != "network") {
         because(fmt::format("'{}' ({}) is no graph that could be bounded; export it to ONNX", name, model.kind));
       } else {
-        out.push_back({name, set, facts.rows});
+        const std::size_t rows = std::min(facts.rows, sample);
+        check::Task task;
+        task.subject = fmt::format("{}@{}", name, set);
+        task.model = name;
+        task.data = set;
+        task.shards = std::max<std::size_t>(1, (rows + a_shard - 1) / a_shard);
+        task.cost_seconds = seconds_a_row * static_cast<double>(rows);
+        plan.tasks.push_back(std::move(task));
       }
     }
   }
-  return out;
+  if (!plan.tasks.empty()) reason.clear();
+  return plan;
 }
 
 base::Result<Examples> draw_examples(check::Context& context, std::size_t sample) {

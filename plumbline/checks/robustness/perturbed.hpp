@@ -12,14 +12,10 @@
 
 namespace plumbline::checks {
 
-/// A labelled test set of images or a matrix, and a classifier that runs.
-struct Judgeable {
-  std::string model;
-  std::string set;
-  std::size_t rows = 0;
-};
-/// Empty with the reason in words. `with_graph`: the model must be a file whose graph can be read.
-std::vector<Judgeable> judgeable(const check::Blueprint& blueprint, bool with_graph, std::string& reason);
+/// One task a classifier that runs and a labelled test set of images or a matrix, `sample` rows cut into shards of
+/// `a_shard`; the reason where there is none. `with_graph`: the model must be a file whose graph can be read.
+check::Plan plan_perturbed(const check::Blueprint& blueprint, bool with_graph, std::size_t sample, std::size_t a_shard,
+                           double seconds_a_row);
 
 /// Rows of the set that are judged, as the model's inputs.
 struct Examples {

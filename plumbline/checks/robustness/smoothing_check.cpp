@@ -8,6 +8,7 @@
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/pictures.hpp"
 #include "plumbline/checks/planted.hpp"
+#include "plumbline/checks/robustness/matrix_fixture.hpp"
 #include "plumbline/checks/robustness/perturbed.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/decision/predictor.hpp"
@@ -75,30 +76,19 @@ robustness::SmoothingOptions options_of(const Params& params) {
 }
 
 check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
-  check::Plan plan;
-  const auto found = judgeable(blueprint, /*with_graph=*/false, plan.not_applicable);
+  check::Plan plan =
+      plan_perturbed(blueprint, /*with_graph=*/false, static_cast<std::size_t>(params.integer("sample")), kRowsAShard,
+                     5e-5 * static_cast<double>(params.integer("n0") + params.integer("n")));
   const double most = robustness::largest_smoothed_radius(options_of(params));
-  if (!found.empty() && !(params.real("radius") <= most)) {
+  if (!plan.tasks.empty() && !(params.real("radius") <= most)) {
+    plan.tasks.clear();
     plan.not_applicable = fmt::format(
         "with n = {}, alpha = {} and sigma = {} no example can be certified beyond {}; raise n or sigma, or lower "
         "radius",
         params.integer("n"), number(params.real("alpha")), number(params.real("sigma")),
         short_number(std::max(0.0, most)));
-    return plan;
   }
-  for (const Judgeable& pair : found) {
-    check::Task task;
-    task.subject = fmt::format("{}@{}", pair.model, pair.set);
-    task.model = pair.model;
-    task.data = pair.set;
-    task.predictions.emplace_back(pair.model, pair.set);
-    const std::size_t rows = std::min(pair.rows, static_cast<std::size_t>(params.integer("sample")));
-    task.shards = std::max<std::size_t>(1, (rows + kRowsAShard - 1) / kRowsAShard);
-    task.cost_seconds =
-        5e-5 * static_cast<double>(rows) * static_cast<double>(params.integer("n0") + params.integer("n"));
-    plan.tasks.push_back(std::move(task));
-  }
-  if (!plan.tasks.empty()) plan.not_applicable.clear();
+  for (check::Task& task : plan.tasks) task.predictions.emplace_back(task.model, task.data);
   return plan;
 }
 
@@ -298,14 +288,9 @@ base::Status write_fixture(const std::string& folder, base::Rng& rng, bool near)
   model.outputs = {{"logits", graph::Type::kFloat, {-1, 2}}};
   model.initializers = {{"w", {graph::Type::kFloat, {2, 2}, {-1, 1, 0, 0}, {}}}};
   model.nodes = {{"out", "MatMul", {"x", "w"}, {"logits"}, {}}};
-  PL_CHECK(graph::write_onnx(model, folder + "/reader.onnx"));
-  PL_CHECK(data::write_npy(folder + "/test.npy", rows));
-  PL_CHECK(data::write_npy(folder + "/labels.npy", std::span<const int>(labels)));
-  return write_fixture_manifest(
-      folder, rng.below(1000000),
-      "[model.reader]\npath = \"reader.onnx\"\noutput = \"logits\"\n\n[data.test]\nmatrix = \"test.npy\"\nlabels = "
-      "\"labels.npy\"\n\n[check.\"robustness.smoothing\"]\nsigma = 0.25\nradius = 0.25\nsample = 30\nn0 = 20\nn = "
-      "200\nalpha = 0.01\n",
+  return write_matrix_fixture(
+      folder, rng, model, rows, labels,
+      "[check.\"robustness.smoothing\"]\nsigma = 0.25\nradius = 0.25\nsample = 30\nn0 = 20\nn = 200\nalpha = 0.01\n",
       "text = \"Under noise the answers hold within a quarter.\"\ncheck = \"robustness.smoothing\"\n"
       "metric = \"certified_accuracy\"\nat_least = 0.7\nconfidence = 0.95");
 }

@@ -106,14 +106,13 @@ check::Artifact bars(const RecordedSystem& system, const sys::ExplorationReport&
   a.caption = "1: treated as every other choice; 0: told apart, replaced or never seen.";
   std::vector<std::string> label;
   std::vector<double> value, low, high;
-  constexpr double kSide = 0.975;
   for (const sys::Crossing& c : report.crossings) {
     label.push_back(fmt::format(
         "{} ({})", c.passage == sys::Passage::kExposed ? "exposure" : system.part.graph.component(c.part).name,
         c.signal));
     value.push_back(c.kept.value);
-    low.push_back(c.kept.low(kSide).value_or(std::numeric_limits<double>::quiet_NaN()));
-    high.push_back(c.kept.high(kSide).value_or(std::numeric_limits<double>::quiet_NaN()));
+    low.push_back(c.kept.low(kSide).value_or(kNone));
+    high.push_back(c.kept.high(kSide).value_or(kNone));
   }
   a.columns = {{"label", "", label}, {"value", "share", value}, {"low", "share", low}, {"high", "share", high}};
   a.facts = {{"value_label", "exploration kept"}, {"level", "0.95"}, {"reference", "1"}, {"reference_label", "all"}};
@@ -123,7 +122,6 @@ check::Artifact bars(const RecordedSystem& system, const sys::ExplorationReport&
 void add_finding(const RecordedSystem& system, const sys::ExplorationReport& report, const sys::Crossing& c,
                  check::Output& output) {
   constexpr double kLost = 0.5;
-  constexpr double kSide = 0.975;
   const auto high = c.kept.high(kSide);
   if (!high || *high >= 1 || c.dependence_p > 0.01) return;
   const std::string& explorer = system.part.graph.component(report.explorer).name;

@@ -22,9 +22,6 @@ namespace {
 namespace sys = plumbline::system;
 using check::Direction;
 
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr double kSide = 0.975;
-
 check::CheckInfo info() {
   check::CheckInfo facts;
   facts.id = "system.feedback_loop";

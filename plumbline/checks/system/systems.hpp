@@ -3,6 +3,7 @@
 /// of the graph, systems on disk for fixtures.
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -17,6 +18,10 @@
 #include "plumbline/system/trace.hpp"
 
 namespace plumbline::checks {
+
+/// Tables show no number as NaN, and bounds that hold together at 0.95.
+inline constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kSide = 0.975;
 
 /// All [component.NAME], read.
 struct SystemPart {

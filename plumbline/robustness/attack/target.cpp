@@ -79,13 +79,7 @@ base::Result<Pass> PredictorTarget::forward(std::span<const double> rows, std::s
 
 base::Result<Network> lower_classifier(const graph::Graph& graph) {
   graph::Graph bare = graph;
-  while (!bare.nodes.empty() && !bare.outputs.empty()) {
-    const graph::Node& last = bare.nodes.back();
-    if ((last.op != "Softmax" && last.op != "LogSoftmax") || last.outputs[0] != bare.outputs[0].name) break;
-    // The order within a row is kept only where the row is what is normalised.
-    if (bare.outputs[0].shape.size() > 2) break;
-    bare.outputs[0].name = last.inputs[0];
-    bare.nodes.pop_back();
+  while (strip_softmax(bare)) {
   }
   return lower(bare);
 }

@@ -21,24 +21,6 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 std::size_t index(CertifyMethod method) { return static_cast<std::size_t>(method); }
 
-/// A softmax over the classes keeps their order, so it is left out. Another axis would be another function.
-bool strip_softmax(graph::Graph& graph) {
-  if (graph.nodes.empty() || graph.outputs.empty()) return false;
-  const graph::Node& last = graph.nodes.back();
-  if ((last.op != "Softmax" && last.op != "LogSoftmax") || last.outputs.size() != 1 ||
-      last.outputs[0] != graph.outputs[0].name || graph.outputs[0].shape.size() != 2) {
-    return false;
-  }
-  const auto axis = last.attributes.find("axis");
-  if (axis != last.attributes.end()) {
-    const auto* value = std::get_if<std::int64_t>(&axis->second);
-    if (value == nullptr || (*value != 1 && *value != -1)) return false;
-  }
-  graph.outputs[0].name = last.inputs[0];
-  graph.nodes.pop_back();
-  return true;
-}
-
 base::Status check_arguments(const ProofModel& model, std::span<const float> x, int label, const InputDomain& domain,
                              const CertifyOptions& options) {
   constexpr std::string_view kHere = "certify";
@@ -291,7 +273,7 @@ std::string_view certify_method_name(CertifyMethod method) {
 
 base::Result<ProofModel> proof_model(graph::Graph graph) {
   ProofModel out;
-  out.softmax_removed = strip_softmax(graph);
+  while (strip_softmax(graph)) out.softmax_removed = true;
   PL_TRY(out.network, lower(graph));
   out.graph = std::move(graph);
   if (out.network.outputs() < 2) {
@@ -362,23 +344,6 @@ base::Result<ExampleOutcome> certify(const ProofModel& model, std::span<const fl
     if (at.broken) break;
   }
   PL_CHECK(close(out.radii));
-  return out;
-}
-
-std::vector<AccuracyAtRadius> accuracy_by_radius(std::span<const ExampleOutcome> examples, CertifyMethod method) {
-  std::vector<AccuracyAtRadius> out;
-  if (examples.empty()) return out;
-  for (std::size_t k = 0; k < examples[0].radii.size(); ++k) {
-    AccuracyAtRadius row;
-    row.radius = examples[0].radii[k].radius;
-    row.examples = examples.size();
-    for (const ExampleOutcome& example : examples) {
-      row.clean += example.clean ? 1 : 0;
-      row.attacked += example.radii[k].broken ? 0 : 1;
-      row.certified += example.radii[k].certified[index(method)] ? 1 : 0;
-    }
-    out.push_back(row);
-  }
   return out;
 }
 

@@ -92,7 +92,4 @@ base::Result<ExampleOutcome> certify(const ProofModel& model, std::span<const fl
 Property ball_property(std::span<const float> x, int label, double radius, const InputDomain& domain,
                        std::size_t outputs);
 
-/// Counts at each radius, by one method.
-std::vector<AccuracyAtRadius> accuracy_by_radius(std::span<const ExampleOutcome> examples, CertifyMethod method);
-
 }  // namespace plumbline::robustness

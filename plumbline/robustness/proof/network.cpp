@@ -849,6 +849,23 @@ std::size_t Network::multiply_adds() const {
   return count;
 }
 
+bool strip_softmax(graph::Graph& graph) {
+  if (graph.nodes.empty() || graph.outputs.empty()) return false;
+  const graph::Node& last = graph.nodes.back();
+  if ((last.op != "Softmax" && last.op != "LogSoftmax") || last.outputs.size() != 1 ||
+      last.outputs[0] != graph.outputs[0].name || graph.outputs[0].shape.size() != 2) {
+    return false;
+  }
+  const auto axis = last.attributes.find("axis");
+  if (axis != last.attributes.end()) {
+    const auto* value = std::get_if<std::int64_t>(&axis->second);
+    if (value == nullptr || (*value != 1 && *value != -1)) return false;
+  }
+  graph.outputs[0].name = last.inputs[0];
+  graph.nodes.pop_back();
+  return true;
+}
+
 base::Result<Network> lower(const graph::Graph& graph, const LowerLimits& limits) {
   try {
     return Lowering(graph, limits).run();

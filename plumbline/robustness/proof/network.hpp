@@ -69,6 +69,12 @@ struct LowerLimits {
 /// Cost      one pass of the interpreter; pools and reductions one pass for each of their inputs.
 base::Result<Network> lower(const graph::Graph& graph, const LowerLimits& limits = {});
 
+/// Question: does the graph end in a softmax that only changes the size of what it orders?
+/// Formula:  a last Softmax or LogSoftmax over the columns of a two-dimensional output keeps the order of a row; it is
+///           taken off. Over any other axis it would be another function, and stays.
+/// Returns   whether one was taken off.
+bool strip_softmax(graph::Graph& graph);
+
 /// Values of all steps for `count` inputs in rows, in double: steps[s] is count x size. A row's bits do not depend on
 /// the others. Precondition: rows holds count x inputs() values.
 std::vector<std::vector<double>> forward(const Network& network, std::span<const double> rows, std::size_t count);
