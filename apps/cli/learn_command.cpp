@@ -185,8 +185,8 @@ base::Result<int> learn_labels(const Session& session) {
                            o.resume.empty() ? "" : fmt::format(" after {}", policy.rows - run.rows),
                            policy.actions.size(), policy.features.size(),
                            run.features_left_out > 0 ? fmt::format(", {} left out", run.features_left_out) : "");
-  std::cout << fmt::format("Earned      {:.4f} a row while learning; expected over its draws {:.4f}\n",
-                           run.progressive.value, *run.expected);
+  std::cout << fmt::format("Earned      {:.4f} {} a row while learning; {:.4f} expected over its draws, exactly\n",
+                           run.progressive.value, bounds_text(run.progressive), *run.expected);
   std::cout << fmt::format("Beside it   {:.4f} by '{}' always, {:.4f} by chance\n", *run.best_fixed,
                            printable(run.best_action), *run.uniform);
   if (policy.budget)

@@ -70,16 +70,19 @@ ordered_json value_json(const PolicyValue& v) {
   return out;
 }
 
+std::string bounds_text(const stats::Estimate& estimate) {
+  const auto low = estimate.low(kLevel);
+  const auto high = estimate.high(kLevel);
+  return low && high ? fmt::format("[{:.6g}, {:.6g}]", *low, *high) : "no bounds";
+}
+
 void print_estimate(const std::string& name, bool cannot_say, const std::vector<std::string>& reasons,
                     const stats::Estimate& estimate) {
   if (cannot_say) {
     std::cout << fmt::format("  {:<12} cannot say: {}\n", name, fmt::join(reasons, "; "));
     return;
   }
-  const auto low = estimate.low(kLevel);
-  const auto high = estimate.high(kLevel);
-  const std::string bounds = low && high ? fmt::format("[{:.6g}, {:.6g}]", *low, *high) : "no bounds";
-  std::cout << fmt::format("  {:<12} {:<12.6g} {}\n", name, estimate.value, bounds);
+  std::cout << fmt::format("  {:<12} {:<12.6g} {}\n", name, estimate.value, bounds_text(estimate));
   for (const std::string& warning : estimate.warnings) std::cout << fmt::format("  {:<12} ! {}\n", "", warning);
 }
 

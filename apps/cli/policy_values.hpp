@@ -29,6 +29,8 @@ nlohmann::ordered_json judged_json(std::string_view estimator, counterfactual::O
 nlohmann::ordered_json logged_json(const stats::Estimate& logged);
 nlohmann::ordered_json value_json(const counterfactual::PolicyValue& value);
 /// A line with name, figure and bounds (or why there are none), and one more for each warning, on standard output.
+/// "[low, high]" at kLevel, or "no bounds".
+std::string bounds_text(const stats::Estimate& estimate);
 void print_estimate(const std::string& name, bool cannot_say, const std::vector<std::string>& reasons,
                     const stats::Estimate& estimate);
 /// The same of a policy's value, with what `auto` chose.

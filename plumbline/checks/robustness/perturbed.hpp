@@ -28,7 +28,7 @@ struct Examples {
   std::string unit_name() const { return units.empty() ? "row" : set->unit_name; }
   std::size_t source_row(std::size_t i) const { return set->source_rows.empty() ? rows[i] : set->source_rows[rows[i]]; }
 };
-/// `sample` rows drawn by the check's stream "examples".
+/// `sample` rows drawn by the check's stream "examples". Errors as the context's dataset() and input_domain().
 base::Result<Examples> draw_examples(check::Context& context, std::size_t sample);
 
 /// Share of examples that hit, over units where there are some.

@@ -1,5 +1,7 @@
 #pragma once
-/// Attacks on an answer: questions whose right answer is known, and the same question asked otherwise.
+/// Attacks on an answer: questions whose right answer is known, and the same question asked otherwise. Values are in
+/// the outcome's units, low and high their 0.95 bounds. Errors of all: those of estimate_effect(), on the study and
+/// on the changed one; where the changed one cannot say, the probe's value is NaN. Same seed, same bits.
 
 #include <string>
 #include <vector>

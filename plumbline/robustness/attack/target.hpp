@@ -48,6 +48,7 @@ class Target {
   virtual base::Result<Pass> forward(std::span<const double> rows, std::size_t count,
                                      std::span<const base::Rng> noise) const = 0;
   /// Shapes    seeds: count x classes. Returns count x inputs: for each row sum_k seed_k d score_k / d input.
+  /// Errors    kUnsupported: no gradient; of both: those of the model that is asked.
   virtual base::Result<std::vector<double>> backward(const Pass& pass, std::span<const double> seeds) const;
 };
 using TargetPtr = std::unique_ptr<Target>;
