@@ -103,16 +103,6 @@ class Explored final : public TargetPolicy {
   double epsilon_;
 };
 
-std::string cell(const Column& column, std::size_t row) {
-  switch (column.kind) {
-    case Column::Kind::kNumber: return std::isnan(column.numbers[row]) ? "" : fmt::format("{}", column.numbers[row]);
-    case Column::Kind::kCategory:
-      return column.codes[row] < 0 ? "" : column.levels[static_cast<std::size_t>(column.codes[row])];
-    case Column::Kind::kText: return column.text_missing[row] ? "" : column.texts[row];
-  }
-  return {};
-}
-
 std::vector<std::string> context_names(const DecisionLog& log) {
   std::vector<std::string> names;
   for (const Column& c : log.context.columns) names.push_back(c.name);
@@ -187,14 +177,14 @@ base::Result<TargetPtr> table_policy(const data::Table& table, const std::string
     if (!(p >= 0) || p > 1 + 1e-9)
       return make_error(Code::kValue, fmt::format("probability is {}, expected 0 to 1", p), place);
     std::vector<std::string> parts;
-    for (const Column* key : keys) parts.push_back(cell(*key, i));
+    for (const Column* key : keys) parts.push_back(data::cell_text(*key, i));
     const std::size_t group = groups.try_emplace(key_of(parts), values.size()).first->second;
     if (group == values.size()) {
       values.emplace_back(log.actions(), 0.0);
       totals.push_back(0);
       seen.emplace_back();
     }
-    const std::string act = cell(*action, i);
+    const std::string act = data::cell_text(*action, i);
     if (!seen[group].emplace(act, true).second)
       return make_error(Code::kValue, fmt::format("action '{}' appears twice under one key", act.substr(0, 60)), place);
     totals[group] += p;
@@ -212,7 +202,7 @@ base::Result<TargetPtr> table_policy(const data::Table& table, const std::string
   for (std::size_t i = 0; i < log.rows(); ++i) {
     std::vector<std::string> parts;
     for (std::size_t k = 0; k < keys.size(); ++k) {
-      parts.push_back(log_keys[k] != nullptr        ? cell(*log_keys[k], i)
+      parts.push_back(log_keys[k] != nullptr        ? data::cell_text(*log_keys[k], i)
                       : keys[k]->name == "position" ? fmt::format("{}", log.position[i])
                                                     : log.ids[i]);
     }
@@ -237,7 +227,7 @@ base::Result<TargetPtr> linear_policy(const data::Table& table, const std::strin
   std::vector<Linear::Feature> features;
   for (std::size_t i = 0; i < table.rows(); ++i) {
     const std::string place = fmt::format("{}:{}", name, i + 2);
-    const std::string word = cell(*feature, i);
+    const std::string word = data::cell_text(*feature, i);
     Linear::Feature f;
     if (word != "(intercept)") {
       f.column = log.context.find(word);

@@ -405,6 +405,17 @@ void ColumnBuilder::add(std::string_view cell, bool quoted) {
 
 Column ColumnBuilder::take() { return std::move(column_); }
 
+std::string cell_text(const Column& column, std::size_t row) {
+  switch (column.kind) {
+    case Column::Kind::kNumber:
+      return std::isnan(column.numbers[row]) ? std::string() : fmt::format("{}", column.numbers[row]);
+    case Column::Kind::kCategory:
+      return column.codes[row] < 0 ? std::string() : column.levels[static_cast<std::size_t>(column.codes[row])];
+    case Column::Kind::kText: return column.text_missing[row] ? std::string() : column.texts[row];
+  }
+  return {};
+}
+
 base::Result<Table> parse_csv(std::string_view text, const std::string& name, const TableOptions& options,
                               const ReadLimits& limits) {
   return guarded(name, [&] { return scan(text, name, options, limits, true, nullptr); });

@@ -15,6 +15,9 @@
 
 namespace plumbline::data {
 
+/// A cell as text, numbers in their shortest form; empty where it is missing. Precondition: the row is there.
+std::string cell_text(const Column& column, std::size_t row);
+
 /// How a table's text is read; CSV and JSON lines share it.
 struct TableOptions {
   char separator = 0;              ///< 0 = found out among , ; tab and | from the first line

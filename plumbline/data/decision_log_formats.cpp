@@ -410,17 +410,6 @@ base::Status dsjson(std::string_view text, const std::string& name, std::size_t 
 
 // --- CSV and the Open Bandit layout -----------------------------------------------------------------------------
 
-std::string cell(const Column& column, std::size_t row) {
-  switch (column.kind) {
-    case Column::Kind::kNumber:
-      return std::isnan(column.numbers[row]) ? std::string() : fmt::format("{}", column.numbers[row]);
-    case Column::Kind::kCategory:
-      return column.codes[row] < 0 ? std::string() : column.levels[static_cast<std::size_t>(column.codes[row])];
-    case Column::Kind::kText: return column.text_missing[row] ? std::string() : column.texts[row];
-  }
-  return {};
-}
-
 struct CsvRoles {
   const Column* id = nullptr;
   const Column* time = nullptr;
@@ -481,7 +470,7 @@ base::Status csv_rows(const Table& table, const LogOptions& options, const std::
     std::set<int> items;
     for (std::size_t i = 0; i < table.rows(); ++i) {
       int item = 0;
-      const std::string text = cell(*roles.action, i);
+      const std::string text = cell_text(*roles.action, i);
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), item);
       if (error != std::errc{} || end != text.data() + text.size() || item < 0)
         return make_error(Code::kParse, fmt::format("item_id '{}' is no number", text.substr(0, 40)),
@@ -495,7 +484,7 @@ base::Status csv_rows(const Table& table, const LogOptions& options, const std::
   for (std::size_t i = 0; i < table.rows(); ++i) {
     const std::string place = fmt::format("{}:{}", name, i + 2);
     DecisionRecord record;
-    record.action = record.final_action = cell(*roles.action, i);
+    record.action = record.final_action = cell_text(*roles.action, i);
     if (record.action.empty()) return make_error(Code::kParse, "has no action", place);
     const auto number = [&](const Column* column) -> std::optional<double> {
       if (column == nullptr || std::isnan(column->numbers[i])) return std::nullopt;
@@ -510,10 +499,10 @@ base::Status csv_rows(const Table& table, const LogOptions& options, const std::
                           place);
       record.position = static_cast<int>(*position);
     }
-    if (roles.id != nullptr) record.id = cell(*roles.id, i);
-    if (roles.unit != nullptr) record.unit = cell(*roles.unit, i);
+    if (roles.id != nullptr) record.id = cell_text(*roles.id, i);
+    if (roles.unit != nullptr) record.unit = cell_text(*roles.unit, i);
     if (roles.time != nullptr) {
-      const std::string text = cell(*roles.time, i);
+      const std::string text = cell_text(*roles.time, i);
       double seconds = 0;
       record.time = parse_iso_time(text);
       if (!record.time && parse_number(text, &seconds)) record.time = seconds;
@@ -524,7 +513,7 @@ base::Status csv_rows(const Table& table, const LogOptions& options, const std::
     for (const Column* column : roles.context) {
       if (column->kind == Column::Kind::kNumber) {
         if (std::isfinite(column->numbers[i])) record.context.emplace_back(column->name, column->numbers[i]);
-      } else if (std::string value = cell(*column, i); !value.empty()) {
+      } else if (std::string value = cell_text(*column, i); !value.empty()) {
         record.context.emplace_back(column->name, std::move(value));
       }
     }

@@ -225,6 +225,18 @@ TEST(Csv, QuotesLineBreaksAndByteOrderMark) {
   EXPECT_THAT(t.columns[2].numbers, ElementsAre(3, 45));
 }
 
+TEST(Csv, CellsAsText) {
+  const Table table = parse_csv("n,c\n0.5,a\nNA,NA\n2,b\n", "t.csv").value();
+  EXPECT_EQ(cell_text(*table.find("n"), 0), "0.5");
+  EXPECT_EQ(cell_text(*table.find("n"), 1), "");
+  EXPECT_EQ(cell_text(*table.find("n"), 2), "2");
+  EXPECT_EQ(cell_text(*table.find("c"), 1), "");
+  EXPECT_EQ(cell_text(*table.find("c"), 2), "b");
+  TableOptions words;
+  words.types["c"] = Column::Kind::kText;
+  EXPECT_EQ(cell_text(*parse_csv("c\na\nNA\n", "t.csv", words)->find("c"), 0), "a");
+}
+
 TEST(Csv, SeparatorsAreFoundOutOrDeclared) {
   for (const char c : {',', ';', '\t', '|'}) {
     const Table t = csv(std::string("a") + c + "b\n1" + c + "2\n");

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "plumbline/data/csv.hpp"
 #include "plumbline/stats/descriptive.hpp"
 
 namespace plumbline::system {
@@ -21,17 +22,6 @@ using data::Column;
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
-/// The cell as text; empty where it is missing.
-std::string cell(const Column& column, std::size_t row) {
-  switch (column.kind) {
-    case Column::Kind::kNumber: return std::isnan(column.numbers[row]) ? "" : fmt::format("{}", column.numbers[row]);
-    case Column::Kind::kCategory:
-      return column.codes[row] < 0 ? "" : column.levels[static_cast<std::size_t>(column.codes[row])];
-    case Column::Kind::kText: return column.text_missing[row] ? "" : column.texts[row];
-  }
-  return {};
-}
-
 base::Result<const Column*> column_of(const TraceTable& table, const std::string& name, std::string_view what) {
   const Column* column = table.table->find(name);
   if (column != nullptr) return column;
@@ -42,7 +32,7 @@ base::Result<const Column*> column_of(const TraceTable& table, const std::string
 }
 
 base::Result<std::uint8_t> flag_of(const Column& column, std::size_t row, const std::string& place) {
-  const std::string text = cell(column, row);
+  const std::string text = data::cell_text(column, row);
   if (text.empty()) return kNotRecorded;
   if (text == "1" || text == "true" || text == "yes") return std::uint8_t{1};
   if (text == "0" || text == "false" || text == "no") return std::uint8_t{0};
@@ -89,7 +79,8 @@ base::Result<Joined> join_rows(std::span<const TraceTable> tables) {
     for (std::size_t i = 0; i < rows; ++i) {
       const double t = time == nullptr ? static_cast<double>(i) : time->numbers[i];
       if (std::isnan(t)) return make_error(Code::kValue, fmt::format("row {} has no time", i + 1), table.name);
-      const int u = unit == nullptr ? 0 : units.emplace(cell(*unit, i), static_cast<int>(units.size())).first->second;
+      const int u =
+          unit == nullptr ? 0 : units.emplace(data::cell_text(*unit, i), static_cast<int>(units.size())).first->second;
       list.push_back({u, t, tables.size() > 1 ? 0 : i});
     }
   }
@@ -127,7 +118,7 @@ void fill(Signal& signal, const Column& column, const std::vector<std::size_t>& 
     double value = kMissing;
     if (signal.numeric) {
       value = column.numbers[i];
-    } else if (const std::string text = cell(column, i); !text.empty()) {
+    } else if (const std::string text = data::cell_text(column, i); !text.empty()) {
       const auto [at, fresh] = codes.emplace(text, static_cast<int>(codes.size()));
       if (fresh) signal.levels.push_back(text);
       value = at->second;

@@ -12,6 +12,7 @@
 #include "plumbline/base/rng.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/counterfactual/learning/exploration.hpp"
+#include "plumbline/data/csv.hpp"
 #include "plumbline/stats/intervals.hpp"
 
 namespace plumbline::counterfactual::learning {
@@ -55,10 +56,7 @@ base::Result<std::vector<int>> classes_of(const Column& column, const std::strin
       for (std::size_t i = 0; i < n; ++i) out[i] = code.at(column.numbers[i]);
     }
   } else {
-    const auto text = [&](std::size_t i) -> std::string {
-      if (column.kind == Column::Kind::kText) return column.text_missing[i] ? std::string() : column.texts[i];
-      return column.codes[i] < 0 ? std::string() : column.levels[static_cast<std::size_t>(column.codes[i])];
-    };
+    const auto text = [&](std::size_t i) { return data::cell_text(column, i); };
     std::map<std::string, int> code;
     for (std::size_t i = 0; i < n; ++i) {
       if (text(i).empty()) return missing(i);
