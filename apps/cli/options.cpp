@@ -398,6 +398,7 @@ Options parse_command_line(int argc, char** argv) {
     command->add_option("--manifest", o.manifest, "Whose store to read (default: the store of this folder)");
   }
   add_roots(show, roots);
+  add_roots(diff, roots);
   add_roots(reproduce, roots);
   add_roots(export_run, roots);
 
