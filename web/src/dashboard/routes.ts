@@ -9,4 +9,5 @@ const ready = <T>(page: T): (() => Promise<{ default: T }>) => () => Promise.res
 export const routes: readonly Route[] = [
   { path: '/', nav: { label: 'Overview', key: 'o', group: 'Evidence' }, module: ready(overview) },
   { path: '/runs', nav: { label: 'Runs', key: 'r', group: 'Evidence' }, module: ready(runs) },
+  { path: '/runs/:run', module: () => import('./pages/run') },
 ];
