@@ -213,6 +213,12 @@ base::Result<std::shared_ptr<const runtime::FallbackTable>> read_fallback_table(
   PL_TRY(reach::SafetyFilter filter, reach::SafetyFilter::make(std::move(table), keys.number("table_margin", 0)));
   PL_TRY(std::vector<runtime::ActionControl> controls,
          runtime::parse_controls(keys.texts("controls"), keys.place() + " controls"));
+  const std::vector<std::string> irreversible = keys.texts("irreversible");
+  for (const runtime::ActionControl& one : controls)
+    if (std::find(irreversible.begin(), irreversible.end(), one.action) != irreversible.end())
+      return make_error(Code::kValue,
+                        fmt::format("'{}' is irreversible, and the table would take it unasked", one.action),
+                        keys.place(), "Leave it out of `controls` or of `irreversible`");
   std::vector<std::size_t> states;
   for (const std::string& name : keys.texts("states")) {
     const auto found = std::find(columns.begin(), columns.end(), name);
