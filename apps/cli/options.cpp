@@ -379,7 +379,9 @@ Options parse_command_line(int argc, char** argv) {
   trend->add_option("metric", o.metric, "The metric")->required();
   trend->add_option("--limit", o.limit, "How many points, newest first")->capture_default_str();
   trend->add_option("--subject", o.subject, "This subject alone");
-  trend->add_option("--where", o.where, "KEY=VALUE: figures of this part alone, such as data=test");
+  trend->add_option(
+      "--where", o.where,
+      "KEY=VALUE: figures of this part alone, such as data=test; KEY= leaves out those that have the key");
   trend->add_option("--false-alarms", o.false_alarms, "Probability that a series without change is given one")
       ->check(CLI::Range(0.001, 0.5))
       ->capture_default_str();
@@ -388,7 +390,7 @@ Options parse_command_line(int argc, char** argv) {
   trend->footer(R"(
 Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
 
-  plumbline trend probe.accuracy accuracy --where data=test
+  plumbline trend probe.accuracy accuracy --where data=test --where slice=
   plumbline trend probe.accuracy accuracy --where data=test --limit 200 --json)");
   auto* reproduce = app.add_subcommand(
       "reproduce", "Compute a piece of evidence again; exit status 1 when it differs, with the first difference");

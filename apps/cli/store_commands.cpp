@@ -160,7 +160,8 @@ base::Result<std::vector<run::TrendPoint>> selected(run::Store& store, const Opt
                               "", "For example --where data=test");
     std::erase_if(points, [&](const run::TrendPoint& p) {
       const auto at = p.evidence.where.find(condition.substr(0, cut));
-      return at == p.evidence.where.end() || at->second != condition.substr(cut + 1);
+      const std::string wanted = condition.substr(cut + 1);
+      return wanted.empty() ? at != p.evidence.where.end() : at == p.evidence.where.end() || at->second != wanted;
     });
   }
   if (!o.subject.empty())

@@ -171,7 +171,7 @@ struct Search {
 
   /// Whether the conditional test at `level` leaves k as a place of the change in `part`.
   base::Result<bool> may_be(const Series& part, std::size_t k, double extra, double behind, base::Rng draw) const {
-    constexpr std::size_t kDraws = 399;
+    constexpr std::size_t kDraws = 199;
     const auto needed = static_cast<std::size_t>(std::floor((1 - options.level) * (kDraws + 1) + kSlack));
     std::size_t reached = 0;
     for (std::size_t d = 0; d < kDraws && reached < needed; ++d) {

@@ -281,7 +281,7 @@ TEST(FindChangesStatistical, SeveralChanges) {
   int both = 0, more = 0;
   count_seeds(runs, [&](base::Rng& rng) {
     Series s{Noise::kStated, {}, std::vector<double>(45, 1.0)};
-    for (std::size_t i = 0; i < 45; ++i) s.value.push_back((i < 15 ? 0 : i < 30 ? 3 : 0.5) + rng.normal());
+    for (std::size_t i = 0; i < 45; ++i) s.value.push_back((i < 15 ? 0 : i < 30 ? 3.5 : 0.5) + rng.normal());
     const auto changes = find_changes(s, quick(), rng.fork("find"));
     const auto near = [&](double at) {
       return std::any_of(changes->changes.begin(), changes->changes.end(),
