@@ -1,6 +1,7 @@
 // runs, show, diff, trend, reproduce, prune, export, verify-store.
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "apps/cli/output.hpp"
 #include "plumbline/case/assess/assess.hpp"
 #include "plumbline/case/assess/reproduce.hpp"
+#include "plumbline/case/assess/trend.hpp"
 #include "plumbline/case/interface/json.hpp"
 #include "plumbline/case/view/compare.hpp"
 #include "plumbline/checks/catalog.hpp"
@@ -127,21 +129,40 @@ base::Result<int> run_diff(const Session& session) {
 }
 
 base::Result<int> run_trend(const Session& session) {
-  PL_TRY(const auto store, open_existing(session.options));
-  PL_TRY(const auto points, store->trend(session.options.check, session.options.metric, session.options.limit));
-  if (session.options.json) {
-    nlohmann::json out = nlohmann::json::array();
-    for (const run::TrendPoint& p : points)
-      out.push_back({{"run", p.run}, {"started", p.started}, {"evidence", check::to_json(p.evidence)}});
-    std::cout << out.dump(2) << "\n";
-    return 0;
+  const Options& o = session.options;
+  PL_TRY(const auto store, open_existing(o));
+  run::TrendQuery query{o.check, o.metric, {}, {}, o.limit};
+  if (!o.subject.empty()) query.subject = o.subject;
+  PL_TRY(query.where, view::parse_where(o.where));
+  PL_TRY(const auto points, store->trend(query));
+  stats::ChangeOptions search;
+  search.alpha = o.false_alarms;
+  search.cancel = session.cancel;
+  PL_TRY(const auto all, assess::trend_changes(points, search));
+  if (!o.csv.empty()) {
+    if (all.size() != 1)
+      return base::make_error(base::Code::kValue, fmt::format("--csv writes one series, and there are {}", all.size()),
+                              "", "Choose with --subject and --where");
+    PL_CHECK(write_file(o.csv, assess::trend_csv(points, all.front())));
   }
-  for (const run::TrendPoint& p : points)
-    std::cout << fmt::format("{}  {}  {:<32} {}\n", p.started, p.run, view::figure_text(p.evidence),
-                             printable(view::figure_name(p.evidence)));
+  if (o.json) {
+    std::cout << assess::trend_json(points, all).dump(2) << "\n";
+    return points.empty() ? 3 : 0;
+  }
+  std::set<std::size_t> marked;
+  for (const assess::TrendSeries& series : all)
+    for (const stats::Change& change : series.changes.changes) marked.insert(series.points[change.at]);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    std::cout << fmt::format("{} {}  {}  {:<32} {}\n", marked.count(i) > 0 ? '*' : ' ', points[i].started,
+                             points[i].run, view::figure_text(points[i].evidence),
+                             printable(view::figure_name(points[i].evidence)));
   if (points.empty())
-    std::cout << fmt::format("no run holds {} {}\n", printable(session.options.check),
-                             printable(session.options.metric));
+    std::cout << fmt::format("no run holds {} {}\n", printable(o.check), printable(o.metric));
+  else
+    std::cout << "\n";
+  for (const assess::TrendSeries& series : all)
+    for (const std::string& sentence : assess::trend_sentences(points, series))
+      std::cout << printable(sentence) << "\n";
   return points.empty() ? 3 : 0;
 }
 

@@ -249,6 +249,10 @@ void listing(const OpenStore& open) {
   EXPECT_EQ(store->trend(points)->size(), metrics->at(0).points);
   points.where = {{"data", "test"}, {"slice", "left"}};
   EXPECT_TRUE(store->trend(points)->empty());
+  points.where = {{"slice", ""}};
+  EXPECT_EQ(store->trend(points)->size(), metrics->at(0).points) << "those without the key";
+  points.where = {{"data", ""}};
+  EXPECT_TRUE(store->trend(points)->empty());
   points.where = {};
   points.subject = "other@test";
   EXPECT_TRUE(store->trend(points)->empty());

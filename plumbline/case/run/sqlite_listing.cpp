@@ -137,8 +137,13 @@ base::Result<std::vector<TrendPoint>> trend(sqlite3* db, const std::string& plac
   where.add("e.metric = ?", {query.metric});
   where.add("r.chain <> ''", {});
   if (query.subject) where.add("json_extract(e.content, '$.subject') = ?", {*query.subject});
-  for (const auto& [key, value] : query.where)
-    where.add("exists (select 1 from json_each(e.content, '$.where') w where w.key = ? and w.value = ?)", {key, value});
+  for (const auto& [key, value] : query.where) {
+    if (value.empty())
+      where.add("not exists (select 1 from json_each(e.content, '$.where') w where w.key = ?)", {key});
+    else
+      where.add("exists (select 1 from json_each(e.content, '$.where') w where w.key = ? and w.value = ?)",
+                {key, value});
+  }
   // Cross joins fix the order of the loops: newest run first, so that the limit ends the search early.
   const std::string sql =
       "select r.id, r.started, e.content, re.build from run r cross join run_evidence re on re.run = r.id cross join "

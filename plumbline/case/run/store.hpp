@@ -74,7 +74,7 @@ struct TrendQuery {
   std::string check;
   std::string metric;
   std::optional<std::string> subject;        ///< empty: any
-  std::map<std::string, std::string> where;  ///< keys that a point must have, with these values
+  std::map<std::string, std::string> where;  ///< what a point has; with an empty value: a key that it does not have
   std::size_t limit = 20;
 };
 /// One value of a metric in one run.

@@ -1,8 +1,8 @@
 #include "plumbline/case/view/compare.hpp"
 
-#include <map>
-
 #include <fmt/format.h>
+
+#include "plumbline/case/claims/escape.hpp"
 
 namespace plumbline::view {
 namespace {
@@ -49,6 +49,18 @@ std::string figure_text(const check::Evidence& e) {
   const auto high = e.estimate.high(e.level);
   return fmt::format("{:.4g} [{}, {}]", e.estimate.value, low ? fmt::format("{:.4g}", *low) : "-",
                      high ? fmt::format("{:.4g}", *high) : "-");
+}
+
+base::Result<std::map<std::string, std::string>> parse_where(const std::vector<std::string>& conditions) {
+  std::map<std::string, std::string> where;
+  for (const std::string& condition : conditions) {
+    const std::size_t cut = condition.find('=');
+    if (cut == 0 || cut == std::string::npos)
+      return base::make_error(base::Code::kValue, fmt::format("'{}' is not KEY=VALUE", claims::printable(condition)),
+                              "--where", "For example data=test");
+    where[condition.substr(0, cut)] = condition.substr(cut + 1);
+  }
+  return where;
 }
 
 Comparison compare(const StoredRun& first, const StoredRun& second) {

@@ -2,6 +2,7 @@
 /// Two runs side by side: which verdicts and which figures changed.
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,5 +48,8 @@ Comparison compare(const StoredRun& first, const StoredRun& second);
 std::string figure_name(const check::Evidence& evidence);
 /// "0.912 [0.899, -]": the value with its bounds at the level that is printed.
 std::string figure_text(const check::Evidence& evidence);
+
+/// KEY=VALUE each, as in TrendQuery::where; "KEY=" leaves out what has the key. Errors kValue: another form.
+base::Result<std::map<std::string, std::string>> parse_where(const std::vector<std::string>& conditions);
 
 }  // namespace plumbline::view
