@@ -30,7 +30,7 @@ base::Result<int> run_serve(const Session& session) {
     PL_TRY(tokens, http::Tokens::read(o.serve.tokens));
   }
   const bool open_to_all = tokens.everybody();
-  PL_TRY(const auto pages, dashboard::Dashboard::open(std::move(options), std::move(tokens)));
+  PL_TRY(auto pages, dashboard::Dashboard::open(std::move(options), std::move(tokens)));
   http::ServerOptions limits;
   limits.write_seconds = 60;  // a report of some megabytes over a slow line
   limits.connections = 1000;
@@ -50,6 +50,7 @@ base::Result<int> run_serve(const Session& session) {
     pages->stop();
     server->stop();
   });
+  pages.reset();  // what still waits in it holds connections, which need the server
   return 0;
 }
 

@@ -24,7 +24,6 @@ void Pool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    waiting_.clear();
   }
   change_.notify_all();
   for (std::thread& thread : threads_) {

@@ -1,6 +1,7 @@
 #pragma once
 /// Threads that work off a bounded queue, so that nothing slow holds up the thread that serves.
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -20,7 +21,7 @@ class Pool {
   ~Pool();
   /// False where too much waits already, or the pool is stopping; the work is then not done.
   bool post(Work work);
-  /// What is under way is finished; what waits is dropped.
+  /// What is under way is finished; what waits is kept undone until the pool goes.
   void stop();
 
  private:

@@ -1,5 +1,6 @@
 #include "apps/http/server.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <thread>
@@ -39,7 +40,8 @@ base::Error refusal(std::string word, std::string message) {
 struct Shared {
   Handler handler;
   ServerOptions options;
-  std::size_t connections = 0;
+  /// Whoever answers may be the last to hold a connection, on a thread of its own.
+  std::atomic<std::size_t> connections{0};
   bool stopping = false;
 };
 
