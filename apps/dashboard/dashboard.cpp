@@ -186,8 +186,7 @@ void Dashboard::State::ask(const ApiRequest& request, const Respond& respond) {
   const auto wrong_method = [&] {
     respond(error_reply(refusal("method_not_allowed", "this path does not answer to this method")));
   };
-  const bool below_guard = request.target.starts_with("/api/guard/");
-  if (const auto passed = GuardProxy::target_of(request.target); passed && below_guard) {
+  if (const auto passed = GuardProxy::target_of(request.target); passed) {
     if (method != "GET" && method != "POST") return wrong_method();
     return pass_on(request, *passed, respond);
   }

@@ -61,6 +61,8 @@ base::Result<http::ApiReply> GuardProxy::ask(const http::ApiRequest& request, co
   if (question.method == "POST") question.headers.emplace_back("Content-Type", "application/json");
   if (!request.authorization.empty()) question.headers.emplace_back("Authorization", request.authorization);
   auto answer = client_.ask(std::move(question));
+  if (!answer.ok() && answer.error().where == "answer size")
+    return refusal("guard_odd", "the guard's answer is larger than 8 MiB");
   if (!answer.ok()) {
     const bool slow = answer.error().code == base::Code::kLimit;
     return refusal(slow ? "guard_slow" : "guard_unreachable", "the guard: " + answer.error().message,

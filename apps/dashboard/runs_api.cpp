@@ -21,6 +21,7 @@ using http::refusal;
 
 constexpr std::uint64_t kMostRows = 200;
 constexpr std::uint64_t kMostOffset = 10'000'000;
+constexpr std::uint64_t kSeriesAtMost = 8;
 constexpr std::size_t kArtifactBytes = 1U << 20U;
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
@@ -283,51 +284,76 @@ Answer trend(const Call& call) {
     return refusal("bad_request", "\"check\" and \"metric\" are needed", "GET /api/metrics lists them");
   if (!call.text("subject").empty()) query.subject = call.text("subject");
   PL_TRY(query.where, where_of(call.text("where")));
-  PL_TRY(query.limit, call.whole("limit", 200, 1, 10'000));
-  std::vector<run::TrendPoint> points;
+  PL_TRY(const std::uint64_t limit, call.whole("limit", 200, 1, 2000));
+  query.limit = kSeriesAtMost * limit;  // what is asked for may be several series, of which one is shown
+  std::vector<run::TrendPoint> all;
   for (std::size_t i = 0; i < call.shelf.size(); ++i) {
     PL_TRY(run::Store* const store, call.shelf.store(i));
     PL_TRY(auto found, store->trend(query));
-    points.insert(points.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+    all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
   }
   if (call.shelf.size() > 1)
-    std::stable_sort(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.started > b.started; });
-  if (points.size() > query.limit) points.resize(query.limit);
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.started > b.started; });
+  using Key = std::pair<std::string, std::map<std::string, std::string>>;
+  std::map<Key, std::size_t> groups;
+  for (const run::TrendPoint& p : all) ++groups[{p.evidence.subject, p.evidence.where}];
+  // The longest series; of several the one with the fewest keys, which is that of the whole rather than of a part.
+  const auto chosen = std::max_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.second, b.first.second.size()) < std::pair(b.second, a.first.second.size());
+  });
+  Json series = Json::array();
+  for (const auto& [key, count] : groups)
+    series.push_back({{"subject", key.first}, {"where", key.second}, {"points", count}});
+  std::vector<run::TrendPoint> points;
+  for (run::TrendPoint& p : all) {
+    if (points.size() < limit && Key(p.evidence.subject, p.evidence.where) == chosen->first)
+      points.push_back(std::move(p));
+  }
   stats::ChangeOptions search;
   search.cancel = call.cancel;
-  PL_TRY(const auto series, assess::trend_changes(points, search));
-  const Json found = assess::trend_json(points, series);
+  PL_TRY(const auto found, assess::trend_changes(points, search));
+  const Json told = assess::trend_json(points, found);
+  Json out = {{"check", query.check},
+              {"metric", query.metric},
+              {"subject", points.empty() ? Json() : Json(points.front().evidence.subject)},
+              {"where", points.empty() ? Json() : Json(points.front().evidence.where)},
+              {"unit", points.empty() ? "" : points.front().evidence.unit},
+              {"points", Json::array()},
+              {"series", series},
+              {"changes", nullptr},
+              {"method", nullptr}};
   // Oldest first, as it is drawn; each figure as a point beside the evidence's id.
-  Json rows = Json::array();
   for (auto p = points.rbegin(); p != points.rend(); ++p) {
     const check::Evidence& e = p->evidence;
-    rows.push_back({{"run", p->run},
-                    {"started", p->started},
-                    {"value", number(e.estimate.value)},
-                    {"low", number(e.estimate.low(e.level))},
-                    {"high", number(e.estimate.high(e.level))},
-                    {"n", number(e.estimate.n)},
-                    {"subject", e.subject},
-                    {"where", e.where},
-                    {"evidence", e.id}});
+    out["points"].push_back({{"run", p->run},
+                             {"started", p->started},
+                             {"value", number(e.estimate.value)},
+                             {"low", number(e.estimate.low(e.level))},
+                             {"high", number(e.estimate.high(e.level))},
+                             {"n", number(e.estimate.n)},
+                             {"evidence", e.id}});
   }
-  Json changes = Json::array();
-  for (Json change : found.at("changes")) {
+  if (found.empty() || !found.front().changes.p) {
+    out["why_not"] = found.empty() ? "there are no points" : found.front().changes.method;
+    return json_reply(out);
+  }
+  out["method"] = found.front().changes.method;
+  for (const char* name : {"p", "noise", "repeated"}) out[name] = told.at("series").at(0).at(name);
+  std::vector<Json> changes;
+  for (Json change : told.at("changes")) {
     for (const char* place : {"at", "low", "high"})
       change[place] = points.size() - 1 - change.at(place).get<std::size_t>();
     for (const char* side : {"before", "after"}) {
-      change[std::string(side) + "_interval"] = change.at(side);
-      change[side] = Json(change.at(side)).at("value");
+      const Json bounds = change.at(side);
+      change[std::string(side) + "_interval"] = bounds;
+      change[side] = bounds.at("value");
     }
     changes.push_back(std::move(change));
   }
-  return json_reply({{"check", query.check},
-                     {"metric", query.metric},
-                     {"unit", points.empty() ? "" : points.front().evidence.unit},
-                     {"points", rows},
-                     {"series", found.at("series")},
-                     {"changes", changes},
-                     {"method", found.at("method")}});
+  std::sort(changes.begin(), changes.end(),
+            [](const Json& a, const Json& b) { return a.at("at").get<std::size_t>() < b.at("at").get<std::size_t>(); });
+  out["changes"] = changes;
+  return json_reply(out);
 }
 
 Answer compare(const Call& call) {
