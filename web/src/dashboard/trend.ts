@@ -38,11 +38,13 @@ export function drawTrend(host: HTMLElement, width: number, points: Point[], cha
   const axis = chart.group('axis').attr('transform', `translate(0,${chart.height})`);
   axis.append('path').attr('class', 'domain').attr('d', `M0,0H${chart.width}`);
   const every = Math.max(1, Math.ceil(points.length / Math.max(1, Math.floor(chart.width / 96))));
+  let named = '';
   points.forEach((point, i) => {
     if (i % every !== 0) return;
     const tick = axis.append('g').attr('class', 'tick').attr('transform', `translate(${x(i)},0)`);
     tick.append('line').attr('y2', 5);
-    tick.append('text').attr('y', 19).attr('text-anchor', 'middle').text(day(point));
+    tick.append('text').attr('y', 19).attr('text-anchor', 'middle').text(day(point) === named ? point.started.slice(11, 16) : day(point));
+    named = day(point);
   });
   axis.append('text').attr('class', 'axis-label').attr('x', chart.width / 2).attr('y', 38).attr('text-anchor', 'middle').text('run, oldest first');
 

@@ -31,7 +31,8 @@ function drawBoard(host: HTMLElement, frame: string, label: string): void {
   host.replaceChildren();
   if (board.length > 0) {
     const [width, height] = [board[0].length * kSide, board.length * kSide];
-    const svg = select(host).append('svg').attr('width', width).attr('height', height).attr('viewBox', `0 0 ${width} ${height}`).attr('role', 'img').attr('aria-label', label);
+    const scale = Math.min(1.7, Math.max(1, 300 / Math.max(width, height)));
+    const svg = select(host).append('svg').attr('width', Math.round(width * scale)).attr('height', Math.round(height * scale)).attr('viewBox', `0 0 ${width} ${height}`).attr('role', 'img').attr('aria-label', label);
     board.forEach((row, r) => Array.from(row).forEach((mark, c) => {
       svg.append('rect').attr('class', tileClass(mark)).attr('x', c * kSide).attr('y', r * kSide).attr('width', kSide).attr('height', kSide);
       if (mark === 'A') svg.append('circle').attr('class', 'agent').attr('cx', (c + 0.5) * kSide).attr('cy', (r + 0.5) * kSide).attr('r', kSide * 0.36);
@@ -142,11 +143,11 @@ export function episode(host: HTMLElement, artifact: Artifact, width: number): v
     if (timer !== 0) stop();
     show(to);
   };
-  button('⏮', 'First step', () => step(0));
-  button('◀', 'Step back', () => step(at - 1));
+  button('«', 'First step', () => step(0));
+  button('‹', 'Step back', () => step(at - 1));
   const play = button('Play', '', () => (timer !== 0 ? stop() : start()), 'quiet play');
-  button('▶', 'Step on', () => step(at + 1));
-  button('⏭', 'Last step', () => step(last));
+  button('›', 'Step on', () => step(at + 1));
+  button('»', 'Last step', () => step(last));
   slider.type = 'range';
   slider.min = '0';
   slider.max = String(last);

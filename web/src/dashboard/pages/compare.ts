@@ -95,7 +95,7 @@ export default definePage<Comparison | null>({
       first.system !== second.system && h('div', { class: 'state empty' }, icon('unsure', 'unsure'), h('p', null, 'These are runs of two systems: figures of one name may not mean the same.')),
       h('section', { 'aria-labelledby': 'changed' }, h('h2', { id: 'changed' }, 'Claims whose verdict changed'),
         claims.length === 0 ? empty('No verdict changed.', 'Every claim stands as it stood.')
-          : table('Claims whose verdict changed', [head('Claim'), head('Before'), head('After'), head('So it is')], claims.map((claim) => h('tr', null,
+          : table('Claims whose verdict changed', [head('Claim'), head('Before'), head('After'), head('Change')], claims.map((claim) => h('tr', null,
             h('td', { class: 'full' }, h('b', null, claim.text || claim.id), claim.text && h('span', { class: 'sub mono' }, claim.id)), h('td', null, standing(claim.before)), h('td', null, standing(claim.after)), h('td', null, direction(claim.before, claim.after)))), 'list')),
       h('section', { 'aria-labelledby': 'figures' }, h('div', { class: 'section-head' }, h('h2', { id: 'figures' }, 'Figures'), h('p', { class: 'muted' }, `${plural(same, 'figure')} the same to the bit. Before is hollow, after is full.`)),
         figures.length === 0 ? empty('No figure changed.')

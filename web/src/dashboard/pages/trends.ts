@@ -1,6 +1,6 @@
 /// One metric over the runs, with the points where it changed.
 
-import { fill, h, path } from '../dom';
+import { clean, fill, h, path } from '../dom';
 import type { Child } from '../dom';
 import { interval } from '../interval';
 import { head, select, sortable, table } from '../list';
@@ -52,7 +52,7 @@ function draw(trend: Trend, about: string, visit: Visit): Child {
     if (room < 40 || Math.abs(room - width) < 2) return;
     width = room;
     host.replaceChildren();
-    drawTrend(host, room, points, trend.changes ?? [], about, (run) => visit.go(path('runs', run)));
+    drawTrend(host, room, points.map((one) => ({ ...one, run: clean(one.run), started: clean(one.started) })), trend.changes ?? [], about, (run) => visit.go(path('runs', run)));
   };
   new ResizeObserver(plot).observe(host);
   const rows = points.slice().reverse().map((point) => h('tr', null,
@@ -60,7 +60,7 @@ function draw(trend: Trend, about: string, visit: Visit): Child {
     h('td', { class: 'number', 'data-v': point.value }, h('b', null, figure(point.value)), h('span', { class: 'sub' }, bounds(point.low, point.high))),
     h('td', null, interval(point)), h('td', { class: 'number', 'data-name': 'n', 'data-v': point.n ?? '' }, figure(point.n))));
   return [h('figure', { class: 'wide trend' }, host), changesCard(trend),
-    h('details', { open: points.length <= 50 }, h('summary', null, `The ${plural(points.length, 'point')} as a table, newest first`),
+    h('details', { open: points.length <= 50 && window.innerWidth > 700 }, h('summary', null, `The ${plural(points.length, 'point')} as a table, newest first`),
       sortable(table(about, [head('Run'), head('Started (UTC)'), head('Figure', 'number'), head('Interval'), head('n', 'number')], rows, 'list')))];
 }
 
@@ -94,7 +94,7 @@ export default definePage<Metric[]>({
         select('Metric', metrics.filter((one) => one.check === check).map((one) => ({ value: one.metric, words: `${one.metric} (${plural(one.points, 'point')})` })), metric.metric, (value) => go({ check, metric: value, subject: null })()),
         metric.subjects.length > 1 && select('About', options(metric.subjects), subject, (value) => go({ check, metric: metric.metric, subject: value })()));
       if (focused >= 0) controls.querySelectorAll('select')[focused]?.focus();
-      void region(chart, 'Loading the trend', () => visit.api.get<Trend>('/api/trend', { check, metric: metric.metric, subject, where: query.get('where'), limit: kMost }), (trend) => draw(trend, `${metric.metric} of ${subject || check}`, visit));
+      void region(chart, 'Loading the trend', () => visit.api.get<Trend>('/api/trend', { check, metric: metric.metric, subject, where: query.get('where'), limit: kMost }), (trend) => draw(trend, clean(`${metric.metric} of ${subject || check}`), visit));
     };
     update();
     return h('div', null, heading('Trends', 'A metric over the runs of one system, and where it changed.'), controls, chart);
