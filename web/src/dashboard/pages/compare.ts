@@ -10,7 +10,8 @@ import { definePage } from '../page';
 import { empty } from '../states';
 import type { Look } from '../words';
 import { badge, bounds, figure, heading, icon, plural, standingLook, time } from '../words';
-import type { RunList } from './runs';
+import type { RunList, RunRow } from './runs';
+import { runBadge } from './runs';
 
 interface Side {
   id: string;
@@ -47,7 +48,7 @@ function sideCard(label: string, side: Side): HTMLElement {
 }
 
 /// Runs are named by typing a part of their system, name or number; the list below the field is the server's.
-function chooser({ api, query, go }: Visit): HTMLElement {
+function chooser(latest: RunRow[], { api, query, go }: Visit): HTMLElement {
   const pick = (label: string, value: string): { row: HTMLElement; box: HTMLInputElement } => {
     const list = h('datalist', { id: `runs-${label}` });
     const box = h('input', { type: 'text', value, list: list.id, required: true, autocomplete: 'off', spellcheck: 'false', placeholder: 'Number of a run', maxlength: 64 });
@@ -70,19 +71,26 @@ function chooser({ api, query, go }: Visit): HTMLElement {
   };
   const first = pick('Before', query.get('first') ?? '');
   const second = pick('After', query.get('second') ?? '');
-  return h('form', { class: 'controls', on: { submit: (event: Event) => {
+  const form = h('form', { class: 'controls', on: { submit: (event: Event) => {
     event.preventDefault();
     const ids = [first.box.value.trim(), second.box.value.trim()];
     if (ids.every((id) => id !== '')) go(path('compare', ids[0], ids[1]));
   } } }, first.row, second.row, h('button', { type: 'submit', class: 'primary' }, 'Compare'));
+  const as = (label: string, box: HTMLInputElement, run: RunRow): HTMLElement => h('button', { type: 'button', class: 'quiet', 'aria-label': `${label}: ${run.system} ${run.id}`, on: { click: () => { box.value = run.id; } } }, label);
+  const rows = latest.filter((run) => !run.pruned).map((run) => h('tr', null,
+    h('td', { class: 'full' }, h('a', { class: 'row', href: path('runs', run.id) }, run.system || run.id), ' ', h('span', { class: 'sub-line' }, run.name, ' ', h('span', { class: 'mono' }, run.id))),
+    h('td', null, runBadge(run)), h('td', null, time(run.started)), h('td', null, h('div', { class: 'actions' }, as('Before', first.box, run), as('After', second.box, run)))));
+  return h('div', null, form, rows.length > 0 && h('section', { 'aria-labelledby': 'latest' }, h('h2', { id: 'latest' }, 'Latest runs'),
+    table('Latest runs', [head('System and run'), head('Answer'), head('Started (UTC)'), head('Choose as')], rows, 'list')));
 }
 
-export default definePage<Comparison | null>({
+export default definePage<{ comparison: Comparison | null; latest: RunRow[] }>({
   title: 'Compare',
-  load: ({ api, params }) => (params.first ? api.get<Comparison>('/api/compare', { first: params.first, second: params.second }) : Promise.resolve(null)),
-  render: (data, visit) => {
+  load: async ({ api, params }) => (params.first ? { comparison: await api.get<Comparison>('/api/compare', { first: params.first, second: params.second }), latest: [] }
+    : { comparison: null, latest: (await api.get<RunList>('/api/runs', { limit: 12 })).runs }),
+  render: ({ comparison: data, latest }, visit) => {
     if (!data) {
-      return h('div', null, heading('Compare', ['Two runs beside each other. They can also be chosen in the list of ', h('a', { href: path('runs') }, 'runs'), '.']), chooser(visit));
+      return h('div', null, heading('Compare', ['Two runs beside each other. They can also be chosen in the list of ', h('a', { href: path('runs') }, 'runs'), '.']), chooser(latest, visit));
     }
     const { first, second, claims, figures, same } = data;
     const steps = claims.map((claim) => rank(claim.after) - rank(claim.before));
