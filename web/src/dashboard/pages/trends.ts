@@ -2,7 +2,7 @@
 
 import { clean, fill, h, path } from '../dom';
 import type { Child } from '../dom';
-import { interval } from '../interval';
+import { interval, span } from '../interval';
 import { head, select, sortable, table } from '../list';
 import type { Visit } from '../page';
 import { definePage } from '../page';
@@ -55,10 +55,11 @@ function draw(trend: Trend, about: string, visit: Visit, again: () => void): Chi
     drawTrend(host, room, points.map((one) => ({ ...one, run: clean(one.run), started: clean(one.started) })), changes, about, (run) => visit.go(path('runs', run)));
   };
   new ResizeObserver(plot).observe(host);
+  const along = span(points);
   const rows = points.slice().reverse().map((point) => h('tr', null,
     h('td', { class: 'full' }, h('a', { class: 'row mono', href: path('runs', point.run) }, point.run.slice(0, 12))), h('td', null, time(point.started)),
     h('td', { class: 'number', 'data-v': point.value }, h('b', null, figure(point.value)), h('span', { class: 'sub' }, bounds(point.low, point.high))),
-    h('td', null, interval(point)), h('td', { class: 'number', 'data-name': 'n', 'data-v': point.n ?? '' }, figure(point.n))));
+    h('td', null, interval(point, {}, false, along)), h('td', { class: 'number', 'data-name': 'n', 'data-v': point.n ?? '' }, figure(point.n))));
   return [all.length > 1 && h('div', { class: 'controls' }, select('Where', all.map((one) => ({ value: placeWords(one), words: `${placeWords(one)} (${plural(one.points, 'figure')})` })), placeWords(series), (value) => {
     visit.setQuery({ where: value }, 'push');
     again();
