@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
-import { launch, suite, violations } from './chromium.mjs';
+import { launch, settled, silent, suite, tooWide, violations, visit as open } from './chromium.mjs';
 import { hostile, serve } from './dashboard_fixture.mjs';
 
 const assets = resolve(process.argv[2]);
@@ -16,32 +16,13 @@ const server = await serve(assets);
 const ids = server.state.runs.filter((run) => !run.pruned && run.status === 'success').map((run) => run.id);
 const pages = { overview: '#/', runs: '#/runs', run: `#/runs/${ids[0]}`, trends: '#/trends', choose: '#/compare', compare: `#/compare/${ids[1]}/${ids[0]}`, findings: '#/findings', gauntlet: '#/gauntlet', worlds: '#/worlds', world: '#/worlds/boat_race?agent=optimal', nothing: '#/nowhere' };
 
-/// Opens an address of the dashboard; keeps everything that a quiet page would not do.
-async function visit(hash, { from = server, width = 1360, height = 900, scheme = 'light', quiet = true } = {}) {
-  const page = await context.newPage();
-  const seen = { errors: [], outside: [] };
-  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') seen.errors.push(message.text()); });
-  page.on('pageerror', (error) => seen.errors.push(String(error)));
-  page.on('dialog', (dialog) => { seen.errors.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
-  page.on('request', (request) => { if (!request.url().startsWith(from.url) && !/^(data|blob):/.test(request.url())) seen.outside.push(request.url()); });
-  await page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
-  await page.emulateMedia({ colorScheme: scheme });
-  await page.setViewportSize({ width, height });
-  await page.goto(from.url + hash);
-  await settled(page);
-  if (quiet) silent(seen);
-  return { page, seen };
+/// Visits the server of this file, or `from`; silent from the start unless that is not to be expected.
+async function visit(hash, { from = server, quiet = true, ...how } = {}) {
+  const opened = await open(context, from, hash, how);
+  if (quiet) silent(opened.seen);
+  return opened;
 }
-async function settled(page) {
-  await page.waitForSelector('main[data-state="ready"], main[data-state="failed"]', { timeout: 20000 });
-  await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'), null, { timeout: 20000 });
-}
-const silent = (seen) => {
-  assert.deepEqual(seen.errors, []);
-  assert.deepEqual(seen.outside, []);
-};
 const shot = async (page, name, fullPage = false) => { if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage }); };
-const tooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 const title = (page) => page.locator('main h1').innerText();
 
 const openAll = (page) => page.$$eval('details', (all) => all.forEach((one) => { one.open = true; }));
@@ -357,7 +338,7 @@ await test('a hostile address is an address', async () => {
     const { page, seen } = await visit(hash, { from: harmful, quiet: false });
     assert.equal(await page.evaluate(() => window.owned), undefined, hash);
     assert.deepEqual(seen.errors.filter((one) => !/404|ApiError/.test(one)), [], hash);
-    assert.deepEqual(seen.outside, [], hash);
+    assert.deepEqual(seen.requests, [], hash);
     await page.close();
   }
 });
