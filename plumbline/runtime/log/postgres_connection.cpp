@@ -144,6 +144,8 @@ base::Result<std::unique_ptr<PostgresConnection>> PostgresConnection::open(const
       "3", "5000", "5", "2", "3", url.c_str(), "UTF8", "plumbline", application.c_str(), nullptr};
   auto handle = std::make_unique<Handle>();
   handle->connection = PQconnectdbParams(keys.data(), values.data(), 1);
+  // Its notices would go to the process's standard error.
+  PQsetNoticeReceiver(handle->connection, [](void*, const PGresult*) {}, nullptr);
   const std::string place = shown_url(url);
   if (PQstatus(handle->connection) != CONNECTION_OK)
     return make_error(Code::kIo, "cannot be reached: " + one_line(PQerrorMessage(handle->connection)), place,
