@@ -32,7 +32,7 @@ struct TlsFiles {
 struct Started {
   std::string address;  ///< "127.0.0.1:8077"
   std::string log;      ///< a folder, or a URL that may hold a password
-  std::string tokens;  ///< file; empty: none
+  std::string tokens;   ///< file; empty: none
   TlsFiles tls;
   std::string model;  ///< name
   std::unique_ptr<runtime::Decider> decider;

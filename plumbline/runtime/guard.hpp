@@ -70,8 +70,9 @@ struct GuardTraffic {
 
 class Guard {
  public:
-  /// Opens the journal at `log` (a folder, or a URL of PostgreSQL) and folds it. Errors: those of the journal; kValue: a fallback or an irreversible
-  /// action that the decider does not have, a margin that is not below the deadline, a log of a later clock.
+  /// Opens the journal at `log` (a folder, or a URL of PostgreSQL) and folds it. Errors: those of the journal; kValue:
+  /// a fallback or an irreversible action that the decider does not have, a margin that is not below the deadline, a
+  /// log of a later clock.
   static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& log,
                                                    const JournalOptions& journal, const GuardOptions& options,
                                                    double wall_seconds);

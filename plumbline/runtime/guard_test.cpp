@@ -42,10 +42,10 @@ struct Stand {
 
   void start() {
     guard.reset();
-    auto opened =
-        Guard::open(decider.info(), place,
-                    {.sync = SyncPolicy::kNone, .segment_bytes = 5000, .partition = is_database(place) ? "p" : "", .read_ms = 5000},
-                    options, 1000);
+    auto opened = Guard::open(
+        decider.info(), place,
+        {.sync = SyncPolicy::kNone, .segment_bytes = 5000, .partition = is_database(place) ? "p" : "", .read_ms = 5000},
+        options, 1000);
     ASSERT_TRUE(opened.ok()) << opened.error().text();
     guard = std::move(opened).value();
     now = guard->clock_start();

@@ -86,7 +86,8 @@ TEST(FaultPostgres, RestartedMidFlightItLosesNothingAcknowledged) {
       return told.bodies.size();
     };
     const auto wait_beyond = [&](std::size_t count) {
-      for (int i = 0; i < 6000 && acknowledged() <= count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      for (int i = 0; i < 6000 && acknowledged() <= count; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
       EXPECT_GT(acknowledged(), count) << "it did not go on";
     };
     wait_beyond(50);

@@ -117,8 +117,8 @@ void PostgresCluster::start() {
   std::error_code ignored;
   std::filesystem::remove(ready, ignored);
   server_ = spawn({*programs() + "/postgres", "-D", folder_.file("data"), "-k", folder_.path(), "-c",
-                   "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60", "-c", "shared_buffers=16MB", "-c",
-                   "autovacuum=off", "-c", "logging_collector=off"},
+                   "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60", "-c", "shared_buffers=16MB",
+                   "-c", "autovacuum=off", "-c", "logging_collector=off"},
                   folder_.file("server.log"));
   for (int i = 0; i < 3000; ++i) {
     int status = 0;

@@ -78,7 +78,7 @@ class Relay {
 }  // namespace plumbline::testing
 
 /// A reference to the shared cluster, or the test is skipped.
-#define PL_NEEDS_POSTGRES(VAR)                                             \
-  if (!::plumbline::testing::PostgresCluster::programs())                  \
-    GTEST_SKIP() << "PostgreSQL's server is not installed (postgresql)";   \
+#define PL_NEEDS_POSTGRES(VAR)                                           \
+  if (!::plumbline::testing::PostgresCluster::programs())                \
+    GTEST_SKIP() << "PostgreSQL's server is not installed (postgresql)"; \
   ::plumbline::testing::PostgresCluster& VAR = ::plumbline::testing::PostgresCluster::shared()

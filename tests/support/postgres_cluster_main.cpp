@@ -1,5 +1,5 @@
-// A PostgreSQL server for tests in other languages: prints "ready URL", then obeys words on standard input: start, stop,
-// restart (as a kill), url SCHEMA; each is answered by a line. It ends, with the server, when its input does.
+// A PostgreSQL server for tests in other languages: prints "ready URL", then obeys words on standard input: start,
+// stop, restart (as a kill), url SCHEMA; each is answered by a line. It ends, with the server, when its input does.
 #include <cstdio>
 #include <exception>
 #include <iostream>

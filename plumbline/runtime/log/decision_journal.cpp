@@ -27,8 +27,8 @@ std::string_view sync_policy_name(SyncPolicy policy) { return kPolicies[static_c
 base::Result<SyncPolicy> parse_sync_policy(std::string_view word) {
   const auto found = std::find(kPolicies.begin(), kPolicies.end(), word);
   if (found == kPolicies.end())
-    return base::make_error(base::Code::kValue,
-                            fmt::format("'{}' is no sync policy, expected one of {}", word, fmt::join(kPolicies, ", ")));
+    return base::make_error(base::Code::kValue, fmt::format("'{}' is no sync policy, expected one of {}", word,
+                                                            fmt::join(kPolicies, ", ")));
   return static_cast<SyncPolicy>(found - kPolicies.begin());
 }
 

@@ -30,10 +30,10 @@ base::Result<SyncPolicy> parse_sync_policy(std::string_view word);
 struct JournalOptions {
   SyncPolicy sync = SyncPolicy::kGroup;
   std::uint64_t segment_bytes = std::uint64_t{256} << 20U;  ///< folder: a new segment is begun behind this size
-  std::string partition{};        ///< PostgreSQL: whose name; empty: a free one, or a new one where none is free
-  int statement_ms = 5000;        ///< PostgreSQL: what takes longer is given up, and tried again
-  int read_ms = 100;              ///< PostgreSQL: the same for read(), which its caller waits for
-  int lease_wait_ms = 5000;       ///< PostgreSQL: how long open() waits for a partition that another session holds
+  std::string partition{};   ///< PostgreSQL: whose name; empty: a free one, or a new one where none is free
+  int statement_ms = 5000;   ///< PostgreSQL: what takes longer is given up, and tried again
+  int read_ms = 100;         ///< PostgreSQL: the same for read(), which its caller waits for
+  int lease_wait_ms = 5000;  ///< PostgreSQL: how long open() waits for a partition that another session holds
 };
 
 /// Where a frame lies. Ordered as the frames are.

@@ -137,9 +137,8 @@ FileJournal::~FileJournal() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-base::Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& folder,
-                                                                     const JournalOptions& options,
-                                                                     const JournalVisit& visit) {
+base::Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& folder, const JournalOptions& options,
+                                                             const JournalVisit& visit) {
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code) return make_error(Code::kIo, fmt::format("cannot be made: {}", code.message()), folder);

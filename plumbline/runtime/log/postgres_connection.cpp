@@ -39,7 +39,9 @@ std::string array_head(unsigned type, std::size_t length) {
   return out;
 }
 
-std::shared_ptr<void> owned(PGresult* result) { return {result, [](void* r) { PQclear(static_cast<PGresult*>(r)); }}; }
+std::shared_ptr<void> owned(PGresult* result) {
+  return {result, [](void* r) { PQclear(static_cast<PGresult*>(r)); }};
+}
 PGresult* raw(const std::shared_ptr<void>& result) { return static_cast<PGresult*>(result.get()); }
 
 std::string one_line(const char* text) {
@@ -54,7 +56,7 @@ std::string one_line(const char* text) {
 
 std::string shown_url(const std::string& url) {
   const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(PQconninfoParse(url.c_str(), nullptr),
-                                                                              &PQconninfoFree);
+                                                                               &PQconninfoFree);
   if (!options) return "postgresql://(a URL that cannot be read)";
   std::string user, host, port, base;
   for (const PQconninfoOption* o = options.get(); o->keyword != nullptr; ++o) {
@@ -136,16 +138,16 @@ base::Result<std::unique_ptr<PostgresConnection>> PostgresConnection::open(const
     PQconninfoFree(options);
   }
   // What stands before the URL is a default that it may change; what stands behind it is not.
-  const std::array<const char*, 10> keys = {"connect_timeout",     "tcp_user_timeout",          "keepalives_idle",
-                                            "keepalives_interval", "keepalives_count",          "dbname",
-                                            "client_encoding",     "fallback_application_name", "application_name",
-                                            nullptr};
+  const std::array<const char*, 10> keys = {
+      "connect_timeout", "tcp_user_timeout", "keepalives_idle",           "keepalives_interval", "keepalives_count",
+      "dbname",          "client_encoding",  "fallback_application_name", "application_name",    nullptr};
   const std::array<const char*, 10> values = {
       "3", "5000", "5", "2", "3", url.c_str(), "UTF8", "plumbline", application.c_str(), nullptr};
   auto handle = std::make_unique<Handle>();
   handle->connection = PQconnectdbParams(keys.data(), values.data(), 1);
   // Its notices would go to the process's standard error.
-  PQsetNoticeReceiver(handle->connection, [](void*, const PGresult*) {}, nullptr);
+  PQsetNoticeReceiver(
+      handle->connection, [](void*, const PGresult*) {}, nullptr);
   const std::string place = shown_url(url);
   if (PQstatus(handle->connection) != CONNECTION_OK)
     return make_error(Code::kIo, "cannot be reached: " + one_line(PQerrorMessage(handle->connection)), place,
@@ -154,14 +156,15 @@ base::Result<std::unique_ptr<PostgresConnection>> PostgresConnection::open(const
   std::unique_ptr<PostgresConnection> made(new PostgresConnection(std::move(handle), place, patience));
   // A dead guard must be noticed by the server as well: its partition is free only when its session has ended.
   PL_TRY(const PostgresRows set,
-         made->run("SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $1, false),"
-                   " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
-                   " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10000', false),"
-                   " set_config('enable_sort', 'off', false),"
-                   " set_config('synchronous_commit', CASE WHEN $2 = 'off' THEN 'off'"
-                   " WHEN current_setting('synchronous_commit') = 'off' THEN 'on'"
-                   " ELSE current_setting('synchronous_commit') END, false)",
-                   {PostgresValue::text(std::to_string(patience.count())), PostgresValue::text(synchronous ? "on" : "off")}));
+         made->run(
+             "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $1, false),"
+             " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
+             " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '10000', false),"
+             " set_config('enable_sort', 'off', false),"
+             " set_config('synchronous_commit', CASE WHEN $2 = 'off' THEN 'off'"
+             " WHEN current_setting('synchronous_commit') = 'off' THEN 'on'"
+             " ELSE current_setting('synchronous_commit') END, false)",
+             {PostgresValue::text(std::to_string(patience.count())), PostgresValue::text(synchronous ? "on" : "off")}));
   static_cast<void>(set);
   return made;
 }

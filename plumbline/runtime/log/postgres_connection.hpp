@@ -16,8 +16,8 @@
 
 namespace plumbline::runtime {
 
-/// Server and database of a URL, without user's secrets: "postgresql://ann@host:5432/base". A URL that cannot be read is
-/// shown by its beginning alone.
+/// Server and database of a URL, without user's secrets: "postgresql://ann@host:5432/base". A URL that cannot be read
+/// is shown by its beginning alone.
 std::string shown_url(const std::string& url);
 
 /// A parameter of a statement.

@@ -18,7 +18,7 @@ using base::make_error;
 using Value = PostgresValue;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kGroupBytes = std::uint64_t{8} << 20U;     // of one transaction, about
+constexpr std::uint64_t kGroupBytes = std::uint64_t{8} << 20U;      // of one transaction, about
 constexpr std::uint64_t kWaitingBytes = std::uint64_t{256} << 20U;  // kept for a database that does not keep up
 constexpr std::chrono::milliseconds kPause{50};
 
@@ -49,7 +49,8 @@ std::int64_t frame_crc(std::uint64_t number, std::uint64_t group, std::string_vi
 
 base::Status check_name(const std::string& name) {
   const bool fine = !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
   if (fine) return base::ok();
   return make_error(Code::kValue, "is no name of a partition: 1 to 63 letters, digits, '-', '_' and '.' are expected",
@@ -149,8 +150,9 @@ base::Result<bool> PostgresJournal::try_lock() {
 }
 
 base::Status PostgresJournal::lock_named(const std::string& name) {
-  PL_TRY(const PostgresRows made,
-         writer_->run("INSERT INTO plumbline_partition (name) VALUES ($1) ON CONFLICT DO NOTHING", {Value::text(name)}));
+  PL_TRY(
+      const PostgresRows made,
+      writer_->run("INSERT INTO plumbline_partition (name) VALUES ($1) ON CONFLICT DO NOTHING", {Value::text(name)}));
   static_cast<void>(made);
   PL_TRY(const PostgresRows found,
          writer_->run("SELECT id FROM plumbline_partition WHERE name = $1", {Value::text(name)}));
@@ -254,10 +256,10 @@ base::Status PostgresJournal::send(const Group& group) {
   std::vector<std::int64_t> sums;
   for (std::size_t i = 0; i < group.payloads.size(); ++i)
     sums.push_back(frame_crc(group.first + i, group.first, group.payloads[i]));
-  PL_TRY(const PostgresRows done,
-         writer_->run(kCommit, {Value::number(id_), Value::number(epoch_),
-                                Value::number(static_cast<std::int64_t>(group.first - 1)), Value::number(std::ssize(sums)),
-                                Value::numbers(sums), Value::byte_strings(group.payloads)}));
+  PL_TRY(const PostgresRows done, writer_->run(kCommit, {Value::number(id_), Value::number(epoch_),
+                                                         Value::number(static_cast<std::int64_t>(group.first - 1)),
+                                                         Value::number(std::ssize(sums)), Value::numbers(sums),
+                                                         Value::byte_strings(group.payloads)}));
   if (done.affected() == std::ssize(sums)) return base::ok();
   return make_error(Code::kIo, fmt::format("took {} of {} frames", done.affected(), sums.size()), name_);
 }
@@ -265,10 +267,10 @@ base::Status PostgresJournal::send(const Group& group) {
 /// How far the partition is, if it is still this guard's. kCancelled: it is not.
 base::Result<std::uint64_t> PostgresJournal::raise_own_epoch() {
   // What is left of the old session may still hold the lock.
-  PL_TRY(const PostgresRows ended,
-         writer_->run("SELECT pg_terminate_backend(pid)::int::bigint FROM pg_stat_activity"
-                      " WHERE application_name = $1 AND pid <> pg_backend_pid() AND usename = current_user AND datname = current_database()",
-                      {Value::text(session_)}));
+  PL_TRY(const PostgresRows ended, writer_->run("SELECT pg_terminate_backend(pid)::int::bigint FROM pg_stat_activity"
+                                                " WHERE application_name = $1 AND pid <> pg_backend_pid() AND usename "
+                                                "= current_user AND datname = current_database()",
+                                                {Value::text(session_)}));
   static_cast<void>(ended);
   PL_TRY(const PostgresRows mine,
          writer_->run("UPDATE plumbline_partition SET epoch = epoch + 1 WHERE id = $1 AND holder = $2"
@@ -294,11 +296,11 @@ base::Status PostgresJournal::reconnect() {
   if (frames == durable_) return base::ok();
   if (frames < durable_)
     return make_error(Code::kCancelled,
-                      fmt::format("holds {} frames, and {} were durable: the server lost some", frames, durable_), name_,
-                      "With sync none that may happen; start the guard again on what is left");
+                      fmt::format("holds {} frames, and {} were durable: the server lost some", frames, durable_),
+                      name_, "With sync none that may happen; start the guard again on what is left");
   if (!sending_ || frames != durable_ + sending_->payloads.size())
-    return make_error(Code::kCancelled, fmt::format("holds {} frames, and this guard wrote {}", frames, durable_), name_,
-                      "Something else writes to the tables");
+    return make_error(Code::kCancelled, fmt::format("holds {} frames, and this guard wrote {}", frames, durable_),
+                      name_, "Something else writes to the tables");
   durable_ = frames;
   waiting_bytes_ -= sending_->bytes;
   sending_.reset();

@@ -1,11 +1,13 @@
 #pragma once
 /// A DecisionJournal in PostgreSQL: two tables, plumbline_partition and plumbline_frame, made where they are missing.
 ///
-/// Owner      A session that holds the partition's advisory lock owns it. Whoever takes it raises its epoch, and a commit
+/// Owner      A session that holds the partition's advisory lock owns it. Whoever takes it raises its epoch, and a
+/// commit
 ///            counts only with the epoch that its guard raised: one that was cut off cannot write behind its successor.
 /// Commit     One statement and one transaction a group: the partition's row is moved on by the group's length, from
 ///            where this guard knows it to be, and the frames are inserted.
-/// Lost       A connection that breaks leaves open whether the group was committed. The guard connects again, raises its
+/// Lost       A connection that breaks leaves open whether the group was committed. The guard connects again, raises
+/// its
 ///            own epoch (which waits for what the old session still does, and shuts it out) and reads how far the
 ///            partition is: behind the group, or before it; nothing else can be.
 /// Damage     A frame's CRC-32C covers its number, its group and its payload; numbers have no gap, and the last one is
@@ -71,7 +73,7 @@ class PostgresJournal final : public DecisionJournal {
   std::int64_t id_ = 0;
   std::int64_t epoch_ = 0;
   std::int64_t holder_ = 0;  // the epoch with which the partition was taken
-  std::string session_;  // the writer's name at the server, which no other session has
+  std::string session_;      // the writer's name at the server, which no other session has
 
   mutable std::mutex read_mutex_;
   mutable std::unique_ptr<PostgresConnection> reader_;

@@ -257,14 +257,16 @@ TEST(PostgresJournal, DamageIsFoundAndNothingIsRepaired) {
     const char* change;
     const char* says;
   };
-  for (const Case& c : {Case{"UPDATE plumbline_frame SET payload = '\\x00' WHERE number = 3", "frame 3 is damaged"},
-                        Case{"UPDATE plumbline_frame SET grp = 1 WHERE number = 5", "frame 5 is damaged"},
-                        Case{"UPDATE plumbline_frame SET crc = crc + 1 WHERE number = 6", "frame 6 is damaged"},
-                        Case{"DELETE FROM plumbline_frame WHERE number = 2", "frame 3 follows on frame 1"},
-                        Case{"DELETE FROM plumbline_frame WHERE number = 6", "holds 5 frames, expected 6"},
-                        Case{"UPDATE plumbline_frame SET number = number + 10 WHERE number = 6", "follows on frame 5"}}) {
-    cluster.sql("SET search_path = damage; DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT * FROM plumbline_frame; " +
-                std::string(c.change));
+  for (const Case& c :
+       {Case{"UPDATE plumbline_frame SET payload = '\\x00' WHERE number = 3", "frame 3 is damaged"},
+        Case{"UPDATE plumbline_frame SET grp = 1 WHERE number = 5", "frame 5 is damaged"},
+        Case{"UPDATE plumbline_frame SET crc = crc + 1 WHERE number = 6", "frame 6 is damaged"},
+        Case{"DELETE FROM plumbline_frame WHERE number = 2", "frame 3 follows on frame 1"},
+        Case{"DELETE FROM plumbline_frame WHERE number = 6", "holds 5 frames, expected 6"},
+        Case{"UPDATE plumbline_frame SET number = number + 10 WHERE number = 6", "follows on frame 5"}}) {
+    cluster.sql(
+        "SET search_path = damage; DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT * FROM plumbline_frame; " +
+        std::string(c.change));
     const auto read = read_journal(url, kIgnore);
     ASSERT_FALSE(read.ok()) << c.change;
     EXPECT_EQ(read.error().code, base::Code::kParse);
@@ -291,11 +293,11 @@ TEST(PostgresJournal, ThePolicyIsTheSessionsOwn) {
 
 TEST(PostgresJournal, NoPasswordIsEverShown) {
   for (const char* url : {"postgresql://ann:s3cret@db.example:5433/base", "postgres://ann:s3cret@db.example:5433/base",
-                                "postgresql://db.example:5433/base?user=ann&password=s3cret"})
+                          "postgresql://db.example:5433/base?user=ann&password=s3cret"})
     EXPECT_EQ(shown_place(url), "postgresql://ann@db.example:5433/base");
   EXPECT_EQ(shown_place("/var/log/guard"), "/var/log/guard");
   for (const char* url : {"postgresql://ann:s3cret@[::1", "postgresql://ann:s3cret@host/base?nonsense=s3cret",
-                                "postgresql://ann:s3cret@host/%zz", "postgresql://ann:s3cret@host:port/x"}) {
+                          "postgresql://ann:s3cret@host/%zz", "postgresql://ann:s3cret@host:port/x"}) {
     const auto opened = DecisionJournal::open(url, {}, kIgnore);
     ASSERT_FALSE(opened.ok());
     EXPECT_THAT(opened.error().text(), Not(HasSubstr("s3cret")));
@@ -324,7 +326,8 @@ TEST(PostgresJournal, OptionsOfTlsReachTheServer) {
   const auto opened =
       DecisionJournal::open("postgresql://x@127.0.0.1:1/x?sslmode=verify-full&sslrootcert=/nowhere", {}, kIgnore);
   ASSERT_FALSE(opened.ok());
-  const auto plain = PostgresConnection::open(cluster.url("tls") + "&sslmode=nonsense", "test", std::chrono::seconds(5));
+  const auto plain =
+      PostgresConnection::open(cluster.url("tls") + "&sslmode=nonsense", "test", std::chrono::seconds(5));
   ASSERT_FALSE(plain.ok());
   EXPECT_THAT(plain.error().text(), HasSubstr("sslmode"));
 }
