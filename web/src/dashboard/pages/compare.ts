@@ -25,6 +25,8 @@ interface Comparison {
   claims: { id: string; text: string; before: string | null; after: string | null }[];
   figures: { what: string; change: string; before: Interval | null; after: Interval | null }[];
   same: number;
+  /// Why verdicts were not compared, where one of the runs could not be judged.
+  not_compared?: string | null;
 }
 
 const kOrder = ['refuted', 'defeated', 'stale', 'not evaluated', 'undetermined', 'supported'];
@@ -92,17 +94,18 @@ export default definePage<{ comparison: Comparison | null; latest: RunRow[] }>({
     if (!data) {
       return h('div', null, heading('Compare', ['Two runs beside each other. They can also be chosen in the list of ', h('a', { href: path('runs') }, 'runs'), '.']), chooser(latest, visit));
     }
-    const { first, second, claims, figures, same } = data;
+    const { first, second, claims, figures, same, not_compared: why } = data;
     const steps = claims.map((claim) => rank(claim.after) - rank(claim.before));
     const worse = steps.filter((step) => step < 0).length;
     const better = steps.filter((step) => step > 0).length;
-    const summary = [claims.length === 0 ? 'No verdict changed' : `${plural(claims.length, 'verdict')} changed (${better} better, ${worse} worse)`, `${plural(figures.length, 'figure')} changed`, `${plural(same, 'figure')} the same`].join(', ');
+    const summary = [why ? 'Verdicts were not compared' : claims.length === 0 ? 'No verdict changed' : `${plural(claims.length, 'verdict')} changed (${better} better, ${worse} worse)`, `${plural(figures.length, 'figure')} changed`, `${plural(same, 'figure')} the same`].join(', ');
     return h('div', null,
       heading('Compare', summary, h('a', { class: 'button', href: path('compare', visit.params.second, visit.params.first) }, 'Swap'), h('a', { class: 'button', href: path('compare') }, 'Other runs')),
       h('div', { class: 'tiles-row' }, sideCard('Before', first), sideCard('After', second)),
       first.system !== second.system && h('div', { class: 'state empty' }, icon('unsure', 'unsure'), h('p', null, 'These are runs of two systems: figures of one name may not mean the same.')),
       h('section', { 'aria-labelledby': 'changed' }, h('h2', { id: 'changed' }, 'Claims whose verdict changed'),
-        claims.length === 0 ? empty('No verdict changed.', 'Every claim stands as it stood.')
+        why ? h('div', { class: 'state empty' }, icon('unsure', 'unsure'), h('div', null, h('p', { class: 'state-title' }, 'Verdicts were not compared.'), h('p', null, why)))
+          : claims.length === 0 ? empty('No verdict changed.', 'Every claim stands as it stood.')
           : table('Claims whose verdict changed', [head('Claim'), head('Before'), head('After'), head('Change')], claims.map((claim) => h('tr', null,
             h('td', { class: 'full' }, h('b', null, claim.text || claim.id), claim.text && h('span', { class: 'sub mono' }, claim.id)), h('td', null, standing(claim.before)), h('td', null, standing(claim.after)), h('td', null, direction(claim.before, claim.after)))), 'list')),
       h('section', { 'aria-labelledby': 'figures' }, h('div', { class: 'section-head' }, h('h2', { id: 'figures' }, 'Figures'), h('p', { class: 'muted' }, `${plural(same, 'figure')} the same to the bit. Before is hollow, after is full.`)),
