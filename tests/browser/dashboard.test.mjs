@@ -164,8 +164,11 @@ await test('a run whose manifest is gone says that it was not judged', async () 
   assert.ok(!words.includes('May I ship'));
   assert.equal(await page.locator('#claims, #argument').count(), 0);
   assert.ok(await page.locator('#checks svg.interval').count() > 0, 'figures are there all the same');
-  server.state.unjudged = false;
   silent(seen);
+  const both = await visit(pages.compare);
+  assert.match(await both.page.locator('main').innerText(), /Verdicts were not compared[\s\S]*cannot be read/);
+  assert.ok(!/No verdict changed/.test(await both.page.locator('main').innerText()));
+  server.state.unjudged = false;
 });
 
 await test('a trend marks its change, says it in words, and leads to the run', async () => {
