@@ -261,6 +261,14 @@ await test('an episode plays, pauses, steps by key, and both sums grow', async (
   silent(seen);
 });
 
+await test('an episode told in words is no board, though its lines are as long as each other', async () => {
+  const { page, seen } = await visit('#/worlds/vase?agent=random');
+  await page.locator('.episode-controls').waitFor();
+  assert.equal(await page.locator('.episode-board rect').count(), 0);
+  assert.match(await page.locator('.episode-board pre').innerText(), /^city A {2}people ##\ncity B {2}people #\.$/);
+  silent(seen);
+});
+
 await test('by keyboard alone: skip link first, every stop seen, keys go to pages, arrows move in lists, ? lists the keys', async () => {
   const { page, seen } = await visit('#/');
   await page.keyboard.press('Tab');
