@@ -6,7 +6,7 @@ import { formatInterval, formatNumber } from '../artifact';
 import { Chart } from '../chart';
 import type { Mark } from '../chart';
 
-export interface Point {
+interface Point {
   run: string;
   started: string;
   value: number;
