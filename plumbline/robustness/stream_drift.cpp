@@ -100,7 +100,7 @@ bool CusumDetector::add_p(double p) { return add(-stats::normal_quantile(p)); }
 
 namespace {
 
-constexpr std::size_t kNodes = 64;
+constexpr std::size_t kNodes = 40;
 
 /// Nodes and weights of Gauss-Legendre on [-1, 1], by Newton's iteration on the recurrence.
 struct Rule {
@@ -182,10 +182,11 @@ base::Result<double> cusum_run_length(double allowance, double threshold, double
 
 base::Result<double> cusum_threshold(double allowance, double run_length) {
   PL_CHECK(base::check_in("cusum_threshold", "run_length", run_length, 3, 1e9));
-  double low = 1e-3, high = 1;
+  double low = 0, low_log = 0, high = 1;
   PL_TRY(double reached, cusum_run_length(allowance, high));
   while (reached < run_length) {
     low = high;
+    low_log = std::log(reached);
     high *= 1.5;
     if (high > 1e4)
       return make_error(Code::kValue, fmt::format("cusum_threshold: no threshold below 10000 has a mean run length of "
@@ -193,10 +194,20 @@ base::Result<double> cusum_threshold(double allowance, double run_length) {
                                                   run_length, allowance));
     PL_TRY(reached, cusum_run_length(allowance, high));
   }
-  for (int step = 0; step < 60 && high - low > 1e-9 * high; ++step) {
-    const double middle = (low + high) / 2;
+  // The logarithm of the run length is nearly a line in the threshold.
+  double high_log = std::log(reached);
+  const double wanted = std::log(run_length);
+  for (int step = 0; step < 60 && high_log - wanted > 1e-8 && high - low > 1e-9 * high; ++step) {
+    const double line = low + (high - low) * (wanted + 1e-9 - low_log) / (high_log - low_log);
+    const double middle = step % 3 == 2 ? (low + high) / 2 : line;
     PL_TRY(reached, cusum_run_length(allowance, middle));
-    (reached < run_length ? low : high) = middle;
+    if (reached < run_length) {
+      low = middle;
+      low_log = std::log(reached);
+    } else {
+      high = middle;
+      high_log = std::log(reached);
+    }
   }
   return high;
 }

@@ -82,7 +82,7 @@ class CusumDetector {
 };
 
 /// Mean rows to an alarm of CusumDetector on normal rows of mean `shift` and deviation 1.
-/// Formula   of one side L(s) = 1 + L(0) Phi(k - s - m) + int_0^h L(y) phi(y + k - s - m) dy, by 64 Gauss-Legendre nodes;
+/// Formula   of one side L(s) = 1 + L(0) Phi(k - s - m) + int_0^h L(y) phi(y + k - s - m) dy, by 40 Gauss-Legendre nodes;
 ///           both sides: 1 / L = 1 / L_up + 1 / L_down.
 /// Errors    kValue: as make; shift not finite.
 /// Source    Page 1954; van Dobben de Bruyn 1968.
