@@ -149,7 +149,7 @@ base::Result<StreamReport> watch(std::span<const StreamColumn> columns, const St
       for (Watched& w : watched) w.bets.restart();
     }
   }
-  report.p_value = std::pow(10.0, -most);
+  report.p_value = std::pow(10.0, -std::min(most, 300.0));  // larger than it is, never 0
   for (const auto& z : scores) {
     const std::span<const double> since = std::span(z).subspan(std::min(report.began.value_or(0), z.size()));
     double sum = 0;
