@@ -10,6 +10,7 @@
 
 #include "apps/guard/metrics.hpp"
 #include "apps/guard/openapi.hpp"
+#include "apps/http/body.hpp"
 #include "plumbline/data/bytes.hpp"
 #include "plumbline/stats/intervals.hpp"
 
@@ -21,52 +22,12 @@ using base::make_error;
 using runtime::Guard;
 using runtime::Instant;
 using Json = nlohmann::ordered_json;
-
-base::Error refusal(std::string word, std::string message, std::string hint = {}) {
-  return make_error(Code::kValue, std::move(message), std::move(word), std::move(hint));
-}
-
-double wall_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
-/// Text that came from outside may hold anything; what cannot be said in UTF-8 is replaced.
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-Json error_json(const base::Error& error) {
-  Json out = {{"code", error.where}, {"message", error.message}};
-  if (!error.hint.empty()) out["hint"] = error.hint;
-  return out;
-}
-
-base::Result<Json> parse_body(const std::string& body) {
-  // Deeper than any form here; a parser's stack is not for callers to fill.
-  int depth = 0;
-  bool too_deep = false;
-  const auto watch = [&](int level, Json::parse_event_t, Json&) {
-    depth = std::max(depth, level);
-    too_deep = too_deep || level > 16;
-    return !too_deep;
-  };
-  Json json = Json::parse(body, watch, false);
-  if (json.is_discarded() || too_deep || !json.is_object())
-    return refusal("bad_request", "the body is not a JSON object");
-  return json;
-}
-
-base::Result<std::string> text_at(const Json& json, const char* key, bool required) {
-  const auto found = json.find(key);
-  if (found == json.end() && !required) return std::string();
-  if (found == json.end() || !found->is_string())
-    return refusal("bad_request", fmt::format("\"{}\" is not a text", key));
-  return found->get<std::string>();
-}
-
-base::Status known_keys(const Json& json, std::initializer_list<const char*> keys) {
-  for (const auto& [key, value] : json.items()) {
-    const bool known = std::any_of(keys.begin(), keys.end(), [&name = key](const char* k) { return name == k; });
-    if (!known) return refusal("bad_request", fmt::format("\"{}\" is no key here", key.substr(0, 40)));
-  }
-  return base::ok();
-}
+using http::dump;
+using http::error_json;
+using http::known_keys;
+using http::parse_body;
+using http::refusal;
+using http::text_at;
 
 base::Result<runtime::Request> request_of(const Json& json, const Started& started) {
   runtime::Request request;
@@ -214,44 +175,6 @@ Json rater_json(const runtime::RaterRecord& r) {
 
 }  // namespace
 
-int error_status(const std::string& word) {
-  static const std::map<std::string, int> statuses = {{"bad_request", 400},
-                                                      {"unknown_action", 400},
-                                                      {"bad_reward", 400},
-                                                      {"unauthorized", 401},
-                                                      {"token_expired", 401},
-                                                      {"forbidden", 403},
-                                                      {"not_found", 404},
-                                                      {"unknown_model", 404},
-                                                      {"unknown_decision", 404},
-                                                      {"unknown_question", 404},
-                                                      {"method_not_allowed", 405},
-                                                      {"timeout", 408},
-                                                      {"already_answered", 409},
-                                                      {"not_leased", 409},
-                                                      {"question_settled", 409},
-                                                      {"nothing_to_undo", 409},
-                                                      {"not_decided", 409},
-                                                      {"void_decision", 409},
-                                                      {"shadow_decision", 409},
-                                                      {"contradictory_feedback", 409},
-                                                      {"id_reused", 409},
-                                                      {"question_expired", 410},
-                                                      {"lease_expired", 410},
-                                                      {"too_large", 413},
-                                                      {"busy", 503},
-                                                      {"draining", 503},
-                                                      {"log_refused", 503},
-                                                      {"log_stalled", 503},
-                                                      {"late", 504}};
-  const auto found = statuses.find(word);
-  return found == statuses.end() ? 500 : found->second;
-}
-
-ApiReply error_reply(const base::Error& error) {
-  return {error_status(error.where), dump({{"error", error_json(error)}})};
-}
-
 struct Api::Route {
   const char* method;
   const char* path;
@@ -297,7 +220,7 @@ void Api::handle(const ApiRequest& request, const Respond& respond) {
     return respond(error_reply(refusal("method_not_allowed", fmt::format("{} does not answer to this method", path))));
   Caller caller;
   if (found->scope) {
-    auto recognised = tokens_.recognise(request.authorization, wall_now());
+    auto recognised = tokens_.recognise(request.authorization, http::wall_now());
     if (!recognised.ok()) return respond(error_reply(recognised.error()));
     caller = std::move(recognised).value();
     if (!caller.may(*found->scope))

@@ -13,6 +13,7 @@
 #include "plumbline/checks/catalog.hpp"
 #include "plumbline/predict/open.hpp"
 #include "plumbline/runtime/classifier_artifacts.hpp"
+#include "plumbline/runtime/filtered_decider.hpp"
 
 namespace plumbline::guard {
 namespace {
@@ -58,6 +59,11 @@ class Keys {
     if (root != roots_.end()) return root->second + "/" + written.substr(colon + 1);
     const char* data = std::getenv("PLUMBLINE_DATA");
     return (data == nullptr ? std::string() : std::string(data)) + "/" + written.substr(colon + 1);
+  }
+  double number(const std::string& key, double otherwise) const {
+    if (const auto* whole = find<std::int64_t>(key)) return static_cast<double>(*whole);
+    const auto* value = find<double>(key);
+    return value == nullptr ? otherwise : *value;
   }
   bool has(const std::string& key) const { return manifest_.guard->keys.contains(key); }
   std::string place() const { return fmt::format("{}:{} [guard]", manifest_.path, manifest_.guard->line); }
@@ -156,6 +162,39 @@ base::Result<runtime::StartDecision> judge(const data::Manifest& manifest, const
       accept);
 }
 
+/// The table of [guard], where there is one, over the actions and columns of what it stands behind.
+base::Result<std::shared_ptr<const runtime::FallbackTable>> read_fallback_table(
+    const Keys& keys, const runtime::DeciderInfo& decider, const std::vector<std::string>& columns) {
+  const std::string path = keys.path("table");
+  if (path.empty()) {
+    for (const char* key : {"table_margin", "controls", "states"}) {
+      if (keys.has(key))
+        return make_error(Code::kValue, fmt::format("{} is declared without a table", key), keys.place(),
+                          "Name one under table; `plumbline reach GAME --table FILE` writes it");
+    }
+    return std::shared_ptr<const runtime::FallbackTable>();
+  }
+  PL_TRY(reach::ValueTable table, reach::read_table(path));
+  PL_TRY(reach::SafetyFilter filter, reach::SafetyFilter::make(std::move(table), keys.number("table_margin", 0)));
+  PL_TRY(std::vector<runtime::ActionControl> controls,
+         runtime::parse_controls(keys.texts("controls"), keys.place() + " controls"));
+  std::vector<std::size_t> states;
+  for (const std::string& name : keys.texts("states")) {
+    const auto found = std::find(columns.begin(), columns.end(), name);
+    if (found == columns.end())
+      return make_error(Code::kValue,
+                        fmt::format("there is no column '{}'; the columns are {}", name, fmt::join(columns, ", ")),
+                        keys.place() + " states");
+    states.push_back(static_cast<std::size_t>(found - columns.begin()));
+  }
+  if (!keys.has("states"))
+    for (std::size_t a = 0; a < filter.game().axes.size(); ++a) states.push_back(a);
+  auto made = runtime::FallbackTable::make(std::move(filter), std::move(controls), std::move(states), decider.actions,
+                                           decider.input_size);
+  if (!made.ok()) return made.error().at(keys.place());
+  return std::make_shared<const runtime::FallbackTable>(std::move(made).value());
+}
+
 std::vector<std::string> column_names(const data::Dataset& set) {
   std::vector<std::string> names;
   for (const data::Column& column : set.table.columns) names.push_back(column.name);
@@ -226,6 +265,14 @@ base::Result<Started> start(const StartOptions& options) {
   runtime::ClassifierDecider::Options deciding;
   deciding.case_hash = started.start.case_hash;
   PL_TRY(started.decider, runtime::ClassifierDecider::make(std::move(model), std::move(*parts), policy, deciding));
+  PL_TRY(const auto table, read_fallback_table(keys, started.decider->info(), started.options.columns));
+  if (table != nullptr) {
+    started.options.fallback_policy = [table](const runtime::Request& request) {
+      const runtime::FallbackTable::Verdict verdict = table->look(request.input);
+      return verdict.safe ? std::string() : verdict.action;
+    };
+    started.decider = std::make_unique<runtime::FilteredDecider>(std::move(started.decider), table);
+  }
   return started;
 }
 

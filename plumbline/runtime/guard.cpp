@@ -242,7 +242,8 @@ void Guard::admit(const Request& request, Ticket ticket, Instant now, std::optio
   arrival.at = now;
   arrival.id = request.id;
   arrival.content = content;
-  arrival.fallback = options_.fallback;
+  if (options_.fallback_policy) arrival.fallback = options_.fallback_policy(request);
+  if (arrival.fallback.empty()) arrival.fallback = options_.fallback;
   arrival.deadline = now + std::min(options_.deadline, wait.value_or(options_.deadline));
   const auto frame = write(arrival);
   if (!frame.ok()) return refuse(ticket, request.id, frame.error());

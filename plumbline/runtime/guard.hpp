@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,6 +29,9 @@ namespace plumbline::runtime {
 
 struct GuardOptions {
   std::string fallback;  ///< one of the decider's actions; empty: refuse
+  /// Where the fallback depends on the request: asked at arrival, on the guard's thread. One of the decider's actions,
+  /// or empty for `fallback`.
+  std::function<std::string(const Request&)> fallback_policy;
   Instant deadline = kSecond;
   Instant margin = 50 * kMillisecond;  ///< before the deadline: half for the log, half for sending
   bool shadow = false;                 ///< decide and log, but carry out the fallback

@@ -104,6 +104,53 @@ class Deciding(GuardTest):
         self.assertEqual(foreign["detail"]["carry_out"], "by hand")
         self.assertIn("unlike the training data", foreign["record"]["reason"])
 
+    def test_a_table_overrules_where_a_state_is_unsafe(self):
+        """Weight and size as place and speed before a wall at 0: what matters here is which action comes out."""
+        game = self.folder / "wall.toml"
+        game.write_text("""[game]
+name = "wall"
+horizon = 2.5
+[grid]
+x = { low = -1, high = 3, points = 21 }
+v = { low = -2, high = 2, points = 21 }
+[control]
+u = [-1, 1]
+[dynamics]
+x = "v"
+v = "u"
+[avoid]
+distance = "x"
+""")
+        _, err, code = plumbline("reach", game, "--table", self.folder / "parcels/wall.table")
+        self.assertEqual(code, 0, err)
+        self.edit(table="wall.table", table_margin=0.05, controls=["letter: -1", "pallet: 1"])
+        client = self.start()
+        near = client.decide("near", [0.2, -1.0])[1]
+        self.assertEqual((near["record"]["rung"], near["detail"]["carry_out"]), ("table", "pallet"))
+        self.assertEqual((near["record"]["kind"], near["record"]["propensity"]), ("fall_back", 1))
+        self.assertIn("at most the margin", near["record"]["reason"])
+        far = client.decide("far", [1.0, 0.5])[1]
+        self.assertNotEqual(far["record"].get("rung"), "table")
+        beyond = client.decide("beyond", FOREIGN)[1]
+        self.assertEqual((beyond["record"]["rung"], beyond["detail"]["carry_out"]), ("table", "pallet"))
+        self.stop(client)
+        for keys, words in (({"controls": ["letter: -2"]}, "the game allows -1 to 1"),
+                            ({"controls": ["letter: -1", "fly: 1"]}, "the actions are"),
+                            ({"controls": ["letter"]}, "action: number"),
+                            ({"controls": ["letter: -1"], "states": ["nobody"]}, "there is no column 'nobody'")):
+            self.edit(**keys)
+            _, err, code = plumbline("guard", self.manifest, "--accept", "case", "--listen", "127.0.0.1:0")
+            self.assertEqual(code, 2, err)
+            self.assertIn(words, err)
+
+    def test_a_hierarchy_gives_the_parent_where_one_class_would_be_wrong_too_often(self):
+        self.edit(hierarchy=["post: letter, parcel"], set_cost=0.01, accuracy=0.97, ask_cost=100)
+        client = self.start()
+        torn = client.decide("torn", TORN)[1]
+        self.assertEqual((torn["record"]["kind"], torn["detail"]["carry_out"]), ("modify", "post"), torn)
+        sure = client.decide("sure", SURE)[1]
+        self.assertEqual(sure["detail"]["carry_out"], "letter", sure)
+
     def test_a_batch_gives_each_its_own_answer_or_error(self):
         client = self.start()
         rows = [{"id": f"r{i}", "input": SURE} for i in range(64)] + [{"id": "short", "input": [1]}, {"id": "r0", "input": SURE}]
