@@ -110,7 +110,7 @@ probe::AssertionRecord MonitorPlan::record_of(const Request& request, const Prop
 }
 
 Monitors::Monitors(std::shared_ptr<const MonitorPlan> plan)
-    : plan_(std::move(plan)), memory_(plan_ == nullptr ? 0 : plan_->options().units) {
+    : plan_(std::move(plan)), memory_(empty() ? 0 : plan_->options().units) {
   if (empty()) return;
   const MonitorOptions& options = plan_->options();
   // Rates of false alarms add, so each signal gets its part.

@@ -171,7 +171,7 @@ TEST(Monitors, AUnitThatReturnsToItsLabelIsNotHeldUp) {
 }
 
 TEST(Monitors, AnAlarmOfSeverityFailBlocksUntilItIsAcknowledged) {
-  Watch w(drift({DriftSignal::kInput}, true));
+  Watch w(drift({DriftSignal::kInput}, true, 5000));
   base::Rng rng(1, {"drift"});
   int until = 0;
   while (until < 300 && w.guard->state().monitors().blocking().empty()) {
@@ -217,7 +217,7 @@ TEST(Monitors, AWarningOnlyCounts) {
 }
 
 TEST(Monitors, RewardsAndDoubtsAreWatchedAgainstTheirOwnPast) {
-  Watch w(drift({DriftSignal::kAleatoric, DriftSignal::kReward}, false));
+  Watch w(drift({DriftSignal::kAleatoric, DriftSignal::kReward}, false, 10'000));
   base::Rng rng(3, {"own past"});
   const auto run = [&](int count, double doubt, double reward) {
     for (int i = 0; i < count; ++i) {
