@@ -187,6 +187,18 @@ std::vector<SectionSpec> make_specs() {
                 {"temperature", kNumber, false, "explore softmax: in the unit of the costs (default 1)"},
                 {"safe_loss", kNumber, false, "a safe action costs at most this much more than the best (default 0)"},
                 {"neighbours", kInteger, false, "training examples shown with a question (default 0)"},
+                {"drift",
+                 kTexts,
+                 false,
+                 "signals watched for drift: input, aleatoric, model, reward (default: none)"},
+                {"drift_run_length", kNumber, false, "decisions for each false alarm at least (default 100000)"},
+                {"drift_severity",
+                 kText,
+                 false,
+                 "fail: after an alarm the fallback is taken until an admin acknowledges it (default warn)",
+                 {"warn", "fail"}},
+                {"assertions", kTexts, false, "[assertion.NAME] that proposals must obey (default: none)"},
+                {"watched_units", kInteger, false, "units that assertions remember (default 10000)"},
                 {"accept", kTexts, false, "claims accepted although they are not supported"}}});
   const auto generic = [&](std::string_view kind, std::string_view help, std::vector<KeySpec> keys) {
     s.push_back({kind, SectionForm::kNamed, help, std::move(keys), true});
