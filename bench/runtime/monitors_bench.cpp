@@ -103,7 +103,8 @@ void read_and_fold(benchmark::State& state) {
   const Traffic t = traffic(16, 1000);
   Monitors monitors(plan_of(16));
   std::vector<std::string> texts;
-  for (std::size_t i = 0; i < 1000; ++i) texts.push_back(to_json(*monitors.judge(t.requests[i], t.proposals[i], 0).note));
+  for (std::size_t i = 0; i < 1000; ++i)
+    texts.push_back(to_json(*monitors.judge(t.requests[i], t.proposals[i], 0).note));
   std::uint64_t i = 0;
   for (auto _ : state) {
     std::string_view text = texts[i % 1000];

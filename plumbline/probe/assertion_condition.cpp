@@ -52,9 +52,10 @@ base::Result<FieldPlace> find_field(const AssertionFields& fields, const std::st
   std::vector<std::string> all = fields.numbers;
   all.insert(all.end(), fields.texts.begin(), fields.texts.end());
   const std::string near = base::nearest(name, all);
-  return make_error(Code::kValue,
-                    fmt::format("there is no field '{}'{}", name, near.empty() ? "" : fmt::format("; did you mean '{}'?", near)),
-                    {}, fmt::format("Fields: {}", base::join_words(all)));
+  return make_error(
+      Code::kValue,
+      fmt::format("there is no field '{}'{}", name, near.empty() ? "" : fmt::format("; did you mean '{}'?", near)), {},
+      fmt::format("Fields: {}", base::join_words(all)));
 }
 
 base::Result<std::vector<Condition>> Condition::parse(std::string_view text, const AssertionFields& fields) {
@@ -117,7 +118,8 @@ double Condition::excess(const AssertionRecord& record) const {
 }
 
 std::string Condition::words(const AssertionRecord& record) const {
-  if (field_.text) return fmt::format("{} is '{}', expected {} '{}'", name_, record.texts[field_.index], sign_of(comparison_), text_);
+  if (field_.text)
+    return fmt::format("{} is '{}', expected {} '{}'", name_, record.texts[field_.index], sign_of(comparison_), text_);
   return fmt::format("{} is {}, expected {} {}", name_, record.numbers[field_.index], sign_of(comparison_), number_);
 }
 

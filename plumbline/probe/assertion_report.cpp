@@ -82,8 +82,7 @@ void add_weak_labels(const AssertionSet& set, std::span<const AssertionRecord> r
   const auto field = set.corrected_field(violation.assertion);
   if (!field || violation.correction.empty()) return;
   const auto value = [&](std::size_t record) {
-    return field->text ? records[record].texts[field->index]
-                       : fmt::format("{}", records[record].numbers[field->index]);
+    return field->text ? records[record].texts[field->index] : fmt::format("{}", records[record].numbers[field->index]);
   };
   const auto add = [&](std::size_t record) {
     if (value(record) == violation.correction) return;
@@ -179,8 +178,8 @@ base::Result<PlantedFaults> plant_faults(const AssertionSet& set, std::span<cons
                                          base::Rng rng) {
   PL_CHECK(base::check_in_open("plant_faults", "share", share, 0, 1));
   if (field >= set.fields().texts.size())
-    return make_error(Code::kValue, fmt::format("plant_faults: field is {}, expected below {}", field,
-                                                set.fields().texts.size()));
+    return make_error(Code::kValue,
+                      fmt::format("plant_faults: field is {}, expected below {}", field, set.fields().texts.size()));
   std::set<std::string> values;
   std::vector<std::size_t> present;
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -197,8 +196,8 @@ base::Result<PlantedFaults> plant_faults(const AssertionSet& set, std::span<cons
   std::map<std::size_t, std::string> was;
   for (const std::size_t i : rng.sample(present.size(), count)) {
     const std::size_t record = present[i];
-    const auto at = static_cast<std::size_t>(
-        std::lower_bound(all.begin(), all.end(), records[record].texts[field]) - all.begin());
+    const auto at =
+        static_cast<std::size_t>(std::lower_bound(all.begin(), all.end(), records[record].texts[field]) - all.begin());
     was[record] = records[record].texts[field];
     faulty[record].texts[field] = all[(at + 1 + rng.below(all.size() - 1)) % all.size()];
   }

@@ -56,8 +56,8 @@ struct AssertionReport {
 base::Result<AssertionReport> run_assertions(const AssertionSet& set, std::span<const AssertionRecord> records,
                                              std::size_t units = 1'000'000);
 
-/// Records worth a person's label, at most `budget`: assertions take turns, each with the worst record of its worst event
-/// that is left; no event and no record twice.
+/// Records worth a person's label, at most `budget`: assertions take turns, each with the worst record of its worst
+/// event that is left; no event and no record twice.
 std::vector<std::size_t> worth_labelling(const AssertionReport& report, std::size_t budget);
 
 /// What the assertions can see: texts of `field` replaced by another that occurs in it, in a share of the records.
@@ -68,7 +68,6 @@ struct PlantedFaults {
 };
 /// Errors    kValue: share outside (0, 1); field is no text, or has fewer than two values; and those of run_assertions.
 base::Result<PlantedFaults> plant_faults(const AssertionSet& set, std::span<const AssertionRecord> records,
-                                         const AssertionReport& report, std::size_t field, double share,
-                                         base::Rng rng);
+                                         const AssertionReport& report, std::size_t field, double share, base::Rng rng);
 
 }  // namespace plumbline::probe

@@ -55,8 +55,8 @@ base::Result<AssertionSpec> read_assertion(const data::OtherSection& section) {
   for (const auto& [key, value] : section.keys) {
     if (key == "kind" || key == "severity" || key == "on") continue;
     if (std::find(taken.begin(), taken.end(), key) == taken.end())
-      return make_error(Code::kValue, fmt::format("kind {} does not take {}", assertion_kind_name(spec.kind), key), place,
-                        fmt::format("It takes {}", base::join_words(taken)));
+      return make_error(Code::kValue, fmt::format("kind {} does not take {}", assertion_kind_name(spec.kind), key),
+                        place, fmt::format("It takes {}", base::join_words(taken)));
   }
   spec.field = section.text("field");
   spec.fields = value_at(section, "fields", std::vector<std::string>());

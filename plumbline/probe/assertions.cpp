@@ -63,9 +63,9 @@ base::Status AssertionSet::compile_field(Rule& rule, const AssertionFields& fiel
   PL_TRY(rule.field, find_field(fields, s.field));
   const bool wants_text = s.kind == AssertionKind::kValues || s.kind == AssertionKind::kSteady;
   if (s.kind != AssertionKind::kConstant && rule.field.text != wants_text)
-    return make_error(Code::kValue, fmt::format("kind {} needs a field that is a {}, and '{}' is a {}",
-                                                assertion_kind_name(s.kind), wants_text ? "text" : "number", s.field,
-                                                wants_text ? "number" : "text"));
+    return make_error(Code::kValue,
+                      fmt::format("kind {} needs a field that is a {}, and '{}' is a {}", assertion_kind_name(s.kind),
+                                  wants_text ? "text" : "number", s.field, wants_text ? "number" : "text"));
   return base::ok();
 }
 
@@ -222,8 +222,8 @@ AssertionSet::Outcome AssertionSet::judge_constant(const Rule& rule, const Asser
   if (value.empty()) return Outcome::kAbsent;
   if (unit == nullptr || unit->counts[rule.slot].empty()) return Outcome::kHolds;
   const auto& counts = unit->counts[rule.slot];
-  const auto most = std::max_element(counts.begin(), counts.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (value == most->first) return Outcome::kHolds;
   double all = 1;
   for (const auto& [name, count] : counts) all += static_cast<double>(count);

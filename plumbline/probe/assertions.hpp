@@ -1,6 +1,6 @@
 #pragma once
-/// Model assertions over a stream: rules that what the system does should obey, each record judged when it comes, with a
-/// severity and, where the rule knows one, a correction.
+/// Model assertions over a stream: rules that what the system does should obey, each record judged when it comes, with
+/// a severity and, where the rule knows one, a correction.
 
 #include <cstddef>
 #include <cstdint>
@@ -74,8 +74,8 @@ class AssertionMemory {
  private:
   friend class AssertionSet;
   struct Steady {
-    std::string value;              // of the last record
-    std::optional<double> changed;  // when it came in place of another
+    std::string value;                                   // of the last record
+    std::optional<double> changed;                       // when it came in place of another
     std::vector<std::pair<double, std::string>> window;  // of the last `within` seconds, at most kWindow
     bool operator==(const Steady&) const = default;
   };
@@ -97,8 +97,9 @@ class AssertionSet {
  public:
   enum class Outcome { kHolds, kViolated, kAbsent };  ///< kAbsent: a value is missing, so nothing was judged
 
-  /// Errors kValue: two of one name; an unknown field; a key that the kind needs and does not have, or one that makes no
-  /// sense (low above high, within not above 0, scale not above 0, fewer than 2 fields, a text where a number is needed).
+  /// Errors kValue: two of one name; an unknown field; a key that the kind needs and does not have, or one that makes
+  /// no sense (low above high, within not above 0, scale not above 0, fewer than 2 fields, a text where a number is
+  /// needed).
   static base::Result<AssertionSet> make(std::vector<AssertionSpec> specs, AssertionFields fields);
 
   std::size_t size() const { return rules_.size(); }
@@ -125,7 +126,7 @@ class AssertionSet {
     FieldPlace field;
     std::vector<FieldPlace> fields;
     std::vector<Condition> when, then;
-    std::size_t slot = 0;  // of its kind in a unit's memory
+    std::size_t slot = 0;   // of its kind in a unit's memory
     std::size_t place = 0;  // of its value in a note
   };
   static base::Status compile(Rule& rule, const AssertionFields& fields);

@@ -215,15 +215,15 @@ TEST(Assertions, WhatMakesNoSenseIsRefused) {
   AssertionSpec implies;
   implies.kind = AssertionKind::kImplies;
   EXPECT_THAT(refusal(implies), HasSubstr("needs then"));
-  for (const auto& [text, why] : std::vector<std::pair<std::string, std::string>>{
-           {"speed", "no comparison"},
-           {"speed > fast", "no number"},
-           {"speed == 'fast'", "the field is a number"},
-           {"label == stop", "written in quotes"},
-           {"label > 'a'", "compared by == or !="},
-           {"speed ! 3", "no comparison that is known"},
-           {"speed > 1 and ", "no comparison"},
-           {"weight > 1", "no field 'weight'"}}) {
+  for (const auto& [text, why] :
+       std::vector<std::pair<std::string, std::string>>{{"speed", "no comparison"},
+                                                        {"speed > fast", "no number"},
+                                                        {"speed == 'fast'", "the field is a number"},
+                                                        {"label == stop", "written in quotes"},
+                                                        {"label > 'a'", "compared by == or !="},
+                                                        {"speed ! 3", "no comparison that is known"},
+                                                        {"speed > 1 and ", "no comparison"},
+                                                        {"weight > 1", "no field 'weight'"}}) {
     implies.then = text;
     EXPECT_THAT(refusal(implies), HasSubstr(why)) << text;
   }

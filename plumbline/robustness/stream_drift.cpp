@@ -165,8 +165,7 @@ double one_side(double allowance, double threshold, double shift) {
   for (std::size_t i = 0; i <= kNodes; ++i) {
     const double from = allowance - shift - at[i];
     a[i][0] -= stats::normal_cdf(from);
-    for (std::size_t j = 0; j < kNodes; ++j)
-      a[i][j + 1] -= rule.weight[j] * threshold / 2 * density(at[j + 1] + from);
+    for (std::size_t j = 0; j < kNodes; ++j) a[i][j + 1] -= rule.weight[j] * threshold / 2 * density(at[j + 1] + from);
     a[i][i] += 1;
   }
   return solve(std::move(a), std::vector<double>(kNodes + 1, 1.0))[0];

@@ -16,7 +16,7 @@ namespace plumbline::robustness {
 
 /// What a threshold of c promises while nothing changes.
 enum class FalseAlarms {
-  kEver,     ///< P(an alarm, however long the stream) <= 1 / c; one alarm and it stops
+  kEver,      ///< P(an alarm, however long the stream) <= 1 / c; one alarm and it stops
   kRunLength  ///< alarms among N rows: at most N / c expected; begins anew after each
 };
 
@@ -59,10 +59,9 @@ class BettingDetector {
 double bet_factor(std::size_t bet, double p);
 
 /// CUSUM of both sides: up = max(0, up + z - k), down = max(0, down - z - k); an alarm above the threshold, then both
-/// start from 0. With a known mean this is the test of Page and Hinkley, whose distance to the least sum so far is `up`.
-/// Assumes   z independent standard normal while nothing changes: the normal score -Phi^-1(p) of a conformal p-value is.
-/// Errors    make: kValue: allowance negative, threshold not above 0, not finite.
-/// Source    Page 1954.
+/// start from 0. With a known mean this is the test of Page and Hinkley, whose distance to the least sum so far is
+/// `up`. Assumes   z independent standard normal while nothing changes: the normal score -Phi^-1(p) of a conformal
+/// p-value is. Errors    make: kValue: allowance negative, threshold not above 0, not finite. Source    Page 1954.
 class CusumDetector {
  public:
   static base::Result<CusumDetector> make(double allowance, double threshold);
@@ -82,7 +81,8 @@ class CusumDetector {
 };
 
 /// Mean rows to an alarm of CusumDetector on normal rows of mean `shift` and deviation 1.
-/// Formula   of one side L(s) = 1 + L(0) Phi(k - s - m) + int_0^h L(y) phi(y + k - s - m) dy, by 40 Gauss-Legendre nodes;
+/// Formula   of one side L(s) = 1 + L(0) Phi(k - s - m) + int_0^h L(y) phi(y + k - s - m) dy, by 40 Gauss-Legendre
+/// nodes;
 ///           both sides: 1 / L = 1 / L_up + 1 / L_down.
 /// Errors    kValue: as make; shift not finite.
 /// Source    Page 1954; van Dobben de Bruyn 1968.

@@ -196,8 +196,8 @@ TEST(BettingDetectorStatistical, AShiftIsFound) {
 
 TEST(Cusum, MatchesThePublishedRunLengths) {
   // Two sides, allowance 1/2. Montgomery, "Introduction to statistical quality control", table 9.3.
-  const std::vector<std::array<double, 3>> table = {{4, 0, 168},  {5, 0, 465},   {4, 0.5, 26.6}, {5, 0.5, 38.0},
-                                                    {4, 1, 8.38}, {5, 1, 10.4},  {4, 2, 3.34},   {5, 2, 4.01},
+  const std::vector<std::array<double, 3>> table = {{4, 0, 168},  {5, 0, 465},  {4, 0.5, 26.6}, {5, 0.5, 38.0},
+                                                    {4, 1, 8.38}, {5, 1, 10.4}, {4, 2, 3.34},   {5, 2, 4.01},
                                                     {4, 3, 2.19}, {5, 3, 2.57}};
   for (const auto& [threshold, shift, expected] : table) {
     const auto length = cusum_run_length(0.5, threshold, shift);
@@ -347,8 +347,8 @@ TEST(StreamDriftReal, ElectricityPriceOfVictoriaBeginsToMove) {
     for (int i = 0; i < 4; ++i) std::getline(cells, cell, ',');
     price.push_back(std::stod(cell));
   }
-  const auto opens = static_cast<std::size_t>(
-      std::adjacent_find(price.begin(), price.end(), std::not_equal_to<>()) - price.begin() + 1);
+  const auto opens = static_cast<std::size_t>(std::adjacent_find(price.begin(), price.end(), std::not_equal_to<>()) -
+                                              price.begin() + 1);
   ASSERT_GT(opens, 5000U);
   ASSERT_LT(opens, price.size() - 100);
   std::vector<double> known(price.begin(), price.begin() + 1000);

@@ -1,6 +1,6 @@
 #pragma once
-/// Conformal p-values of a stream: how extreme is each new row among all rows so far? Uniform and independent as long as
-/// the stream comes from the law of the reference, whatever that law is.
+/// Conformal p-values of a stream: how extreme is each new row among all rows so far? Uniform and independent as long
+/// as the stream comes from the law of the reference, whatever that law is.
 
 #include <cstddef>
 #include <cstdint>

@@ -29,12 +29,13 @@ base::Status check_arguments(std::span<const StreamColumn> columns, const Stream
   PL_CHECK(base::check_at_least(kHere, "groups", static_cast<std::ptrdiff_t>(options.groups), 2));
   for (const StreamColumn& c : columns) {
     if (c.reference.size() < 2)
-      return make_error(Code::kShape, fmt::format("watch_stream: the reference of '{}' has {} rows, expected at least 2",
-                                                  c.name, c.reference.size()));
+      return make_error(Code::kShape,
+                        fmt::format("watch_stream: the reference of '{}' has {} rows, expected at least 2", c.name,
+                                    c.reference.size()));
     if (c.stream.size() != columns.front().stream.size())
-      return make_error(Code::kShape, fmt::format("watch_stream: '{}' has {} rows, expected the {} of '{}'", c.name,
-                                                  c.stream.size(), columns.front().stream.size(),
-                                                  columns.front().name));
+      return make_error(Code::kShape,
+                        fmt::format("watch_stream: '{}' has {} rows, expected the {} of '{}'", c.name, c.stream.size(),
+                                    columns.front().stream.size(), columns.front().name));
     for (const auto* side : {&c.reference, &c.stream})
       if (std::any_of(side->begin(), side->end(), [](double x) { return std::isinf(x); }))
         return make_error(Code::kValue, fmt::format("watch_stream: '{}' holds an infinite number", c.name));
@@ -66,8 +67,7 @@ double log10_mean(std::span<const double> logs) {
 base::Result<std::vector<Watched>> make_watched(std::span<const StreamColumn> columns, const StreamOptions& options,
                                                 double threshold) {
   std::vector<Watched> watched;
-  const double delta =
-      std::min(0.5, kLookEvery / (options.run_length * static_cast<double>(columns.size())));
+  const double delta = std::min(0.5, kLookEvery / (options.run_length * static_cast<double>(columns.size())));
   for (const StreamColumn& column : columns) {
     std::vector<double> reference;
     for (const double x : column.reference) reference.push_back(rankable(x));
@@ -76,8 +76,8 @@ base::Result<std::vector<Watched>> make_watched(std::span<const StreamColumn> co
     PL_TRY(const auto bets, BettingDetector::make(FalseAlarms::kRunLength, kNoThreshold));
     PL_TRY(const auto cusum, CusumDetector::make(options.allowance, threshold));
     PL_TRY(const auto adwin, AdwinDetector::make(delta, AdwinBound::kHoeffding, 5, kLookEvery));
-    watched.push_back(
-        {std::move(reference), RankUrn::of_reference(column.reference.size(), options.groups), ever, bets, cusum, adwin});
+    watched.push_back({std::move(reference), RankUrn::of_reference(column.reference.size(), options.groups), ever, bets,
+                       cusum, adwin});
   }
   return watched;
 }

@@ -52,9 +52,9 @@ struct Proposal {
 struct DeciderInfo {
   std::vector<std::string> actions;
   std::size_t input_size = 0;
-  std::string model;      ///< hash of the guarded model
-  std::string case_hash;  ///< of the assessed case; empty: none
-  std::string policy;     ///< version of the rule with its parameters
+  std::string model;               ///< hash of the guarded model
+  std::string case_hash;           ///< of the assessed case; empty: none
+  std::string policy;              ///< version of the rule with its parameters
   std::size_t reference_rows = 0;  ///< calibration rows that input_rank ranks among; 0: it is never given
 };
 

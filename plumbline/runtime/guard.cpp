@@ -132,9 +132,7 @@ base::Result<std::string> proposal_detail(const Proposal& p) {
 }
 
 Guard::Guard(const DeciderInfo& decider, const GuardOptions& options, std::shared_ptr<const MonitorPlan> plan)
-    : decider_(decider),
-      options_(options),
-      state_(options.queue, options.gold, options.remembered, std::move(plan)) {}
+    : decider_(decider), options_(options), state_(options.queue, options.gold, options.remembered, std::move(plan)) {}
 
 base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, const std::string& folder,
                                                  const JournalOptions& journal, const GuardOptions& options,

@@ -114,8 +114,8 @@ class Guard {
   base::Result<std::uint64_t> veto(const std::string& rater, std::uint64_t question, Instant now);
   base::Result<std::uint64_t> undo(const std::string& rater, std::uint64_t question, Instant now);
 
-  /// Somebody saw the alarm of a monitor, which then starts anew. Returns the frame after whose commit it counts. Errors
-  /// kValue "unknown_monitor", "no_alarm"; kIo "log_refused".
+  /// Somebody saw the alarm of a monitor, which then starts anew. Returns the frame after whose commit it counts.
+  /// Errors kValue "unknown_monitor", "no_alarm"; kIo "log_refused".
   base::Result<std::uint64_t> acknowledge(const std::string& monitor, const std::string& rater, Instant now);
   /// Name, kind, severity, statistic, threshold, alarm since, violations of each monitor, as a JSON list.
   std::string monitors_json() const { return state_.monitors().json(wall(0)); }

@@ -45,12 +45,14 @@ double value_of(const std::optional<decision::MeasuredUncertainty>& u) {
 
 /// What the plan's checksum is about.
 std::string words_of(const MonitorOptions& options, std::size_t reference, const probe::AssertionFields& fields) {
-  std::string text = fmt::format("{} {} {} {}", options.run_length, options.units, reference, fmt::join(fields.numbers, "\n"));
+  std::string text =
+      fmt::format("{} {} {} {}", options.run_length, options.units, reference, fmt::join(fields.numbers, "\n"));
   for (const DriftSignal s : options.drift) text += fmt::format(" {}", drift_signal_name(s));
   for (const probe::AssertionSpec& a : options.assertions) {
-    text += fmt::format("\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{} {} {} {} {} {} {}", a.name, assertion_kind_name(a.kind), a.field,
-                        fmt::join(a.fields, "\t"), fmt::join(a.values, "\t"), a.when, a.then, a.low.has_value(),
-                        a.low.value_or(0), a.high.has_value(), a.high.value_or(0), a.within, a.falling, a.tolerance);
+    text +=
+        fmt::format("\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{} {} {} {} {} {} {}", a.name, assertion_kind_name(a.kind), a.field,
+                    fmt::join(a.fields, "\t"), fmt::join(a.values, "\t"), a.when, a.then, a.low.has_value(),
+                    a.low.value_or(0), a.high.has_value(), a.high.value_or(0), a.within, a.falling, a.tolerance);
   }
   return text;
 }
@@ -121,7 +123,10 @@ Monitors::Monitors(std::shared_ptr<const MonitorPlan> plan)
     drift_.push_back({signal == DriftSignal::kInput
                           ? robustness::RankUrn::of_reference(plan_->reference_rows(), kGroups)
                           : robustness::RankUrn::of_nothing(kGroups),
-                      *bets, 0, 0, {}});
+                      *bets,
+                      0,
+                      0,
+                      {}});
   }
   assertions_.resize(plan_->assertions().size());
 }
@@ -152,8 +157,8 @@ MonitorVerdict Monitors::judge(const Request& request, const Proposal& proposal,
       // A steady unit that returns to what it mostly is breaks the rule because of the records before, not of this one.
       const bool agrees = v.since && v.correction == record.texts[0];
       if (spec.fail && acts && !agrees && verdict.fall_back.empty())
-        verdict.fall_back = fmt::format("assertion '{}' is broken: {}; proposed was '{}'", spec.name, v.reason,
-                                        proposal.answer);
+        verdict.fall_back =
+            fmt::format("assertion '{}' is broken: {}; proposed was '{}'", spec.name, v.reason, proposal.answer);
     }
     if (!list.empty()) verdict.detail = list.dump(-1, ' ', false, Json::error_handler_t::replace);
     const probe::AssertionNote remembered = set.note(record);
@@ -242,9 +247,15 @@ std::vector<MonitorView> Monitors::view() const {
   for (std::size_t a = 0; a < assertions_.size(); ++a) {
     const probe::AssertionSpec& spec = plan_->assertions().spec(a);
     const auto violations = static_cast<double>(assertions_[a].violations);
-    views.push_back({"assertion." + spec.name, "assertion", spec.fail,
-                     judged_ == 0 ? 0 : violations / static_cast<double>(judged_), {}, judged_,
-                     assertions_[a].violations, {}, assertions_[a].last});
+    views.push_back({"assertion." + spec.name,
+                     "assertion",
+                     spec.fail,
+                     judged_ == 0 ? 0 : violations / static_cast<double>(judged_),
+                     {},
+                     judged_,
+                     assertions_[a].violations,
+                     {},
+                     assertions_[a].last});
   }
   return views;
 }

@@ -1,6 +1,6 @@
 #pragma once
-/// What watches the guard's own decisions: assertions on each proposal, detectors of drift over all of them. A plan says
-/// what is watched; the state is a fold of the log's notes, so that a restart or a replica goes on exactly.
+/// What watches the guard's own decisions: assertions on each proposal, detectors of drift over all of them. A plan
+/// says what is watched; the state is a fold of the log's notes, so that a restart or a replica goes on exactly.
 
 #include <cstdint>
 #include <map>
@@ -44,8 +44,8 @@ class MonitorPlan {
  public:
   /// Fields of assertions: the input's columns, propensity, aleatoric, model, p_value (numbers) and label (a text: the
   /// proposed action, or set). `columns`: names; x0, x1, … where they do not fit the input.
-  /// Errors kValue: those of AssertionSet::make; a signal twice; run_length outside [100, 1e12]; the signal input from a
-  /// decider that has no calibration rows.
+  /// Errors kValue: those of AssertionSet::make; a signal twice; run_length outside [100, 1e12]; the signal input from
+  /// a decider that has no calibration rows.
   static base::Result<MonitorPlan> make(const MonitorOptions& options, const DeciderInfo& decider,
                                         const std::vector<std::string>& columns);
   bool empty() const { return options_.empty(); }

@@ -87,7 +87,8 @@ struct Watch {
   /// The answer to one request; null while people are asked.
   Json ask(float rank, int action, float aleatoric = 0, decision::Act act = decision::Act::kAct,
            const std::string& unit = "u") {
-    const Request request{"r" + std::to_string(next++), unit,
+    const Request request{"r" + std::to_string(next++),
+                          unit,
                           {rank, static_cast<float>(action), aleatoric, static_cast<float>(static_cast<int>(act))}};
     guard->admit(request, ++ticket, now);
     const auto work = guard->take_work(1);
@@ -250,14 +251,14 @@ TEST(Monitors, KilledAnywhereTheirStateIsTheFoldOfTheLog) {
     for (int step = 0; step < 120; ++step) {
       w.now += static_cast<Instant>(rng.below(3000)) * kMillisecond;
       const auto act = rng.bernoulli(0.1) ? decision::Act::kAsk : decision::Act::kAct;
-      const float rank = rng.bernoulli(0.1) ? 0.0F : static_cast<float>((step > 60 ? 0.05 : 0.999) * rng.uniform() + 5e-4);
+      const float rank =
+          rng.bernoulli(0.1) ? 0.0F : static_cast<float>((step > 60 ? 0.05 : 0.999) * rng.uniform() + 5e-4);
       w.ask(rank, static_cast<int>(rng.below(3)), static_cast<float>(rng.uniform()), act,
             rng.bernoulli(0.2) ? "" : "u\"" + std::to_string(rng.below(5)));
       if (rng.bernoulli(0.5))
         (void)w.guard->feedback("r" + std::to_string(rng.below(static_cast<std::uint64_t>(w.next))), rng.normal(), {},
                                 "", w.now);
-      if (rng.bernoulli(0.05))
-        acknowledged += w.guard->acknowledge("drift.input", "ann", w.now).ok() ? 1 : 0;
+      if (rng.bernoulli(0.05)) acknowledged += w.guard->acknowledge("drift.input", "ann", w.now).ok() ? 1 : 0;
       w.guard->tick(w.now);
       w.commit();
       w.guard->take_answers();

@@ -30,7 +30,8 @@ check::CheckInfo facts() {
   check::CheckInfo f;
   f.id = "robustness.stream_drift";
   f.title = "Drift in a stream";
-  f.question = "Did the world change while the stream ran, when was that known, and how often would it be cried falsely?";
+  f.question =
+      "Did the world change while the stream ran, when was that known, and how often would it be cried falsely?";
   f.row = "R4";
   f.needs = {"a reference set (train) and a set of role test or out-of-distribution whose rows are in order of time",
              "or a decision log in order of time, [log.NAME]"};
@@ -147,7 +148,8 @@ void add_table(std::vector<StreamColumn>& columns, const data::Table& a, std::sp
 
 void add_numbers(std::vector<StreamColumn>& columns, const std::string& name, std::span<const double> values,
                  std::size_t known) {
-  columns.push_back({name, {values.begin(), values.begin() + static_cast<std::ptrdiff_t>(known)},
+  columns.push_back({name,
+                     {values.begin(), values.begin() + static_cast<std::ptrdiff_t>(known)},
                      {values.begin() + static_cast<std::ptrdiff_t>(known), values.end()}});
 }
 
@@ -166,14 +168,16 @@ base::Result<Stream> stream_of_log(Context& context, double share, std::vector<s
   std::iota(order.begin(), order.end(), std::size_t{0});
   const bool timed = std::none_of(log.time.begin(), log.time.end(), [](double t) { return std::isnan(t); });
   if (timed)
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return log.time[a] < log.time[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return log.time[a] < log.time[b]; });
   if (!timed) notes.push_back("some decisions have no time: the order of the file is taken for the order of time");
   const auto known = static_cast<std::size_t>(share * static_cast<double>(log.rows()));
   Stream stream;
   if (known < 2) {
-    return base::make_error(base::Code::kShape, fmt::format("the first {} of {} decisions are too few to be a reference",
-                                                            known, log.rows()),
-                            name, "Raise the parameter known");
+    return base::make_error(
+        base::Code::kShape,
+        fmt::format("the first {} of {} decisions are too few to be a reference", known, log.rows()), name,
+        "Raise the parameter known");
   }
   const std::span<const std::size_t> first = std::span(order).first(known), rest = std::span(order).subspan(known);
   add_table(stream.columns, log.context, first, log.context, rest, notes);
@@ -233,8 +237,8 @@ base::Result<Stream> stream_of_sets(Context& context, const std::string& referen
 }
 
 /// At most 400 points of a curve: the largest of each stretch, so that no peak is lost.
-void add_curve(std::vector<double>& x, std::vector<double>& y, std::vector<std::string>& series, const std::string& name,
-               const std::vector<double>& values) {
+void add_curve(std::vector<double>& x, std::vector<double>& y, std::vector<std::string>& series,
+               const std::string& name, const std::vector<double>& values) {
   const std::size_t stretch = std::max<std::size_t>(1, (values.size() + 399) / 400);
   for (std::size_t from = 0; from < values.size(); from += stretch) {
     const auto begin = values.begin() + static_cast<std::ptrdiff_t>(from);
@@ -247,8 +251,7 @@ void add_curve(std::vector<double>& x, std::vector<double>& y, std::vector<std::
 
 check::Artifact curve_artifact(const std::string& id, std::string title, std::string caption, std::string y_label,
                                const std::vector<std::pair<std::string, const std::vector<double>*>>& lines,
-                               double threshold, const std::string& threshold_words,
-                               const StreamReport& report) {
+                               double threshold, const std::string& threshold_words, const StreamReport& report) {
   check::Artifact a;
   a.id = id;
   a.kind = "curve";
@@ -278,8 +281,8 @@ void add_pictures(Output& out, const StreamReport& report, const Stream& stream,
         fmt::format("Capital won by betting that something changed. While nothing does, it reaches the line with "
                     "probability {} at most, however long the stream.",
                     short_number(params.real("level"))),
-        "log10 of the capital", {{"ever", &report.evidence}}, level, fmt::format("1 / {}", number(params.real("level"))),
-        report));
+        "log10 of the capital", {{"ever", &report.evidence}}, level,
+        fmt::format("1 / {}", number(params.real("level"))), report));
     std::vector<double> bets = report.restarted, line = report.cusum;
     for (double& b : bets) b /= std::log10(params.real("run_length"));
     out.artifacts.push_back(curve_artifact(
@@ -297,7 +300,8 @@ void add_pictures(Output& out, const StreamReport& report, const Stream& stream,
   bars.id = "columns";
   bars.kind = "bars";
   bars.title = "Which columns say that something changed";
-  bars.caption = "Largest capital of each column alone, on a logarithmic scale; moved: its mean normal score since the change.";
+  bars.caption =
+      "Largest capital of each column alone, on a logarithmic scale; moved: its mean normal score since the change.";
   std::vector<std::string> labels;
   std::vector<double> value, moved;
   for (const std::size_t j : order) {
@@ -346,8 +350,9 @@ void add_finding(Output& out, const StreamReport& report, const Stream& stream, 
   finding.severity = check::FindingSeverity::kMajor;
   finding.title = fmt::format("'{}' changed at about row {} of the stream; known at row {}", name, *report.began + 1,
                               ever.front() + 1);
-  finding.detail = fmt::format("p = {:.2g} at any time. Columns that say so, with their move in deviations since: {}.",
-                               report.p_value, words.empty() ? "none alone" : fmt::format("{}", fmt::join(words, ", ")));
+  finding.detail =
+      fmt::format("p = {:.2g} at any time. Columns that say so, with their move in deviations since: {}.",
+                  report.p_value, words.empty() ? "none alone" : fmt::format("{}", fmt::join(words, ", ")));
   finding.next_step = "Ask what changed there; judge and calibrate the model on rows after it.";
   finding.data = name;
   finding.rows = {stream.rows[ever.front()]};
@@ -401,9 +406,8 @@ base::Result<Output> run(Context& context, const Params& params) {
   const check::CheckInfo info = facts();
   const std::string& name = context.task().data;
   const bool log = context.task().subject == name;
-  PL_TRY(const Stream stream,
-         log ? stream_of_log(context, params.real("known"), out.notes)
-             : stream_of_sets(context, reference_set(context.manifest(), params), out.notes));
+  PL_TRY(const Stream stream, log ? stream_of_log(context, params.real("known"), out.notes)
+                                  : stream_of_sets(context, reference_set(context.manifest(), params), out.notes));
   robustness::StreamOptions options;
   options.level = params.real("level");
   options.run_length = params.real("run_length");

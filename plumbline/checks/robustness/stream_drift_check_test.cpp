@@ -49,7 +49,8 @@ TEST(StreamDriftCheck, SaysWhenAndWhichColumns) {
   }
   std::vector<std::string> artifacts;
   for (const check::Artifact& a : output->artifacts) artifacts.push_back(a.id);
-  EXPECT_THAT(artifacts, ::testing::ElementsAre(HasSubstr("evidence"), HasSubstr("restarted"), HasSubstr("columns"), HasSubstr("alarms")));
+  EXPECT_THAT(artifacts, ::testing::ElementsAre(HasSubstr("evidence"), HasSubstr("restarted"), HasSubstr("columns"),
+                                                HasSubstr("alarms")));
 }
 
 std::string refusal(const std::string& manifest, const testing::TempFolder& folder) {
@@ -79,9 +80,9 @@ TEST(StreamDriftCheck, ALogIsWatchedAgainstItsBeginning) {
     for (int i = 0; i < 900; ++i) {
       const bool good = rng.bernoulli(falls && i >= 600 ? 0.4 : 0.8);
       lines += "{\"id\":\"d" + std::to_string(i) + "\",\"time\":" + std::to_string(i) +
-               ",\"context\":{\"x\":" + std::to_string(rng.normal()) + ",\"shop\":\"" + (rng.bernoulli(0.5) ? "a" : "b") +
-               "\"},\"action\":\"" + (rng.bernoulli(0.5) ? "p" : "q") + "\",\"propensity\":0.5,\"reward\":" +
-               (good ? "1" : "0") + "}\n";
+               ",\"context\":{\"x\":" + std::to_string(rng.normal()) + ",\"shop\":\"" +
+               (rng.bernoulli(0.5) ? "a" : "b") + "\"},\"action\":\"" + (rng.bernoulli(0.5) ? "p" : "q") +
+               "\",\"propensity\":0.5,\"reward\":" + (good ? "1" : "0") + "}\n";
     }
     testing::write_file(folder.file("log.jsonl"), lines);
     testing::write_file(folder.file("system.toml"),
@@ -127,11 +128,12 @@ TEST(StreamDriftCheck, ElectricityMarketOpens) {
   const std::size_t first = line_end(3001), last = line_end(20'001);
   testing::write_file(folder.file("early.csv"), text.substr(0, first));
   testing::write_file(folder.file("late.csv"), header + text.substr(first, last - first));
-  testing::write_file(folder.file("system.toml"),
-                      "[system]\nname = \"market\"\n[data.train]\ntable = \"early.csv\"\ndrop = [\"period\", \"class\", "
-                      "\"nswprice\", \"nswdemand\"]\n[data.test]\ntable = \"late.csv\"\ndrop = "
-                      "[\"period\", \"class\", \"nswprice\", \"nswdemand\"]\n"
-                      "[check.\"robustness.stream_drift\"]\nrehearsals = 0\nrun_length = 100000\n");
+  testing::write_file(
+      folder.file("system.toml"),
+      "[system]\nname = \"market\"\n[data.train]\ntable = \"early.csv\"\ndrop = [\"period\", \"class\", "
+      "\"nswprice\", \"nswdemand\"]\n[data.test]\ntable = \"late.csv\"\ndrop = "
+      "[\"period\", \"class\", \"nswprice\", \"nswdemand\"]\n"
+      "[check.\"robustness.stream_drift\"]\nrehearsals = 0\nrun_length = 100000\n");
   const auto output = testing::run_check(stream_drift(), folder.path());
   ASSERT_TRUE(output.ok()) << output.error().text();
   ASSERT_EQ(output->findings.size(), 1U);

@@ -9,11 +9,11 @@
 namespace plumbline::runtime {
 
 struct MonitorNote {
-  std::uint32_t plan = 0;          ///< checksum of the monitors' plan; notes of another plan are passed over
-  std::uint64_t unit = 0;          ///< hash of the unit; 0: none
-  std::vector<double> signals;     ///< one for each signal of the plan; NaN: not measured
-  std::vector<double> numbers;     ///< of the assertions that remember numbers, in their order; NaN: absent
-  std::vector<std::string> texts;  ///< … texts; empty: absent
+  std::uint32_t plan = 0;               ///< checksum of the monitors' plan; notes of another plan are passed over
+  std::uint64_t unit = 0;               ///< hash of the unit; 0: none
+  std::vector<double> signals;          ///< one for each signal of the plan; NaN: not measured
+  std::vector<double> numbers;          ///< of the assertions that remember numbers, in their order; NaN: absent
+  std::vector<std::string> texts;       ///< … texts; empty: absent
   std::vector<std::uint32_t> violated;  ///< assertions that it broke
 };
 
