@@ -149,13 +149,13 @@ std::vector<SectionSpec> make_specs() {
         {"calibration", kText, false, "data set of its thresholds"},
         {"decider", kPath, false, "folder of fitted parts (default: fitted from the sets at every start)"},
         {"listen", kText, false, "address and port (default 127.0.0.1:8077)"},
-        {"log", kPath, false, "folder of the append-only decision log (default .plumbline/guard)"},
+        {"log", kPath, false, "the decision log: a folder (default .plumbline/guard) or a postgresql URL"},
+        {"partition", kText, false, "PostgreSQL: which log of the database (default: a free one)"},
         {"sync", kText, false, "when a record counts as durable (default group)", {"each", "group", "none"}},
         {"tokens", kPath, false, "file of bearer tokens; without one the guard listens on loopback only"},
         {"certificate", kPath, false, "TLS: chain of certificates (PEM)"},
         {"key", kPath, false, "TLS: private key (PEM)"},
         {"shadow", kFlag, false, "decide and log, but carry out the fallback"},
-        {"store", kText, false, "where replicas share state"},
         {"overseer", kText, false, "who answers questions"},
         {"policy", kText, false, "decision rule"},
         {"fallback", kText, false, "what is done when nobody answers"},
@@ -188,16 +188,19 @@ std::vector<SectionSpec> make_specs() {
         {"temperature", kNumber, false, "explore softmax: in the unit of the costs (default 1)"},
         {"safe_loss", kNumber, false, "a safe action costs at most this much more than the best (default 0)"},
         {"neighbours", kInteger, false, "training examples shown with a question (default 0)"},
-        {"drift", kTexts, false, "signals watched for drift: input, aleatoric, model, reward (default: none)"},
-        {"drift_run_length", kNumber, false, "decisions for each false alarm at least (default 100000)"},
-        {"drift_severity",
-         kText,
-         false,
-         "fail: after an alarm the fallback is taken until an admin acknowledges it (default warn)",
-         {"warn", "fail"}},
-        {"assertions", kTexts, false, "[assertion.NAME] that proposals must obey (default: none)"},
-        {"watched_units", kInteger, false, "units that assertions remember (default 10000)"},
         {"accept", kTexts, false, "claims accepted although they are not supported"}}});
+  // Beside the list above: what watches the decisions.
+  std::vector<KeySpec>& guard = s.back().keys;
+  guard.insert(guard.end(),
+               {{"drift", kTexts, false, "signals watched for drift: input, aleatoric, model, reward (default: none)"},
+                {"drift_run_length", kNumber, false, "decisions for each false alarm at least (default 100000)"},
+                {"drift_severity",
+                 kText,
+                 false,
+                 "fail: after an alarm the fallback is taken until an admin acknowledges it (default warn)",
+                 {"warn", "fail"}},
+                {"assertions", kTexts, false, "[assertion.NAME] that proposals must obey (default: none)"},
+                {"watched_units", kInteger, false, "units that assertions remember (default 10000)"}});
   const auto generic = [&](std::string_view kind, std::string_view help, std::vector<KeySpec> keys) {
     s.push_back({kind, SectionForm::kNamed, help, std::move(keys), true});
   };

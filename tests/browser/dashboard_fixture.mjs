@@ -130,6 +130,7 @@ function answer(method, url, body, state) {
   const of = /^\/api\/runs\/([^/]+)(?:\/(.*))?$/.exec(path);
   if (of) {
     const id = decodeURIComponent(of[1]);
+    if (state.unjudged && !of[2]) return [200, { ...runEvidence(id, say), claims: null, argument: null, not_judged: say('system.toml cannot be read any more') }];
     if (!state.runs.some((one) => one.id === id)) return wrong(404, 'run_unknown', `there is no run ${id}`, 'plumbline runs lists those that there are');
     if (!of[2]) return [200, runEvidence(id, say)];
     if (of[2] === 'argument.svg') return [200, { type: 'image/svg+xml', text: argument(say) }];
@@ -139,8 +140,13 @@ function answer(method, url, body, state) {
   }
   if (path === '/api/metrics') return [200, { metrics: state.runs.length ? ['probe.accuracy accuracy', 'probe.accuracy top_5', 'caution.calibration ece', 'robustness.ood auroc'].map((one, n) => ({ check: one.split(' ')[0], metric: say(one.split(' ')[1]), subjects: n === 0 ? [say('reader'), 'reader-small'] : [say('reader')], points: 40 + n })) : [] }];
   if (path === '/api/trend') {
-    const points = Array.from({ length: 40 }, (_, n) => ({ run: hash(39 - n).slice(0, 12), started: started(39 - n), value: (n < 22 ? 0.95 : 0.88) + 0.02 * (wave(n) - 0.5), low: (n < 22 ? 0.93 : 0.86) + 0.02 * (wave(n) - 0.5), high: (n < 22 ? 0.97 : 0.9) + 0.02 * (wave(n) - 0.5), n: 2000 }));
-    return [200, { check: get('check'), metric: get('metric'), subject: get('subject'), unit: 'share', points, changes: state.changes ? [{ at: 22, run: points[22].run, before: 0.95, after: 0.88, p: 0.0004, reason: say('a step down that chance would make once in 2,500 such series') }] : null, method: 'segments with a penalty, p by permutation' }];
+    // Newest first, two series in turn; the first falls at its run 18 of 40 (counted from the newest).
+    const [first, second] = [{ data: say('test') }, { data: 'test', slice: say('dark') }];
+    const point = (n, where, level, at) => ({ run: hash(n).slice(0, 12), started: started(n), evidence: { value: level + 0.02 * (wave(at) - 0.5), low: level - 0.02 + 0.02 * (wave(at) - 0.5), high: level + 0.02 + 0.02 * (wave(at) - 0.5), n: 2000, subject: say(get('subject').split(' <')[0]), where, exactness: 'sampled' } });
+    const points = Array.from({ length: 80 }, (_, n) => (n % 2 === 0 ? point(n / 2, first, n / 2 < 18 ? 0.88 : 0.95, n) : point((n - 1) / 2, second, 0.7, n)));
+    const series = [{ subject: points[0].evidence.subject, where: first, points: 38, repeated: 2, p: 0.0004, method: 'likelihood over all places, p by permutation', noise: say('the figures\u2019 own standard errors') }, { subject: points[0].evidence.subject, where: second, points: 40, repeated: 0, p: state.changes === 'few' ? null : 0.41, method: 'likelihood over all places, p by permutation', noise: '' }];
+    const changes = [{ at: 34, run: points[34].run, started: points[34].started, series: 0, subject: series[0].subject, where: first, low: 36, high: 32, low_run: points[36].run, high_run: points[32].run, level: 0.95, before: { value: 0.95, low: 0.946, high: 0.954 }, after: { value: 0.88, low: 0.876, high: 0.884 }, step: -0.07, p: 0.0004 }];
+    return [200, { points, series: state.changes ? series : null, changes: state.changes ? changes : null, method: 'likelihood' }];
   }
   if (path === '/api/compare') {
     if (get('first') === get('second')) return wrong(422, 'same_run', 'both runs are the same', 'choose two');
@@ -160,7 +166,8 @@ function answer(method, url, body, state) {
   return wrong(404, 'not_found', `nothing is at ${path}`, 'see the API in docs/user/dashboard.md');
 }
 
-/// Starts the server on a free port of loopback. `options`: runs (how many), say (what every text becomes), token (asked for when not empty), scopes, changes, delay (ms).
+/// Starts the server on a free port of loopback. `options`: runs (how many), say (what every text becomes), token (asked for when not empty), scopes, changes, delay (ms), port.
+/// `state` may be changed while it runs; `state.spoil` is sent in place of every answer.
 export async function serve(folder, options = {}) {
   const say = options.say ?? ((text) => text);
   const state = { say, token: options.token ?? '', scopes: options.scopes ?? ['read', 'admin'], changes: options.changes ?? true, delay: options.delay ?? 0, runs: Array.from({ length: options.runs ?? 10000 }, (_, n) => run(n, say)) };
@@ -181,10 +188,11 @@ export async function serve(folder, options = {}) {
     request.on('data', (part) => { text += part; });
     return request.on('end', () => setTimeout(() => {
       if (state.token && request.headers.authorization !== `Bearer ${state.token}`) return send(401, 'application/json', JSON.stringify({ error: { code: 'token', message: 'a token is needed', hint: 'one of those in the file that --tokens names' } }));
+      if (state.spoil) return send(200, 'application/json', state.spoil);
       const [status, body] = answer(request.method, url, text ? JSON.parse(text) : {}, state);
       return body.type && body.text !== undefined && !body.error && status === 200 && Object.keys(body).length === 2 ? send(status, body.type, body.text) : send(status, 'application/json; charset=utf-8', JSON.stringify(body));
     }, state.delay));
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}/`, sent, state, close: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) };
 }
