@@ -161,10 +161,10 @@ base::Result<std::string> proposal_detail(const Proposal& p) {
   }
 }
 
-Guard::Guard(const DeciderInfo& decider, const GuardOptions& options)
-    : decider_(decider), options_(options), state_(options.queue, options.gold, options.remembered) {}
+Guard::Guard(const DeciderInfo& decider, const GuardOptions& options, std::shared_ptr<const MonitorPlan> plan)
+    : decider_(decider), options_(options), state_(options.queue, options.gold, options.remembered, std::move(plan)) {}
 
-base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, const std::string& folder,
+base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, const std::string& log,
                                                  const JournalOptions& journal, const GuardOptions& options,
                                                  double wall_seconds) {
   if (!options.fallback.empty() && !has(decider.actions, options.fallback))
@@ -183,12 +183,11 @@ base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, con
                       fmt::format("the margin of {} ms is not below the deadline of {} ms",
                                   options.margin / kMillisecond, options.deadline / kMillisecond),
                       "[guard]");
-  std::unique_ptr<Guard> guard(new Guard(decider, options));
-  PL_TRY(guard->journal_, DecisionJournal::open(folder, journal, [&](const JournalFrame& frame) -> base::Status {
-           const std::string place = fmt::format("{}, frame {}", folder, frame.number);
-           PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, place));
-           const base::Status applied = guard->state_.apply(event, frame);
-           return applied.ok() ? base::ok() : base::Status(applied.error().at(folder));
+  auto plan = MonitorPlan::make(options.monitors, decider, options.columns);
+  if (!plan.ok()) return plan.error().at("[guard]");
+  std::unique_ptr<Guard> guard(new Guard(decider, options, std::make_shared<const MonitorPlan>(std::move(*plan))));
+  PL_TRY(guard->journal_, DecisionJournal::open(log, journal, [&](const JournalFrame& frame) {
+           return guard->state_.replay(frame, shown_place(log));
          }));
   guard->durable_ = guard->journal_->durable();
   guard->clock_start_ = guard->state_.last() + 1;
@@ -205,7 +204,7 @@ base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, con
   // The fallback of what was open may have gone out just before the end, and nothing else can have: it is what counts.
   while (!guard->deadlines_.empty()) {
     if (!guard->expire(std::string(guard->deadlines_.begin()->second), guard->clock_start_))
-      return make_error(Code::kIo, "the log takes no frame", folder, "Make room on the disk");
+      return make_error(Code::kIo, "the log takes no frame", shown_place(log), "Make room on the disk");
   }
   return guard;
 }
@@ -246,7 +245,8 @@ base::Status Guard::check(const Request& request, std::optional<Instant> wait) c
 void Guard::repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content) {
   if (done.content != content)
     return refuse(ticket, id, refusal(Code::kValue, "id_reused", fmt::format("id '{}' stands for another input", id)));
-  if (done.voided)
+  const bool owed = std::any_of(owed_.begin(), owed_.end(), [&](const auto& one) { return one.first == id; });
+  if (done.voided || owed)
     return refuse(ticket, id,
                   refusal(Code::kValue, "void_decision", fmt::format("the answer to '{}' did not go out in time", id),
                           "Ask under a new id"));
@@ -381,16 +381,21 @@ void Guard::propose_one(const Work& work, const Proposal& proposal, Instant now)
   auto detail = proposal_detail(proposal);
   if (!detail.ok() && record.cause != DecisionCause::kError)
     fall_back(record, open->fallback, DecisionCause::kError, "nothing could be decided: " + detail.error().text());
+  std::string said = detail.ok() ? std::move(*detail) : std::string();
+  MonitorVerdict seen;
+  if (record.cause != DecisionCause::kError) seen = state_.monitors().judge(work.request, proposal, now);
+  if (!seen.detail.empty()) said = with_keys({{"assertions", Json::parse(seen.detail)}}, said);
+  if (!seen.fall_back.empty()) fall_back(record, open->fallback, DecisionCause::kSafeguard, seen.fall_back);
   if (options_.shadow && record.cause == DecisionCause::kPolicy) {
     record.cause = DecisionCause::kSafeguard;
     record.final_action = open->fallback;
     record.rung = "shadow";
   } else if (record.kind == DecisionKind::kAsk || needs_people(record)) {
-    if (ask(work.request, record, proposal, now)) return;
+    if (ask(work.request, record, proposal, said, seen.note, now)) return;
     fall_back(record, safe_action(proposal, *open), DecisionCause::kSafeguard,
               "nobody could be asked: the queue is full");
   }
-  decide(id, record, detail.ok() ? *detail : std::string(), {}, now, false);
+  decide(id, record, std::move(said), {}, now, false, std::move(seen.note));
 }
 
 /// The policy would do what two people must agree on.
@@ -399,7 +404,8 @@ bool Guard::needs_people(const data::DecisionRecord& record) const {
          (record.kind == DecisionKind::kAct || record.kind == DecisionKind::kModify);
 }
 
-bool Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p, Instant now) {
+bool Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p, const std::string& detail,
+                const std::optional<MonitorNote>& note, Instant now) {
   const OpenDecision& open = *state_.find_open(request.id);
   const std::optional<std::size_t> carried = record.kind == DecisionKind::kAsk ? p.proposed : std::optional(p.action);
   record.kind = DecisionKind::kAsk;
@@ -423,9 +429,10 @@ bool Guard::ask(const Request& request, data::DecisionRecord record, const Propo
     asked.at = now;
     asked.id = request.id;
     asked.fallback = safe;
-    if (const auto detail = proposal_detail(p); detail.ok()) asked.detail = *detail;
+    asked.detail = detail;
     asked.record = *record_text;
     asked.queue = event;
+    asked.note = note;
     if (!write(asked).ok()) return false;
   }
   return true;
@@ -433,7 +440,8 @@ bool Guard::ask(const Request& request, data::DecisionRecord record, const Propo
 
 /// Writes an outcome down. `durable_already`: what it says is what the last frame promised, so it need not wait.
 bool Guard::decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
-                   std::optional<QueueEvent> settlement, Instant now, bool durable_already) {
+                   std::optional<QueueEvent> settlement, Instant now, bool durable_already,
+                   std::optional<MonitorNote> note) {
   const Instant deadline = state_.find_open(id)->deadline;
   auto text = data::decision_to_json(record);
   if (!text.ok()) {
@@ -443,7 +451,7 @@ bool Guard::decide(const std::string& id, const data::DecisionRecord& record, st
               "the record cannot be written: " + text.error().message);
     text = data::decision_to_json(plain);
     base::ensure(text.ok(), "a plain record can be written");
-    return decide(id, plain, {}, std::move(settlement), now, durable_already);
+    return decide(id, plain, {}, std::move(settlement), now, durable_already, std::move(note));
   }
   GuardEvent event;
   event.kind = Kind::kDecide;
@@ -455,6 +463,7 @@ bool Guard::decide(const std::string& id, const data::DecisionRecord& record, st
   event.detail = with_action(record, detail);
   event.record = std::move(*text);
   event.queue = std::move(settlement);
+  event.note = std::move(note);
   std::string json;
   const auto frame = write(event, &json);
   if (!frame.ok()) {
@@ -567,6 +576,7 @@ bool Guard::write_void(const std::string& id, std::string reason, std::optional<
 
 void Guard::tick(Instant now) {
   if (stopped_) return;
+  while (!owed_.empty() && write_void(owed_.front().first, owed_.front().second, {}, now)) owed_.pop_front();
   settle_due(now);
   // Before a decider that hangs, only what is open may wait.
   while (!work_.empty() && state_.find_open(work_.front().request.id) == nullptr) work_.pop_front();
@@ -585,7 +595,7 @@ void Guard::tick(Instant now) {
       still.push_back(std::move(w));
       continue;
     }
-    write_void(w.id, "the log was not durable in time", {}, now);
+    owe_void(w.id, "the log was not durable in time", now);
     release(w.id, {}, stalled(), w.deadline);
   }
   waiting_ = std::move(still);
@@ -622,7 +632,12 @@ void Guard::durable(std::uint64_t frame, Instant now) {
 
 void Guard::late(const std::string& id, Instant now) {
   ++traffic_.late;
-  write_void(id, "the answer went out after its deadline", {}, now);
+  owe_void(id, "the answer went out after its deadline", now);
+}
+
+/// A log that takes nothing now gets it later: what nobody was told must not count as decided.
+void Guard::owe_void(const std::string& id, std::string reason, Instant now) {
+  if (!owed_.empty() || !write_void(id, reason, {}, now)) owed_.emplace_back(id, std::move(reason));
 }
 
 void Guard::stop(const base::Error& error) {
@@ -719,6 +734,21 @@ base::Result<std::uint64_t> Guard::undo(const std::string& rater, std::uint64_t 
   settle_due(now);
   PL_TRY(const QueueEvent event, state_.queue().undo(rater, question, now));
   return write_queue({event}, now);
+}
+
+base::Result<std::uint64_t> Guard::acknowledge(const std::string& monitor, const std::string& rater, Instant now) {
+  const auto views = state_.monitors().view();
+  const auto found = std::find_if(views.begin(), views.end(), [&](const MonitorView& v) { return v.name == monitor; });
+  if (found == views.end())
+    return refusal(Code::kValue, "unknown_monitor", fmt::format("there is no monitor '{}'", monitor.substr(0, 80)));
+  if (!found->alarm_since)
+    return refusal(Code::kValue, "no_alarm", fmt::format("the monitor '{}' has no alarm", monitor));
+  GuardEvent seen;
+  seen.kind = Kind::kAcknowledge;
+  seen.at = now;
+  seen.id = monitor;
+  seen.rater = rater;
+  return write(seen);
 }
 
 }  // namespace plumbline::runtime

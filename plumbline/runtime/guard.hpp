@@ -43,6 +43,7 @@ struct GuardOptions {
   QueueLimits queue;
   std::vector<Question> gold;
   std::vector<std::string> accepted;  ///< claims that were accepted although not supported
+  MonitorOptions monitors;
 };
 
 using Ticket = std::uint64_t;
@@ -74,10 +75,10 @@ struct GuardTraffic {
 
 class Guard {
  public:
-  /// Opens the journal in `folder` and folds it. Errors: those of the journal; kValue: a fallback or an irreversible
-  /// action that the decider does not have, a fallback that is irreversible, a margin that is not below the deadline, a
-  /// log of a later clock.
-  static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& folder,
+  /// Opens the journal at `log` (a folder, or a URL of PostgreSQL) and folds it. Errors: those of the journal; kValue:
+  /// a fallback or an irreversible action that the decider does not have, a fallback that is irreversible, a margin
+  /// that is not below the deadline, a log of a later clock.
+  static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& log,
                                                    const JournalOptions& journal, const GuardOptions& options,
                                                    double wall_seconds);
 
@@ -114,6 +115,12 @@ class Guard {
   base::Result<std::uint64_t> veto(const std::string& rater, std::uint64_t question, Instant now);
   base::Result<std::uint64_t> undo(const std::string& rater, std::uint64_t question, Instant now);
 
+  /// Somebody saw the alarm of a monitor, which then starts anew. Returns the frame after whose commit it counts.
+  /// Errors kValue "unknown_monitor", "no_alarm"; kIo "log_refused".
+  base::Result<std::uint64_t> acknowledge(const std::string& monitor, const std::string& rater, Instant now);
+  /// Name, kind, severity, statistic, threshold, alarm since, violations of each monitor, as a JSON list.
+  std::string monitors_json() const { return state_.monitors().json(wall(0)); }
+
   /// Everything that time alone brings about. Call at next_event() at the latest.
   void tick(Instant now);
   std::optional<Instant> next_event() const;
@@ -128,7 +135,7 @@ class Guard {
   /// No more requests are taken in; those that are open end as usual.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
-  bool idle() const { return state_.open().empty() && waiting_.empty() && answers_.empty(); }
+  bool idle() const { return state_.open().empty() && waiting_.empty() && answers_.empty() && owed_.empty(); }
   bool stopped() const { return stopped_.has_value(); }
 
   const GuardState& state() const { return state_; }
@@ -147,7 +154,7 @@ class Guard {
     std::string body;
     bool sent = false;  ///< it says what an earlier frame promised, and is out already
   };
-  Guard(const DeciderInfo& decider, const GuardOptions& options);
+  Guard(const DeciderInfo& decider, const GuardOptions& options, std::shared_ptr<const MonitorPlan> plan);
   base::Result<std::uint64_t> write(const GuardEvent& event, std::string* text = nullptr);
   base::Result<std::uint64_t> write_queue(const std::vector<QueueEvent>& events, Instant now);
   void refuse(Ticket ticket, const std::string& id, base::Error error);
@@ -157,13 +164,16 @@ class Guard {
   std::string safe_action(const Proposal& proposal, const OpenDecision& open) const;
   bool needs_people(const data::DecisionRecord& record) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
-  bool ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, Instant now);
+  bool ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, const std::string& detail,
+           const std::optional<MonitorNote>& note, Instant now);
   bool decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
-              std::optional<QueueEvent> settlement, Instant now, bool durable_already);
+              std::optional<QueueEvent> settlement, Instant now, bool durable_already,
+              std::optional<MonitorNote> note = {});
   bool settle(const QueueEvent& event, Instant now);
   void settle_due(Instant now);
   bool expire(const std::string& id, Instant now);
   bool write_void(const std::string& id, std::string reason, std::optional<QueueEvent> settlement, Instant now);
+  void owe_void(const std::string& id, std::string reason, Instant now);
   void release(const std::string& id, const std::string& body, std::optional<base::Error> error, Instant deadline);
 
   DeciderInfo decider_;
@@ -184,6 +194,7 @@ class Guard {
   enum class Told { kFallback, kRefused };
   std::map<std::string, Told> told_;  // overdue ones whose end could not be written down yet, as on a full disk
   std::deque<Waiting> waiting_;       // by frame
+  std::deque<std::pair<std::string, std::string>> owed_;  // void, by id and reason, and not yet written down
   std::vector<Answer> answers_;
 };
 

@@ -10,13 +10,15 @@ const kSpeeds = [['slow', 500], ['normal', 160], ['fast', 40]] as const;
 /// The step at which a reader left the episode, for when it is drawn again in another width.
 const left = new WeakMap<Artifact, number>();
 
-/// The leading lines of equal length are a board; what follows are words (as world::split_drawing has it).
+/// The leading lines of equal length are a board; what follows are words (as world::split_drawing has it). Lines that hold words are
+/// no board, though they may be as long as each other.
 export function split(frame: string): { board: string[]; words: string[] } {
   const lines = frame.replace(/\n$/, '').split('\n');
   const length = lines[0]?.length ?? 0;
   const end = lines.findIndex((one) => one.length !== length || one === '');
   const rows = end < 0 ? lines.length : end;
-  return rows >= 2 && length >= 2 ? { board: lines.slice(0, rows), words: lines.slice(rows) } : { board: [], words: lines };
+  const drawn = rows >= 2 && length >= 2 && length <= 64 && !lines.slice(0, rows).some((one) => /[a-z]{3}/.test(one));
+  return drawn ? { board: lines.slice(0, rows), words: lines.slice(rows) } : { board: [], words: lines };
 }
 
 function tileClass(mark: string): string {
@@ -31,7 +33,8 @@ function drawBoard(host: HTMLElement, frame: string, label: string): void {
   host.replaceChildren();
   if (board.length > 0) {
     const [width, height] = [board[0].length * kSide, board.length * kSide];
-    const svg = select(host).append('svg').attr('width', width).attr('height', height).attr('viewBox', `0 0 ${width} ${height}`).attr('role', 'img').attr('aria-label', label);
+    const scale = Math.min(1.7, Math.max(1, 300 / Math.max(width, height)));
+    const svg = select(host).append('svg').attr('width', Math.round(width * scale)).attr('height', Math.round(height * scale)).attr('viewBox', `0 0 ${width} ${height}`).attr('role', 'img').attr('aria-label', label);
     board.forEach((row, r) => Array.from(row).forEach((mark, c) => {
       svg.append('rect').attr('class', tileClass(mark)).attr('x', c * kSide).attr('y', r * kSide).attr('width', kSide).attr('height', kSide);
       if (mark === 'A') svg.append('circle').attr('class', 'agent').attr('cx', (c + 0.5) * kSide).attr('cy', (r + 0.5) * kSide).attr('r', kSide * 0.36);
@@ -142,11 +145,11 @@ export function episode(host: HTMLElement, artifact: Artifact, width: number): v
     if (timer !== 0) stop();
     show(to);
   };
-  button('⏮', 'First step', () => step(0));
-  button('◀', 'Step back', () => step(at - 1));
+  button('«', 'First step', () => step(0));
+  button('‹', 'Step back', () => step(at - 1));
   const play = button('Play', '', () => (timer !== 0 ? stop() : start()), 'quiet play');
-  button('▶', 'Step on', () => step(at + 1));
-  button('⏭', 'Last step', () => step(last));
+  button('›', 'Step on', () => step(at + 1));
+  button('»', 'Last step', () => step(last));
   slider.type = 'range';
   slider.min = '0';
   slider.max = String(last);
