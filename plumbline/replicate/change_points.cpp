@@ -1,9 +1,7 @@
 // Series in which five people each marked the changes, and how well methods at their defaults agree with them.
-#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -20,7 +18,33 @@ namespace plumbline::replicate {
 namespace {
 
 constexpr const char* kPaper = "van den Burg, Williams 2020, scores of the default settings";
-const std::array<const char*, 4> kMethods = {"zero", "pelt", "binseg", "bocpd"};
+
+/// A way to find changes, held against the published scores of a method.
+struct Setting {
+  const char* label;
+  const char* published;                  ///< method of the table
+  std::optional<Deviation> f1, covering;  ///< where ours lies instead
+};
+
+constexpr const char* kFirst =
+    "ours is exact and names the first point of a new part; the program names the point before, and drops candidates "
+    "without "
+    "allowing for the term of the length, which loses a change in us_population";
+constexpr const char* kReadOff =
+    "ours reads off the most probable segmentation of the whole series; seven series come out otherwise by the "
+    "program, "
+    "whose rule "
+    "we did not read";
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> kAll = {
+      {"finding nothing", "zero", {}, {}},
+      {"PELT as the program has it", "pelt", {}, {}},
+      {"PELT, exact", "pelt", Deviation{0.6885, 0.6895, kFirst}, Deviation{0.6950, 0.6960, kFirst}},
+      {"binary segmentation as the program has it", "binseg", {}, {}},
+      {"run-length posterior", "bocpd", Deviation{0.6246, 0.6256, kReadOff}, Deviation{0.6155, 0.6164, kReadOff}}};
+  return kAll;
+}
 
 struct Annotated {
   std::string name;
@@ -76,19 +100,36 @@ base::Result<std::vector<Annotated>> read_all(const Options& options) {
   return out;
 }
 
-/// Changes by the settings that the benchmark calls default, or ours of the same name.
-base::Result<stats::ChangeList> changes_of(const std::string& method, const std::vector<double>& values) {
-  if (method == "zero") return stats::ChangeList{};
-  if (method == "bocpd") {
-    stats::RunLengthOptions o;
-    o.hazard = 0.01;
-    PL_TRY(const stats::RunLengths lengths, stats::run_lengths(values, o));
+/// A cost that says it needs no allowance although its term of the length does: pruning then loses what the program
+/// loses.
+class WithoutAllowance : public stats::SegmentCost {
+ public:
+  explicit WithoutAllowance(const stats::SegmentCost& cost)
+      : SegmentCost(cost.size(), cost.shortest(), cost.parameters()), cost_(cost) {}
+  double cost(std::size_t begin, std::size_t end) const override { return cost_.cost(begin, end); }
+
+ private:
+  const stats::SegmentCost& cost_;
+};
+
+/// Shift of the mean at variance 1, modified criterion; the run-length posterior with hazard 1/100 and unit priors.
+base::Result<stats::ChangeList> changes_of(const std::string& setting, const std::vector<double>& values) {
+  if (setting == "finding nothing") return stats::ChangeList{};
+  if (setting == "run-length posterior") {
+    PL_TRY(const stats::RunLengths lengths, stats::run_lengths(values, {.hazard = 0.01}));
     return lengths.changes;
   }
   PL_TRY(const stats::CostPtr cost, stats::mean_cost(values, {.length_term = true}));
-  PL_TRY(const stats::Segmentation found, method == "pelt"
-                                              ? stats::pelt(*cost, stats::modified_penalty(*cost))
-                                              : stats::binary_segmentation(*cost, stats::modified_penalty(*cost), 5));
+  const double penalty = stats::modified_penalty(*cost);
+  if (setting == "PELT, exact") {
+    PL_TRY(const stats::Segmentation found, stats::pelt(*cost, penalty));
+    return found.changes;
+  }
+  const WithoutAllowance loose(*cost);
+  PL_TRY(stats::Segmentation found, setting == "PELT as the program has it"
+                                        ? stats::pelt(loose, penalty)
+                                        : stats::binary_segmentation(*cost, penalty, 5));
+  for (std::size_t& place : found.changes) --place;  // the last point of the old part
   return found.changes;
 }
 
@@ -96,7 +137,6 @@ struct Scores {
   double f1 = 0, covering = 0;
   std::size_t series = 0;
   double worst_f1 = 0, worst_covering = 0;  ///< largest gap of a series to its published score
-  std::string worst;
 };
 
 /// Published scores of a method's default settings by series: (F1, covering).
@@ -121,17 +161,15 @@ base::Result<std::map<std::string, Scores>> score(const Options& options, const 
   for (const Annotated& one : all) {
     PL_CHECK(options.cancel.status());
     progress(options, "change_points", done++, all.size());
-    for (const char* method : kMethods) {
-      PL_TRY(const stats::ChangeList found, changes_of(method, one.values));
+    for (const Setting& setting : settings()) {
+      PL_TRY(const stats::ChangeList found, changes_of(setting.label, one.values));
       PL_TRY(const stats::Agreement a, stats::agreement(one.annotators, found, one.values.size()));
-      Scores& s = out[method];
+      Scores& s = out[setting.label];
       s.f1 += a.f1;
       s.covering += a.covering;
       ++s.series;
-      const auto known = published.find({one.name, method});
+      const auto known = published.find({one.name, setting.published});
       if (known == published.end()) continue;
-      const double gap = std::max(std::abs(a.f1 - known->second.first), std::abs(a.covering - known->second.second));
-      if (gap > std::max(s.worst_f1, s.worst_covering)) s.worst = one.name;
       s.worst_f1 = std::max(s.worst_f1, std::abs(a.f1 - known->second.first));
       s.worst_covering = std::max(s.worst_covering, std::abs(a.covering - known->second.second));
     }
@@ -153,14 +191,34 @@ std::pair<double, double> published_mean(const std::vector<Annotated>& all, cons
   return {f1 / count, cover / count};
 }
 
+/// What the paper prints for all its one-dimensional series, of which the public data holds 19.
+check::Artifact whole_benchmark() {
+  check::Artifact a;
+  a.id = "published";
+  a.kind = "bars";
+  a.title = "Published agreement with people, all one-dimensional series of the benchmark";
+  a.caption = "Means at default settings; 'zero' finds no change at all.";
+  a.columns = {
+      {"label", "",
+       std::vector<std::string>{"zero", "zero", "PELT", "PELT", "binary segmentation", "binary segmentation",
+                                "run length", "run length"}},
+      {"value", "share", std::vector<double>{0.645, 0.566, 0.674, 0.652, 0.698, 0.672, 0.662, 0.594}},
+      {"series", "", std::vector<std::string>{"F1", "covering", "F1", "covering", "F1", "covering", "F1", "covering"}}};
+  a.facts = {{"value_label", "agreement"}};
+  return a;
+}
+
 base::Result<Replication> run(const Options& options) {
   Replication result;
+  result.pictures.push_back(whole_benchmark());
   const auto all = read_all(options);
   const auto published = all.ok() ? read_published(options) : base::Result<Published>(all.error());
   if (!published.ok()) {
-    for (const char* method : kMethods)
-      result.rows.push_back(
-          {.label = method, .published = nothing("the scores lie with the data"), .not_run = published.error().text()});
+    for (const Setting& setting : settings())
+      for (const char* what : {"F1", "covering"})
+        result.rows.push_back({.label = fmt::format("{}: {}", setting.label, what),
+                               .published = nothing("the published scores lie with the data"),
+                               .not_run = published.error().text()});
     return result;
   }
   PL_TRY(auto scores, score(options, *all, *published));
@@ -170,30 +228,37 @@ base::Result<Replication> run(const Options& options) {
   picture.title = "Agreement with people, by method and setting";
   std::vector<std::string> label, series;
   std::vector<double> value;
-  for (const char* method : kMethods) {
-    const Scores& s = scores[method];
+  for (const Setting& setting : settings()) {
+    const Scores& s = scores[setting.label];
     const auto count = static_cast<double>(s.series);
-    const auto theirs = published_mean(*all, *published, method);
+    const auto theirs = published_mean(*all, *published, setting.published);
     for (const bool f1 : {true, false}) {
       const double ours = (f1 ? s.f1 : s.covering) / count;
-      Row row{.label = fmt::format("{}: {}", method, f1 ? "F1" : "covering"),
-              .published = number(f1 ? theirs.first : theirs.second, Origin::kRead, kPaper),
-              .tolerance = 5e-4};
+      const double known = f1 ? theirs.first : theirs.second;
+      Row row{.label = fmt::format("{}: {}", setting.label, f1 ? "F1" : "covering"),
+              .published = number(std::round(known * 1e5) / 1e5, Origin::kRead, kPaper),
+              .tolerance = 1e-4,
+              .deviation = f1 ? setting.f1 : setting.covering};
       row.ours = exactly(ours, fmt::format("mean over {} series", s.series));
-      row.note = fmt::format("largest gap of a series {:.3f}", f1 ? s.worst_f1 : s.worst_covering);
-      if (!s.worst.empty()) row.note += fmt::format(", most in {}", s.worst);
+      row.note = fmt::format("largest gap of a series {:.4f}", f1 ? s.worst_f1 : s.worst_covering);
       result.rows.push_back(std::move(row));
-      label.push_back(fmt::format("{} {}", method, f1 ? "F1" : "covering"));
-      label.push_back(label.back());
-      series.insert(series.end(), {"ours", "published"});
-      value.push_back(ours);
-      value.push_back(f1 ? theirs.first : theirs.second);
+      for (const char* who : {"ours", "published"}) {
+        label.push_back(fmt::format("{}: {}", setting.label, f1 ? "F1" : "covering"));
+        series.emplace_back(who);
+      }
+      value.insert(value.end(), {ours, known});
     }
   }
   picture.caption = "Means over the series; 'zero' finds no change at all.";
   picture.columns = {{"label", "", label}, {"value", "share", value}, {"series", "", series}};
   picture.facts = {{"value_label", "agreement"}};
   result.pictures.push_back(std::move(picture));
+  result.notes = {
+      "Series at mean 0 and variance 1, as the benchmark has them; scores with a margin of 5 points, means over five "
+      "people.",
+      "At these settings no method agrees with people much better than finding nothing does: penalties are the open "
+      "question, "
+      "and one that is chosen on these series would prove nothing."};
   return result;
 }
 
