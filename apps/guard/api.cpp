@@ -138,15 +138,41 @@ base::Result<std::string> rater_of(const Json& json, const Caller& caller) {
 Json question_json(const Guard& guard, std::uint64_t number, Instant now) {
   const runtime::OpenQuestion& item = guard.state().queue().open().at(number);
   const runtime::Question& q = item.question;
+  Json candidates = Json::array();
+  for (const runtime::Candidate& c : q.candidates)
+    candidates.push_back({{"action", c.action}, {"probability", c.probability}});
   Json out = {{"question", number},
               {"actions", q.actions},
-              {"kind", q.kind},
+              {"kind", runtime::question_kind_name(q.kind)},
+              {"proposed", q.proposed.empty() ? Json(nullptr) : Json(q.proposed)},
+              {"candidates", std::move(candidates)},
+              {"expected_seconds", guard.state().queue().expected_seconds(q.kind)},
+              {"answers", item.votes.size()},
               {"reason", q.reason},
               {"if_nobody_answers", q.safe.empty() ? Json(nullptr) : Json(q.safe)},
               {"two_people_for", q.irreversible},
               {"seconds_left", static_cast<double>(q.deadline - now) / 1e9}};
   if (const runtime::OpenDecision* open = guard.state().find_open(q.decision); open != nullptr && !open->detail.empty())
     out["detail"] = Json::parse(open->detail, nullptr, false);
+  if (!q.shown.empty()) out["detail"] = Json::parse(q.shown, nullptr, false);
+  return out;
+}
+
+/// What an answer led to, for the person who gave it.
+Json outcome_json(const Guard& guard, std::uint64_t question) {
+  const runtime::QuestionQueue& queue = guard.state().queue();
+  if (const auto open = queue.open().find(question); open != queue.open().end()) {
+    const runtime::OpenQuestion& item = open->second;
+    if (queue.needs_second(item)) return {{"ok", true}, {"state", "needs_second"}};
+    return {{"ok", true}, {"state", "counts_later"}, {"undo_seconds", static_cast<double>(queue.limits().undo) / 1e9}};
+  }
+  Json out = {{"ok", true}, {"state", "settled"}};
+  for (auto it = queue.settled_lately().rbegin(); it != queue.settled_lately().rend(); ++it) {
+    if (it->question != question) continue;
+    out["cause"] = runtime::settle_cause_name(it->cause);
+    out["carried_out"] = it->action.empty() ? Json(nullptr) : Json(it->action);
+    break;
+  }
   return out;
 }
 
@@ -235,10 +261,10 @@ void Api::run(runtime::GuardLoop::Command command, const Respond& respond) {
     respond(error_reply(refusal("busy", "too many requests wait", "Try again later")));
 }
 
-void Api::acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond) {
+void Api::acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond, std::string body) {
   if (!frame.ok()) return respond(error_reply(frame.error()));
-  loop_.when_durable(*frame, [respond](const base::Status& status) {
-    if (status.ok()) return respond({200, "{\"ok\":true}"});
+  loop_.when_durable(*frame, [respond, body = std::move(body)](const base::Status& status) {
+    if (status.ok()) return respond({200, body});
     respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));
   });
 }
@@ -328,9 +354,18 @@ void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
           const runtime::OpenQuestion& item = queue.open().at(number);
           Json one = question_json(guard, number, now);
           one["value_per_second"] = -priority;
-          one["answers"] = item.votes.size();
           if (item.lease && now < item.lease->until) one["with"] = item.lease->rater;
           out["questions"].push_back(std::move(one));
+        }
+        constexpr std::size_t kLately = 20;
+        out["settled"] = Json::array();
+        for (auto it = queue.settled_lately().rbegin(); it != queue.settled_lately().rend(); ++it) {
+          if (it->gold) continue;  // which ones those were is nobody's business while they are in use
+          if (out["settled"].size() == kLately) break;
+          out["settled"].push_back({{"question", it->question},
+                                    {"cause", runtime::settle_cause_name(it->cause)},
+                                    {"carried_out", it->action.empty() ? Json(nullptr) : Json(it->action)},
+                                    {"by", it->rater.empty() ? Json(nullptr) : Json(it->rater)}});
         }
         for (const auto& [name, record] : queue.raters()) out["raters"][name] = rater_json(record);
         respond({200, dump(out)});
@@ -383,8 +418,11 @@ base::Result<Said> said_of(const std::string& body, const Caller& caller, bool w
 void Api::answer(const ApiRequest& request, const Caller& caller, const Respond& respond) {
   const auto said = said_of(request.body, caller, true);
   if (!said.ok()) return respond(error_reply(said.error()));
-  run([this, s = *said, respond](
-          Guard& guard, Instant now) { acknowledge(guard.answer(s.rater, s.question, s.action, now), respond); },
+  run(
+      [this, s = *said, respond](Guard& guard, Instant now) {
+        const auto frame = guard.answer(s.rater, s.question, s.action, now);
+        acknowledge(frame, respond, frame.ok() ? dump(outcome_json(guard, s.question)) : std::string());
+      },
       respond);
 }
 
@@ -433,10 +471,12 @@ void Api::cases(const ApiRequest&, const Caller&, const Respond& respond) {
 void Api::health(const ApiRequest&, const Caller&, const Respond& respond) { respond({200, "{\"ok\":true}"}); }
 
 void Api::ready(const ApiRequest&, const Caller&, const Respond& respond) {
-  const bool ready = !loop_.stopped() && !loop_.draining();
+  const bool away = loop_.metrics().away;
+  const bool ready = !loop_.stopped() && !loop_.draining() && !away;
   const Json out = {{"ready", ready},
                     {"reason", loop_.stopped()    ? "the log has stopped"
                                : loop_.draining() ? "going down"
+                               : away             ? "the log's database is away"
                                                   : ""},
                     {"model", started_.model},
                     {"policy", started_.decider->info().policy},

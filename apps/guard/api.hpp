@@ -48,7 +48,8 @@ class Api {
   void metrics(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void openapi(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void run(runtime::GuardLoop::Command command, const Respond& respond);
-  void acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond);
+  void acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond,
+                   std::string body = R"({"ok":true})");
 
   runtime::GuardLoop& loop_;
   const Started& started_;

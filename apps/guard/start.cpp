@@ -79,7 +79,7 @@ class Keys {
 };
 
 base::Status refuse_unserved(const Keys& keys) {
-  for (const char* key : {"store", "overseer", "budget"}) {
+  for (const char* key : {"overseer", "budget"}) {
     if (keys.has(key))
       return make_error(Code::kUnsupported, fmt::format("{} is declared, and this guard does not serve it", key),
                         keys.place(), "Take the key out");
@@ -87,7 +87,44 @@ base::Status refuse_unserved(const Keys& keys) {
   return base::ok();
 }
 
-/// Questions whose answers are known: {"actions": [...], "answer": "...", "reason": "..."} a line.
+/// The rest of a question whose answer is known: kind, proposed, detail. Errors kValue; json's.
+base::Status read_gold_rest(const nlohmann::json& json, const std::string& place, runtime::Question& question) {
+  question.reason = json.value("reason", "");
+  question.proposed = json.value("proposed", "");
+  const auto known = [&](const std::string& action) {
+    return std::find(question.actions.begin(), question.actions.end(), action) != question.actions.end();
+  };
+  question.safe = json.value("if_nobody_answers", "");
+  const auto candidates = json.value("candidates", std::map<std::string, double>());
+  for (const auto& [action, probability] : candidates) question.candidates.push_back({action, probability});
+  std::stable_sort(question.candidates.begin(), question.candidates.end(),
+                   [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  std::vector<std::string> named = {question.gold, question.proposed, question.safe};
+  for (const runtime::Candidate& candidate : question.candidates) named.push_back(candidate.action);
+  for (const std::string& action : named)
+    if (!action.empty() && !known(action))
+      return make_error(Code::kValue, fmt::format("'{}' is not among the actions", action), place);
+  const std::string kind = json.value("kind", question.proposed.empty() ? "label" : "correct");
+  const auto found = runtime::question_kind_of(kind);
+  if (!found)
+    return make_error(Code::kValue, fmt::format("kind is '{}', expected label, compare, correct or approve", kind),
+                      place);
+  question.kind = *found;
+  const bool proposes = *found == runtime::QuestionKind::kCorrect || *found == runtime::QuestionKind::kApprove;
+  if (proposes == question.proposed.empty())
+    return make_error(Code::kValue,
+                      fmt::format("a question of kind {} {} \"proposed\"", kind, proposes ? "needs" : "has no"), place);
+  if (*found == runtime::QuestionKind::kCompare && question.candidates.size() != 2)
+    return make_error(Code::kValue, "a question of kind compare has two candidates", place);
+  if (const auto detail = json.find("detail"); detail != json.end()) {
+    if (!detail->is_object()) return make_error(Code::kParse, "\"detail\" is no object", place);
+    question.shown = detail->dump();
+  }
+  return base::ok();
+}
+
+/// Questions whose answers are known, one a line: {"actions": [...], "answer": "..."}, and what a real one shows beside
+/// that: "kind", "proposed", "candidates", "reason", "if_nobody_answers", "detail".
 base::Result<std::vector<runtime::Question>> read_gold(const std::string& path) {
   std::vector<runtime::Question> all;
   if (path.empty()) return all;
@@ -102,10 +139,8 @@ base::Result<std::vector<runtime::Question>> read_gold(const std::string& path) 
       runtime::Question question;
       json.at("actions").get_to(question.actions);
       json.at("answer").get_to(question.gold);
-      question.reason = json.value("reason", "");
       question.gold_name = fmt::format("line {}", number);
-      if (std::find(question.actions.begin(), question.actions.end(), question.gold) == question.actions.end())
-        return make_error(Code::kValue, fmt::format("the answer '{}' is not among the actions", question.gold), place);
+      PL_CHECK(read_gold_rest(json, place, question));
       all.push_back(std::move(question));
     } catch (const nlohmann::json::exception&) {
       return make_error(Code::kParse, "is not {\"actions\": [texts], \"answer\": text}", place);
@@ -178,6 +213,12 @@ base::Result<std::shared_ptr<const runtime::FallbackTable>> read_fallback_table(
   PL_TRY(reach::SafetyFilter filter, reach::SafetyFilter::make(std::move(table), keys.number("table_margin", 0)));
   PL_TRY(std::vector<runtime::ActionControl> controls,
          runtime::parse_controls(keys.texts("controls"), keys.place() + " controls"));
+  const std::vector<std::string> irreversible = keys.texts("irreversible");
+  for (const runtime::ActionControl& one : controls)
+    if (std::find(irreversible.begin(), irreversible.end(), one.action) != irreversible.end())
+      return make_error(Code::kValue,
+                        fmt::format("'{}' is irreversible, and the table would take it unasked", one.action),
+                        keys.place(), "Leave it out of `controls` or of `irreversible`");
   std::vector<std::size_t> states;
   for (const std::string& name : keys.texts("states")) {
     const auto found = std::find(columns.begin(), columns.end(), name);
@@ -203,12 +244,18 @@ std::vector<std::string> column_names(const data::Dataset& set) {
 
 }  // namespace
 
-base::Result<std::string> log_folder(const data::Manifest& manifest, const std::map<std::string, std::string>& roots) {
+base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<std::string, std::string>& roots) {
   if (!manifest.guard)
     return make_error(Code::kValue, "has no section [guard]", manifest.path,
                       "Add one; docs/user/guard.md shows a short one");
-  const std::string path = Keys(manifest, roots).path("log");
-  return path.empty() ? manifest.folder + "/.plumbline/guard" : path;
+  const Keys keys(manifest, roots);
+  const std::string written = keys.text("log"), partition = keys.text("partition");
+  if (runtime::is_database(written)) return LogPlace{written, partition};
+  if (!partition.empty())
+    return make_error(Code::kValue, "partition is declared, and the log is no database", keys.place(),
+                      "Take the key out, or set log = \"postgresql://…\"");
+  const std::string path = keys.path("log");
+  return LogPlace{path.empty() ? manifest.folder + "/.plumbline/guard" : path, {}};
 }
 
 base::Result<Started> start(const StartOptions& options) {
@@ -216,7 +263,9 @@ base::Result<Started> start(const StartOptions& options) {
   reading.roots = options.roots;
   PL_TRY(const data::Manifest manifest, data::read_manifest(options.manifest, reading));
   Started started;
-  PL_TRY(started.log, log_folder(manifest, options.roots));
+  PL_TRY(const LogPlace log, log_place(manifest, options.roots));
+  started.log = log.place;
+  started.journal.partition = log.partition;
   const Keys keys(manifest, options.roots);
   PL_CHECK(refuse_unserved(keys));
   PL_CHECK(read_limits(keys, started.options));

@@ -201,6 +201,8 @@ void ClassifierDecider::carry_out(RuledChoice choice, std::uint64_t stream, Prop
   proposal.act = choice.act;
   proposal.probabilities = std::move(choice.probabilities);
   proposal.value_of_asking = choice.value_of_asking;
+  proposal.plausible = std::move(choice.plausible);
+  if (choice.proposed != rule_.refusal()) proposal.proposed = choice.proposed;
   proposal.reason = std::move(choice.reason);
   base::Rng rng = base::Rng(rule_.policy().seed, {"decision"}).fork(stream);
   proposal.action = draw_from(proposal.probabilities, rng.uniform());

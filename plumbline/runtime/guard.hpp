@@ -39,7 +39,7 @@ struct GuardOptions {
   std::size_t remembered = 1'000'000;  ///< outcomes that an id, or a reward, can still refer to
   std::size_t context_columns = 64;    ///< inputs of at most so many numbers are logged
   std::vector<std::string> columns;    ///< their names; empty: x0, x1, …
-  std::set<std::string> irreversible;  ///< actions that two people must agree on
+  std::set<std::string> irreversible;  ///< actions that two people must agree on, also where the policy is sure
   QueueLimits queue;
   std::vector<Question> gold;
   std::vector<std::string> accepted;  ///< claims that were accepted although not supported
@@ -74,9 +74,10 @@ struct GuardTraffic {
 
 class Guard {
  public:
-  /// Opens the journal in `folder` and folds it. Errors: those of the journal; kValue: a fallback or an irreversible
-  /// action that the decider does not have, a margin that is not below the deadline, a log of a later clock.
-  static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& folder,
+  /// Opens the journal at `log` (a folder, or a URL of PostgreSQL) and folds it. Errors: those of the journal; kValue:
+  /// a fallback or an irreversible action that the decider does not have, a fallback that is irreversible, a margin
+  /// that is not below the deadline, a log of a later clock.
+  static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& log,
                                                    const JournalOptions& journal, const GuardOptions& options,
                                                    double wall_seconds);
 
@@ -127,7 +128,7 @@ class Guard {
   /// No more requests are taken in; those that are open end as usual.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
-  bool idle() const { return state_.open().empty() && waiting_.empty() && answers_.empty(); }
+  bool idle() const { return state_.open().empty() && waiting_.empty() && answers_.empty() && owed_.empty(); }
   bool stopped() const { return stopped_.has_value(); }
 
   const GuardState& state() const { return state_; }
@@ -153,6 +154,8 @@ class Guard {
   void repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content);
   data::DecisionRecord draft(const std::string& id, const Request* request, const OpenDecision& open) const;
   data::DecisionRecord record_of(const Request& request, const OpenDecision& open, const Proposal& proposal) const;
+  std::string safe_action(const Proposal& proposal, const OpenDecision& open) const;
+  bool needs_people(const data::DecisionRecord& record) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
   bool ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, Instant now);
   bool decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
@@ -161,6 +164,7 @@ class Guard {
   void settle_due(Instant now);
   bool expire(const std::string& id, Instant now);
   bool write_void(const std::string& id, std::string reason, std::optional<QueueEvent> settlement, Instant now);
+  void owe_void(const std::string& id, std::string reason, Instant now);
   void release(const std::string& id, const std::string& body, std::optional<base::Error> error, Instant deadline);
 
   DeciderInfo decider_;
@@ -181,6 +185,7 @@ class Guard {
   enum class Told { kFallback, kRefused };
   std::map<std::string, Told> told_;  // overdue ones whose end could not be written down yet, as on a full disk
   std::deque<Waiting> waiting_;       // by frame
+  std::deque<std::pair<std::string, std::string>> owed_;  // void, by id and reason, and not yet written down
   std::vector<Answer> answers_;
 };
 

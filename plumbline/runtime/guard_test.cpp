@@ -1,6 +1,7 @@
 #include "plumbline/runtime/guard.hpp"
 
 #include <csignal>
+#include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +10,8 @@
 
 #include "plumbline/base/rng.hpp"
 #include "plumbline/runtime/decision_export.hpp"
+#include "plumbline/runtime/question_of.hpp"
+#include "tests/support/postgres_cluster.hpp"
 #include "tests/support/table_decider.hpp"
 #include "tests/support/testing.hpp"
 
@@ -33,12 +36,17 @@ GuardOptions options_with(const std::string& fallback = "stop") {
 
 /// A guard with the table behind it, moved by hand.
 struct Stand {
-  explicit Stand(const GuardOptions& with = options_with()) : options(with) { start(); }
+  explicit Stand(const GuardOptions& with = options_with(), const std::string& log = {}) : options(with) {
+    place = log.empty() ? folder.path() : log;
+    start();
+  }
 
   void start() {
     guard.reset();
-    auto opened =
-        Guard::open(decider.info(), folder.path(), {.sync = SyncPolicy::kNone, .segment_bytes = 5000}, options, 1000);
+    auto opened = Guard::open(
+        decider.info(), place,
+        {.sync = SyncPolicy::kNone, .segment_bytes = 5000, .partition = is_database(place) ? "p" : "", .read_ms = 5000},
+        options, 1000);
     ASSERT_TRUE(opened.ok()) << opened.error().text();
     guard = std::move(opened).value();
     now = guard->clock_start();
@@ -85,6 +93,7 @@ struct Stand {
   }
 
   testing::TempFolder folder;
+  std::string place;
   testing::TableDecider decider;
   GuardOptions options;
   std::unique_ptr<Guard> guard;
@@ -452,6 +461,145 @@ TEST(Guard, IrreversibleActionsNeedTwoPeople) {
   EXPECT_EQ(s.record(s.only()).at("final"), "cut");
 }
 
+/// The state that a replay of the journal gives.
+GuardState fold(const Stand& s) {
+  GuardState state(s.options.queue, s.options.gold, s.options.remembered);
+  const auto read = read_journal(s.place, [&](const JournalFrame& frame) -> base::Status {
+    PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, "journal"));
+    return state.apply(event, frame);
+  });
+  EXPECT_TRUE(read.ok()) << read.error().text();
+  return state;
+}
+
+/// What people are asked about a proposal that asks, with these probabilities of go, stop and cut.
+Question asked_about(std::vector<double> plausible, std::optional<std::size_t> carried,
+                     const std::set<std::string>& irreversible = {}) {
+  Proposal p;
+  p.actions = {"go", "stop", "cut"};
+  p.plausible = std::move(plausible);
+  p.value_of_asking = 2;
+  p.reason = "unsure";
+  return question_of(p, carried, irreversible);
+}
+
+TEST(QuestionOf, TheKindFollowsFromTheProposal) {
+  const Question label = asked_about({0.4, 0.3, 0.3}, 0);
+  EXPECT_EQ(label.kind, QuestionKind::kLabel);
+  EXPECT_EQ(label.proposed, "") << "nobody should lean on it";
+  EXPECT_EQ(label.candidates, (std::vector<Candidate>{{"go", 0.4}, {"stop", 0.3}, {"cut", 0.3}}));
+  EXPECT_EQ(label.value, 2);
+  EXPECT_EQ(label.reason, "unsure");
+
+  const Question compare = asked_about({0.35, 0.05, 0.6}, 2);
+  EXPECT_EQ(compare.kind, QuestionKind::kCompare);
+  EXPECT_EQ(compare.candidates, (std::vector<Candidate>{{"cut", 0.6}, {"go", 0.35}}));
+  EXPECT_EQ(compare.proposed, "");
+  EXPECT_EQ(compare.actions.size(), 3U) << "neither may be right";
+
+  const Question correct = asked_about({0.7, 0.3, 0}, 0);
+  EXPECT_EQ(correct.kind, QuestionKind::kCorrect) << "a favourite goes before two that are plausible";
+  EXPECT_EQ(correct.proposed, "go");
+  EXPECT_EQ(asked_about({0.7, 0.3, 0}, 1).kind, QuestionKind::kCompare) << "what is proposed is not the favourite";
+  EXPECT_EQ(asked_about({0.7, 0.3, 0}, {}).kind, QuestionKind::kCompare) << "nothing is proposed";
+
+  const Question approve = asked_about({0.4, 0.3, 0.3}, 2, {"cut", "elsewhere"});
+  EXPECT_EQ(approve.kind, QuestionKind::kApprove);
+  EXPECT_EQ(approve.proposed, "cut");
+  EXPECT_EQ(approve.irreversible, (std::set<std::string>{"cut"}));
+  EXPECT_EQ(asked_about({0.9, 0.1, 0}, 0, {"cut"}).kind, QuestionKind::kCorrect);
+
+  EXPECT_EQ(asked_about({}, 0).kind, QuestionKind::kLabel) << "beliefs do not count";
+  EXPECT_TRUE(asked_about({}, 0).candidates.empty());
+}
+
+TEST(Guard, AnIrreversibleActNeedsTwoPeopleEvenWhereThePolicyIsSure) {
+  GuardOptions options = options_with();
+  options.irreversible = {"go"};
+  Stand s(options);
+  int asked = 0;
+  for (int i = 0; i < 12; ++i) {
+    const std::string id = "r" + std::to_string(i);
+    s.admit(id, Row::kAct);
+    s.decide();
+    s.commit();
+    const auto open = s.guard->state().queue().open();
+    if (open.empty()) {
+      EXPECT_NE(s.record(s.only()).at("action"), "go");
+      continue;
+    }
+    const auto& [number, item] = *open.begin();
+    EXPECT_EQ(item.question.kind, QuestionKind::kApprove);
+    EXPECT_EQ(item.question.proposed, "go");
+    EXPECT_THAT(item.question.reason, HasSubstr("cannot be undone"));
+    EXPECT_TRUE(s.guard->take_answers().empty());
+    ++asked;
+    if (asked == 1) {  // one person is not enough
+      ASSERT_TRUE(s.guard->lease("ann", s.now).ok());
+      ASSERT_TRUE(s.guard->answer("ann", number, "go", s.now).ok());
+      s.now += kDeadline - kMargin;
+      s.guard->tick(s.now);
+      const Json record = s.record(s.only());
+      EXPECT_EQ(record.at("cause"), "timeout");
+      EXPECT_EQ(record.at("final"), "stop");
+      EXPECT_EQ(record.at("action"), "go");
+      EXPECT_EQ(record.at("propensity"), 0.75) << "with which the policy drew it";
+      s.commit();
+      continue;
+    }
+    for (const std::string person : {"ann", "bob"}) {
+      ASSERT_EQ(s.guard->lease(person, s.now)->question, number);
+      ASSERT_TRUE(s.guard->answer(person, number, "go", s.now).ok());
+    }
+    s.commit();
+    const Answer answer = s.only();
+    const Json record = s.record(answer);
+    EXPECT_EQ(record.at("cause"), "person");
+    EXPECT_EQ(record.at("final"), "go");
+    EXPECT_THAT(record.at("reason").get<std::string>(), HasSubstr("accepted by bob"));
+    EXPECT_EQ(Json::parse(answer.body)["detail"]["person"]["corrected"], false);
+  }
+  EXPECT_GE(asked, 3);
+  options.fallback = "go";
+  const testing::TempFolder folder;
+  const auto refused = Guard::open(s.decider.info(), folder.path(), {}, options, 0);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().text(), HasSubstr("fallback 'go' is irreversible"));
+}
+
+TEST(Guard, ACorrectionIsAppliedAndBothSidesAreTold) {
+  Stand s;
+  s.decider.proposed = 0;
+  s.decider.plausible = {0.8, 0.15, 0.05};
+  s.admit("a", Row::kAsk, 5);
+  s.decide();
+  s.commit();
+  const Question asked = s.guard->state().queue().open().at(1).question;
+  EXPECT_EQ(asked.kind, QuestionKind::kCorrect);
+  EXPECT_EQ(asked.proposed, "go");
+  ASSERT_TRUE(s.guard->lease("ann", s.now).ok());
+  ASSERT_TRUE(s.guard->answer("ann", 1, "cut", s.now).ok());
+  s.commit();
+  const Answer answer = s.only();
+  const Json body = Json::parse(answer.body);
+  EXPECT_EQ(body["detail"]["carry_out"], "cut");
+  EXPECT_EQ(body["detail"]["person"],
+            Json::parse(R"({"by": "ann", "kind": "correct", "proposed": "go", "corrected": true})"));
+  EXPECT_EQ(body["record"]["cause"], "person");
+  EXPECT_EQ(body["record"]["final"], "cut");
+  EXPECT_THAT(body["record"]["reason"].get<std::string>(), HasSubstr("corrected by ann, instead of 'go'"));
+  EXPECT_EQ(s.guard->state().queue().settled_lately().back(),
+            (SettledQuestion{1, SettleCause::kAnswered, "cut", "ann", false}));
+  const GuardState before = s.guard->state();
+  s.guard.reset();
+  EXPECT_TRUE(fold(s) == before) << "kinds, proposals and candidates read back";
+  for (const auto& wrong : {std::vector<double>{0.5, 0.5}, std::vector<double>{2, 0, 0}}) {
+    s.start();
+    s.decider.plausible = wrong;
+    EXPECT_EQ(s.record(s.ask_and_decide("x" + std::to_string(wrong.size()), Row::kAsk)).at("cause"), "error");
+  }
+}
+
 TEST(Guard, ShadowModeCarriesOutTheFallback) {
   GuardOptions options = options_with();
   options.shadow = true;
@@ -484,17 +632,6 @@ TEST(Guard, Feedback) {
   EXPECT_EQ(s.guard->state().counts().feedback, 1U);
 }
 
-/// The state that a replay of the journal gives.
-GuardState fold(const Stand& s) {
-  GuardState state(s.options.queue, s.options.gold, s.options.remembered);
-  const auto read = read_journal(s.folder.path(), [&](const JournalFrame& frame) -> base::Status {
-    PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, "journal"));
-    return state.apply(event, frame);
-  });
-  EXPECT_TRUE(read.ok()) << read.error().text();
-  return state;
-}
-
 TEST(Guard, ARestartGivesWhatWasOpenItsFallback) {
   Stand s(options_with("cut"));
   s.admit("asked", Row::kAsk);
@@ -517,9 +654,10 @@ TEST(Guard, ARestartGivesWhatWasOpenItsFallback) {
 
 /// Random traffic, killed at random points: the journal's fold is the state that the guard had when it last committed,
 /// and every answer that went out is in it.
-TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
+/// Random traffic and kills. `place`: of the log of a seed; empty: a folder.
+std::map<std::string, int> kill_anywhere(std::uint64_t seeds, const std::function<std::string(std::uint64_t)>& place) {
   std::map<std::string, int> seen;
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     base::Rng rng(seed, {"guard"});
     GuardOptions options = options_with(seed % 2 == 0 ? "stop" : "");
     options.irreversible = {"cut"};
@@ -527,7 +665,11 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
     options.queue.open = 1;
     options.queue.lease = 300 * kMillisecond;
     options.remembered = 40;
-    Stand s(options);
+    Stand s(options, place(seed));
+    if (seed % 2 == 0) {
+      s.decider.proposed = seed % 3;
+      s.decider.plausible = {0.7, 0.2, 0.1};
+    }
     std::map<std::string, std::string> told;
     GuardState committed = s.guard->state();
     int next = 0;
@@ -576,7 +718,7 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
       collect();
       if (rng.bernoulli(0.03)) {
         s.guard.reset();  // the process is gone, with everything that was not committed
-        ASSERT_TRUE(fold(s) == committed) << "seed " << seed << ", step " << step;
+        EXPECT_TRUE(fold(s) == committed) << "seed " << seed << ", step " << step;
         s.start();
         committed = s.guard->state();
         ++seen["kill"];
@@ -589,7 +731,7 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
     EXPECT_TRUE(s.guard->idle());
     std::map<std::string, std::string> logged;
     s.guard.reset();
-    ASSERT_TRUE(read_journal(s.folder.path(), [&](const JournalFrame& frame) -> base::Status {
+    EXPECT_TRUE(read_journal(s.place, [&](const JournalFrame& frame) -> base::Status {
                   PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, "journal"));
                   if (event.kind == GuardEvent::Kind::kDecide) logged[event.id] = answer_body(frame.payload);
                   return base::ok();
@@ -604,8 +746,51 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
       EXPECT_EQ(found["detail"]["carry_out"], sent["detail"]["carry_out"]) << "seed " << seed << ", " << id;
     }
   }
+  return seen;
+}
+
+TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
+  auto seen = kill_anywhere(60, [](std::uint64_t) { return std::string(); });
   for (const char* word : {"kill", "policy", "person", "timeout", "error", "safeguard", "log_stalled", "late"})
     EXPECT_GE(seen[word], 5) << word << ": the traffic never came there";
+}
+
+TEST(Guard, TheSameInPostgresWhereAReplicaTakesThePartitionOver) {
+  PL_NEEDS_POSTGRES(cluster);
+  auto seen = kill_anywhere(6, [&](std::uint64_t seed) { return cluster.url("killed" + std::to_string(seed)); });
+  for (const char* word : {"kill", "policy", "person", "timeout", "log_stalled"})
+    EXPECT_GE(seen[word], 3) << word << ": the traffic never came there";
+}
+
+TEST(Guard, SeveralInOneDatabaseAreExportedTogetherOrByPartition) {
+  PL_NEEDS_POSTGRES(cluster);
+  const std::string url = cluster.url("several");
+  testing::TableDecider decider;
+  for (const char* partition : {"east", "west"}) {
+    auto guard = Guard::open(decider.info(), url, {.partition = partition}, options_with(), 1000);
+    ASSERT_TRUE(guard.ok()) << guard.error().text();
+    for (const std::string& id : {std::string(partition) + "-1", std::string("twice")}) {
+      (*guard)->admit({id, "u", {0, 1}}, 1, (*guard)->clock_start());
+      const auto work = (*guard)->take_work(1);
+      (*guard)->propose(work, decider.propose(std::span(&work[0].request, 1), std::span(&work[0].stream, 1)),
+                        (*guard)->clock_start());
+    }
+    ASSERT_TRUE((*guard)->feedback("twice", partition == std::string("east") ? 0.25 : 0.75, {}, "", 1).ok());
+    ASSERT_TRUE((*guard)->journal().commit().ok());
+  }
+  const testing::TempFolder out;
+  auto counts = export_decisions(url, out.file("all.jsonl"));
+  ASSERT_TRUE(counts.ok()) << counts.error().text();
+  EXPECT_EQ(counts->decisions, 4U);
+  EXPECT_EQ(counts->rewards, 2U);
+  EXPECT_EQ(counts->elsewhere, 1U);
+  const auto log = data::read_decision_log(out.file("all.jsonl"));
+  ASSERT_TRUE(log.ok()) << log.error().text();
+  EXPECT_EQ(log->reward[1], 0.25);
+  EXPECT_EQ(log->reward[3], 0.75) << "each partition has its own rewards";
+  counts = export_decisions(url, out.file("west.jsonl"), "west");
+  EXPECT_EQ(counts->decisions, 2U);
+  EXPECT_EQ(counts->elsewhere, 0U);
 }
 
 TEST(Guard, ItsLogBecomesADecisionLogThatEstimatorsRead) {
@@ -710,8 +895,30 @@ TEST(GuardEvent, EverythingReadsBackAndDamageIsRefused) {
   EXPECT_EQ(back->queue->cause, SettleCause::kVetoed);
   EXPECT_TRUE(back->shadow);
   EXPECT_EQ(answer_body(*text), R"({"detail":{"x":1},"record":)" + event.record + "}");
-  for (const char* bad : {"", "{}", "[]", R"({"e":"go","t":1})", R"({"e":"decide","t":1,"k":9,"c":0})",
-                          R"({"e":"queue","t":1,"queue":{"k":7,"n":1}})", R"({"e":"arrive","t":"x"})", "\xFF"}) {
+  Question asked;
+  asked.actions = {"go", "stop"};
+  asked.kind = QuestionKind::kCorrect;
+  asked.proposed = "go";
+  asked.candidates = {{"go", 0.75}, {"stop", 0.125}};
+  asked.gold = "stop";
+  asked.gold_name = "line 3";
+  asked.only_for = "ann";
+  asked.shown = R"({"a":1,"detail":{"record":2}})";
+  event.queue = QueueEvent{QueueEvent::Kind::kAsk, 5, 3, {}, {}, 0, {}, asked};
+  const auto with_question = parse_guard_event(*to_json(event), "here");
+  ASSERT_TRUE(with_question.ok()) << with_question.error().text();
+  EXPECT_EQ(*with_question->queue->asked, asked);
+  EXPECT_EQ(with_question->record, event.record);
+  const auto old = parse_guard_event(
+      R"({"e":"queue","t":1,"queue":{"k":0,"n":1,"q":{"actions":["a"],"value":1,"deadline":9,"kind":"decision"}}})",
+      "here");
+  ASSERT_TRUE(old.ok()) << "a log from before there were kinds: " << old.error().text();
+  EXPECT_EQ(old->queue->asked->kind, QuestionKind::kLabel);
+  for (const char* bad :
+       {"", "{}", "[]",
+        R"({"e":"queue","t":1,"queue":{"k":0,"n":1,"q":{"actions":["a"],"value":1,"deadline":9,"kind":"x"}}})",
+        R"({"e":"go","t":1})", R"({"e":"decide","t":1,"k":9,"c":0})", R"({"e":"queue","t":1,"queue":{"k":7,"n":1}})",
+        R"({"e":"arrive","t":"x"})", "\xFF"}) {
     const auto parsed = parse_guard_event(bad, "here");
     ASSERT_FALSE(parsed.ok()) << bad;
     EXPECT_EQ(parsed.error().code, base::Code::kParse);
