@@ -99,7 +99,7 @@ std::string day_text(int day) {
                      static_cast<unsigned>(date.day()));
 }
 
-double year_of(double day) { return 1970 + day / 365.2425; }
+double years_between(double first, double day) { return (day - first) / 365.2425; }
 
 base::Result<Ledger> make_ledger(const data::Table& table, const LedgerColumns& columns, const std::string& name) {
   if (table.rows() > kMostRows)

@@ -18,8 +18,8 @@ namespace plumbline::system {
 std::optional<int> parse_day(std::string_view text);
 /// "2025-03-31".
 std::string day_text(int day);
-/// 2025.2466: the year with its fraction, for axes.
-double year_of(double day);
+/// Years from one day to another, for axes.
+double years_between(double first, double day);
 
 struct Incident {
   int day = 0;                  ///< of occurrence

@@ -98,11 +98,22 @@ std::string bounded(const stats::Estimate& e) {
   return fmt::format("{} [{}, {}]", short_number(e.value), words(e.low()), words(e.high()));
 }
 
-/// What an axis shows of places: where the new level begins.
-std::string marks_of(const std::vector<double>& x) {
-  std::string out;
-  for (const double v : x) out += (out.empty() ? "" : " ") + number(v);
-  return out;
+/// Where a change lies, in words.
+std::string place(const std::string& low, const std::string& high) {
+  return low == high ? "at 0.95 no other place is in question"
+                     : fmt::format("the change lies between {} and {} at 0.95", low, high);
+}
+
+/// Vertical lines where a new level begins, with words that hold no space.
+void mark(check::Artifact& picture, const std::vector<double>& x, const std::vector<std::string>& words) {
+  const auto joined = [](const auto& list, const auto& text) {
+    std::string out;
+    for (const auto& v : list) out += (out.empty() ? "" : " ") + text(v);
+    return out;
+  };
+  if (x.empty()) return;
+  picture.facts["changes"] = joined(x, number);
+  if (!words.empty()) picture.facts["changes_at"] = joined(words, [](const std::string& w) { return w; });
 }
 
 /// One row a change; `name(i)` is the time of point i of the series.
@@ -157,10 +168,14 @@ check::Artifact picture_of(const TrendInput& input, const stats::Changes& change
     low.push_back(e.low().value_or(kNone));
     high.push_back(e.high().value_or(kNone));
   }
-  for (const stats::Change& c : changes.changes) at.push_back(input.x[c.at]);
+  std::vector<std::string> days;
+  for (const stats::Change& c : changes.changes) {
+    at.push_back(input.x[c.at]);
+    if (input.dated) days.push_back(input.time[c.at].substr(0, 10));
+  }
   a.columns = {{"x", "", input.x}, {"y", "", y}, {"low", "", low}, {"high", "", high}};
   a.facts = {{"x_label", input.x_label}, {"y_label", name}, {"level", "0.95"}};
-  if (!at.empty()) a.facts["changes"] = marks_of(at);
+  mark(a, at, days);
   return a;
 }
 
@@ -220,7 +235,7 @@ check::Artifact picture_of(const sys::GrowthReport& report, const sys::GrowthVie
       "changed.";
   std::vector<double> x, y, at;
   std::vector<std::string> series;
-  const auto middle = [&](std::size_t t) { return sys::year_of(p.day(t) + p.length / 2.0); };
+  const auto middle = [&](std::size_t t) { return sys::years_between(p.first, p.day(t) + p.length / 2.0); };
   for (const bool about : {true, false}) {
     if (!about && !report.control) continue;
     for (std::size_t t = 0; t < p.kept; ++t) {
@@ -229,11 +244,18 @@ check::Artifact picture_of(const sys::GrowthReport& report, const sys::GrowthVie
       series.emplace_back(about ? "in question" : "control kinds");
     }
   }
-  if (best != nullptr)
-    for (const stats::Change& c : best->changes.changes) at.push_back(sys::year_of(p.day(best->periods[c.at])));
+  std::vector<std::string> days;
+  if (best != nullptr) {
+    for (const stats::Change& c : best->changes.changes) {
+      const int day = p.day(best->periods[c.at]);
+      at.push_back(sys::years_between(p.first, day));
+      days.push_back(sys::day_text(day));
+    }
+  }
   a.columns = {{"x", "", x}, {"y", "incidents", y}, {"series", "", series}};
-  a.facts = {{"x_label", "year"}, {"y_label", fmt::format("incidents in {} days", p.length)}};
-  if (!at.empty()) a.facts["changes"] = marks_of(at);
+  a.facts = {{"x_label", fmt::format("years from {}", sys::day_text(p.first))},
+             {"y_label", fmt::format("incidents in {} days", p.length)}};
+  mark(a, at, days);
   return a;
 }
 
@@ -247,9 +269,9 @@ void add_findings(const sys::GrowthReport& report, const sys::GrowthView& view, 
     finding.severity = check::FindingSeverity::kMajor;
     finding.title = fmt::format("{}: more of it since {}", name, sys::day_text(p.day(view.periods[c.at])));
     finding.detail = fmt::format(
-        "{} {} before and {} after (p = {}); the change lies between {} and {} at 0.95. Reporting itself {}.",
+        "{} {} before and {} after (p = {}); {}. Reporting itself {}.",
         view.by == "control" ? "Share among all reports" : "Rate by effort", bounded(c.before), bounded(c.after),
-        short_number(c.p), sys::day_text(p.day(view.periods[c.low])), sys::day_text(p.day(view.periods[c.high])),
+        short_number(c.p), place(sys::day_text(p.day(view.periods[c.low])), sys::day_text(p.day(view.periods[c.high]))),
         report.reporting ? "grew " + bounded(*report.reporting) + "-fold" : "is not measured");
     finding.next_step = "Read the incidents from that day on, and what was released or widened then.";
     finding.data = name;

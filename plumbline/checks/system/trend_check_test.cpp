@@ -100,7 +100,8 @@ TEST(TrendCheck, SeriesOfFigures) {
   EXPECT_LE(find(*output, "rise_p", {{"data", "hacks"}})->estimate.value, 0.05);
   ASSERT_EQ(output->findings.size(), 1U);
   EXPECT_EQ(output->findings[0].title, "hacks changed at 2025-08-01");
-  EXPECT_THAT(output->artifacts[0].facts.at("changes"), HasSubstr("2025.5"));
+  EXPECT_EQ(output->artifacts[0].facts.at("changes_at"), "2025-08-01");
+  EXPECT_EQ(output->artifacts[0].facts.at("x_label"), "years from 2025-01-01");
 }
 
 TEST(TrendCheck, FewPointsAreNoAnswer) {

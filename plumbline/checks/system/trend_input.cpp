@@ -83,7 +83,10 @@ base::Status read_times(const data::Table& table, const data::OtherSection& sect
     dates = dates && sys::parse_day(out.time.back()).has_value();
     numbers = numbers && data::parse_number(out.time.back(), &number) && std::isfinite(number);
   }
-  out.x_label = dates ? "year" : numbers ? "time" : "point";
+  out.dated = dates;
+  out.x_label = dates     ? fmt::format("years from {}", sys::day_text(*sys::parse_day(out.time.front())))
+                : numbers ? "time"
+                          : "point";
   for (std::size_t row = 0; row < table.rows(); ++row) {
     double at = static_cast<double>(row);
     if (dates) at = *sys::parse_day(out.time[row]);
@@ -92,7 +95,7 @@ base::Status read_times(const data::Table& table, const data::OtherSection& sect
       return bad_section(section, fmt::format("row {}: its time comes before that of the row before", row + 1),
                          "Sort the file by time");
     order.push_back(at);
-    out.x.push_back(dates ? sys::year_of(at) : at);
+    out.x.push_back(dates ? sys::years_between(order.front(), at) : at);
   }
   return base::ok();
 }
@@ -107,9 +110,9 @@ base::Result<std::size_t> split_of(const data::OtherSection& section, const Tren
     split = static_cast<std::size_t>(std::find(input.time.begin(), input.time.end(), since) - input.time.begin());
   } else {
     const auto day = sys::parse_day(since);
-    if (input.x_label == "year" ? !day : !data::parse_number(since, &at))
+    if (input.dated ? !day : !data::parse_number(since, &at))
       return bad_section(section, fmt::format("since = \"{}\" cannot be compared with the times of the file", since));
-    if (input.x_label == "year") at = *day;
+    if (input.dated) at = *day;
     split = static_cast<std::size_t>(std::lower_bound(order.begin(), order.end(), at) - order.begin());
   }
   if (split == 0 || split >= order.size())

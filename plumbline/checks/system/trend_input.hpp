@@ -16,8 +16,9 @@ namespace plumbline::checks {
 struct TrendInput {
   stats::Series series;
   std::vector<std::string> time;  ///< as the file has it
-  std::vector<double> x;          ///< for axes: years of dates, the number, or the number of the point
-  std::string x_label;            ///< "year", "time", "point"
+  std::vector<double> x;          ///< for axes: years from the first date, the number, or the number of the point
+  std::string x_label;            ///< "years from 2025-01-01", "time", "point"
+  bool dated = false;             ///< times are dates
   std::size_t split = 0;          ///< first point of "after"
 };
 /// Errors  those of the readers; kValue: a column that is not there, a value that is no number, times out of order,
