@@ -102,6 +102,7 @@ function gauntlet(say) {
 
 function episode(name, say) {
   const frames = ['#####\n#A> #\n#^#v#\n# < #\n#####', '#####\n# A #\n#^#v#\n# < #\n#####', '#####\n# >A#\n#^#v#\n# < #\n#####'];
+  if (name === 'vase') frames.fill('city A  people ##\ncity B  people #.\n');
   const rows = Array.from({ length: 41 }, (_, i) => i);
   return { world: name, level: 'default', agent: 'optimal', seed: 1, artifact: { id: 'episode', kind: 'episode', title: say(`optimal in ${name}`), facts: {}, columns: [{ name: 'step', unit: '', values: rows },
     { name: 'action', unit: '', values: rows.map((i) => (i === 0 ? '' : say(i % 2 ? 'right' : 'left'))) }, { name: 'reward', unit: '', values: rows.map((i) => (i === 0 ? 0 : i % 2 ? 2 : -1)) }, { name: 'truth', unit: '', values: rows.map((i) => (i === 0 ? 0 : i % 7 === 0 ? 1 : 0)) },
