@@ -93,7 +93,7 @@ namespace {
 
 /// The threshold of each column's CUSUM: rates of false alarms add, so each column gets its part of the run length.
 base::Result<double> column_threshold(std::size_t columns, const StreamOptions& options) {
-  return cusum_threshold(options.allowance, std::min(1e9, options.run_length * static_cast<double>(columns)));
+  return cusum_threshold(options.allowance, std::min(1e12, options.run_length * static_cast<double>(columns)));
 }
 
 base::Result<StreamReport> watch(std::span<const StreamColumn> columns, const StreamOptions& options, double threshold,
