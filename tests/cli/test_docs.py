@@ -101,6 +101,23 @@ class Docs(SystemTest):
         self.assertEqual(len((self.folder / "log.jsonl").read_text().splitlines()), 3)
         self.assertIn("drained", (self.folder / "guard.txt").read_text())
 
+    def test_walk_through_of_the_dashboard(self):
+        """docs/user/dashboard.md, every command in order, from the example to answers by program."""
+        page = (SOURCE / "docs/user/dashboard.md").read_text()
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.S) for line in block.strip().splitlines()]
+        shown = {}
+        try:
+            for line in lines:
+                shown[line] = self.run_line(line)
+        finally:
+            if (self.folder / "serve.pid").exists():
+                subprocess.run(["sh", "-c", "sleep 1; kill -9 $(cat serve.pid)"], cwd=self.folder, capture_output=True, check=False)
+        told = {re.search(r"/api/(\w+)", line)[1]: json.loads(text) for line, text in shown.items() if "/api/" in line}
+        self.assertEqual(told["overview"]["stores"][0]["runs"], 2)
+        self.assertEqual(told["runs"]["total"], 2)
+        self.assertTrue(told["findings"]["findings"])
+        self.assertEqual(len(told["trend"]["points"]) % 2, 0)
+
     def test_decision_logs_from_python_to_gate(self):
         """docs/user/logs.md: the log that it makes, every command, the case."""
         page = (SOURCE / "docs/user/logs.md").read_text()
