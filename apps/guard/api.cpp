@@ -1,6 +1,7 @@
 #include "apps/guard/api.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <unordered_map>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/guard/live.hpp"
 #include "apps/guard/metrics.hpp"
 #include "apps/guard/openapi.hpp"
 #include "plumbline/data/bytes.hpp"
@@ -270,6 +272,8 @@ const std::vector<Api::Route>& Api::routes() {
       {"POST", "/v1/queue/release", Scope::kAnswer, &Api::release},
       {"POST", "/v1/queue/veto", Scope::kAnswer, &Api::veto},
       {"POST", "/v1/queue/undo", Scope::kAnswer, &Api::undo},
+      {"GET", "/v1/live", Scope::kRead, &Api::live},
+      {"GET", "/v1/decision", Scope::kRead, &Api::decision},
       {"GET", "/v1/cases", Scope::kRead, &Api::cases},
       {"GET", "/metrics", Scope::kRead, &Api::metrics},
       {"GET", "/healthz", {}, &Api::health},
@@ -427,7 +431,9 @@ void Api::lease(const ApiRequest& request, const Caller& caller, const Respond& 
         const auto leased = guard.lease(rater, now);
         if (!leased.ok()) return respond(error_reply(leased.error()));
         if (leased->question == 0) return respond({200, "{\"question\":null}"});
-        const std::string body = dump({{"question", question_json(guard, leased->question, now)}});
+        Json question = question_json(guard, leased->question, now);
+        add_sight(question, guard, leased->question, started_.examples, now);
+        const std::string body = dump({{"question", std::move(question)}});
         loop_.when_durable(leased->frame, [respond, body](const base::Status& status) {
           if (status.ok()) return respond({200, body});
           respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));
@@ -486,6 +492,34 @@ void Api::undo(const ApiRequest& request, const Caller& caller, const Respond& r
   if (!said.ok()) return respond(error_reply(said.error()));
   run([this, s = *said, respond](Guard& guard,
                                  Instant now) { acknowledge(guard.undo(s.rater, s.question, now), respond); },
+      respond);
+}
+
+void Api::live(const ApiRequest& request, const Caller&, const Respond& respond) {
+  const std::string after = query_value(request.target, "after");
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(after.data(), after.data() + after.size(), number);
+  if (!after.empty() && (failure != std::errc() || end != after.data() + after.size()))
+    return respond(error_reply(refusal("bad_request", "\"after\" is no number of a decision")));
+  run(
+      [this, number, respond](Guard& guard, Instant now) {
+        Json out = live_json(guard, loop_.times(), started_, number, now);
+        out["raters"] = Json::object();
+        for (const auto& [name, record] : guard.state().queue().raters()) out["raters"][name] = rater_json(record);
+        respond({200, dump(out)});
+      },
+      respond);
+}
+
+void Api::decision(const ApiRequest& request, const Caller&, const Respond& respond) {
+  const std::string id = query_value(request.target, "id");
+  if (id.empty()) return respond(error_reply(refusal("bad_request", "\"id\" of a decision is missing")));
+  run(
+      [this, id, respond](Guard& guard, Instant) {
+        const auto outcome = guard.outcome(id);
+        if (!outcome.ok()) return respond(error_reply(outcome.error()));
+        respond({200, dump(decision_json(*outcome, started_.examples))});
+      },
       respond);
 }
 

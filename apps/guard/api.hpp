@@ -55,6 +55,8 @@ class Api {
   void release(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void veto(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void undo(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void live(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void decision(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void cases(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void health(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void ready(const ApiRequest& request, const Caller& caller, const Respond& respond);

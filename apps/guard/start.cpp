@@ -156,6 +156,14 @@ base::Result<runtime::StartDecision> judge(const data::Manifest& manifest, const
       accept);
 }
 
+/// Training rows that questions may show. A folder of fitted parts may outlive its training set: then none are shown.
+ShownExamples shown_examples(run::Session& session, const runtime::ClassifierParts& parts) {
+  if (parts.examples.source_rows.empty()) return {};
+  const auto train = session.dataset(parts.train);
+  if (!train.ok()) return {};
+  return {**train, parts.examples.source_rows, session.examples_policy(parts.train)};
+}
+
 std::vector<std::string> column_names(const data::Dataset& set) {
   std::vector<std::string> names;
   for (const data::Column& column : set.table.columns) names.push_back(column.name);
@@ -223,6 +231,7 @@ base::Result<Started> start(const StartOptions& options) {
   PL_TRY(const data::DatasetPtr calibration, session.dataset(parts->calibration));
   started.options.columns = column_names(*calibration);
   if (started.options.columns.size() != static_cast<std::size_t>(parts->input_size)) started.options.columns.clear();
+  started.examples = shown_examples(session, *parts);
   runtime::ClassifierDecider::Options deciding;
   deciding.case_hash = started.start.case_hash;
   PL_TRY(started.decider, runtime::ClassifierDecider::make(std::move(model), std::move(*parts), policy, deciding));

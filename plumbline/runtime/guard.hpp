@@ -23,6 +23,7 @@
 
 #include "plumbline/runtime/decider.hpp"
 #include "plumbline/runtime/guard_state.hpp"
+#include "plumbline/runtime/live_window.hpp"
 
 namespace plumbline::runtime {
 
@@ -128,6 +129,12 @@ class Guard {
 
   const GuardState& state() const { return state_; }
   const GuardTraffic& traffic() const { return traffic_; }
+  const LiveWindow& live() const { return live_; }
+  /// The request of a decision that is open and came in since the start.
+  const Request* request_of(const std::string& id) const;
+  /// How a request ended: {"detail": …, "record": …} as logged. Errors kValue "unknown_decision", "not_decided",
+  /// "void_decision"; kIo "log_refused".
+  base::Result<std::string> outcome(const std::string& id) const;
   const GuardOptions& options() const { return options_; }
   const DeciderInfo& decider() const { return decider_; }
   DecisionJournal& journal() { return *journal_; }
@@ -145,8 +152,9 @@ class Guard {
   Guard(const DeciderInfo& decider, const GuardOptions& options);
   base::Result<std::uint64_t> write(const GuardEvent& event, std::string* text = nullptr);
   base::Result<std::uint64_t> write_queue(const std::vector<QueueEvent>& events, Instant now);
-  void refuse(Ticket ticket, const std::string& id, base::Error error);
-  void repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content);
+  void refuse(Ticket ticket, const std::string& id, base::Error error, Instant now);
+  void repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content, Instant now);
+  base::Result<const DoneDecision*> find_counting(const std::string& id) const;
   data::DecisionRecord draft(const std::string& id, const Request* request, const OpenDecision& open) const;
   data::DecisionRecord record_of(const Request& request, const OpenDecision& open, const Proposal& proposal) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
@@ -164,6 +172,7 @@ class Guard {
   std::unique_ptr<DecisionJournal> journal_;
   GuardState state_;
   GuardTraffic traffic_;
+  LiveWindow live_;
   Instant clock_start_ = 0;
   double wall_start_ = 0;
   std::uint64_t durable_ = 0;

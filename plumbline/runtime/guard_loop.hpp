@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "plumbline/runtime/guard.hpp"
+#include "plumbline/runtime/recent_times.hpp"
 
 namespace plumbline::runtime {
 
@@ -34,6 +35,13 @@ struct LoopMetrics {
   Histogram answer;   ///< from arrival to release
   std::uint64_t commits = 0;
   std::uint64_t frames = 0;
+};
+
+/// The same times over the last minute.
+struct LoopTimes {
+  RecentTimes::Summary sync;
+  RecentTimes::Summary decider;
+  RecentTimes::Summary answer;
 };
 
 class GuardLoop {
@@ -63,6 +71,7 @@ class GuardLoop {
 
   Instant now() const;
   LoopMetrics metrics() const;
+  LoopTimes times() const;
   bool stopped() const { return journal_stopped_; }
   bool draining() const { return draining_; }
 
@@ -95,6 +104,7 @@ class GuardLoop {
   std::uint64_t durable_ = 0;
   std::optional<base::Error> failed_;
   LoopMetrics metrics_;
+  RecentTimes sync_times_, decider_times_, answer_times_;
 
   // The owner's alone.
   Ticket next_ticket_ = 0;
