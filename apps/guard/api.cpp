@@ -176,6 +176,25 @@ base::Result<std::string> rater_of(const Json& json, const Caller& caller) {
   return said;
 }
 
+/// What somebody who leases would rather have: "first" a question, "except" a list of them.
+base::Result<runtime::LeaseWish> wish_of(const Json& json) {
+  constexpr std::size_t kMost = 1000;
+  runtime::LeaseWish wish;
+  if (const auto first = json.find("first"); first != json.end()) {
+    if (!first->is_number_unsigned()) return refusal("bad_request", "\"first\" is no number of a question");
+    wish.first = first->get<std::uint64_t>();
+  }
+  const auto except = json.find("except");
+  if (except == json.end()) return wish;
+  if (!except->is_array() || except->size() > kMost)
+    return refusal("bad_request", fmt::format("\"except\" is not a list of at most {} questions", kMost));
+  for (const Json& number : *except) {
+    if (!number.is_number_unsigned()) return refusal("bad_request", "\"except\" is not a list of questions");
+    wish.except.insert(number.get<std::uint64_t>());
+  }
+  return wish;
+}
+
 Json question_json(const Guard& guard, std::uint64_t number, Instant now) {
   const runtime::OpenQuestion& item = guard.state().queue().open().at(number);
   const runtime::Question& q = item.question;
@@ -420,20 +439,22 @@ void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
 }
 
 void Api::lease(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  runtime::LeaseWish wish;
   const auto rater = [&]() -> base::Result<std::string> {
     PL_TRY(const Json json, parse_body(request.body.empty() ? "{}" : request.body));
-    PL_CHECK(known_keys(json, {"rater"}));
+    PL_CHECK(known_keys(json, {"rater", "first", "except"}));
+    PL_TRY(wish, wish_of(json));
     return rater_of(json, caller);
   }();
   if (!rater.ok()) return respond(error_reply(rater.error()));
   run(
-      [this, rater = *rater, respond](Guard& guard, Instant now) {
-        const auto leased = guard.lease(rater, now);
+      [this, rater = *rater, wish = std::move(wish), respond](Guard& guard, Instant now) {
+        const auto leased = guard.lease(rater, now, wish);
         if (!leased.ok()) return respond(error_reply(leased.error()));
-        if (leased->question == 0) return respond({200, "{\"question\":null}"});
+        if (leased->question == 0) return respond({200, dump({{"question", nullptr}, {"rater", rater}})});
         Json question = question_json(guard, leased->question, now);
         add_sight(question, guard, leased->question, started_.examples, now);
-        const std::string body = dump({{"question", std::move(question)}});
+        const std::string body = dump({{"question", std::move(question)}, {"rater", rater}});
         loop_.when_durable(leased->frame, [respond, body](const base::Status& status) {
           if (status.ok()) return respond({200, body});
           respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));

@@ -666,11 +666,11 @@ base::Result<std::uint64_t> Guard::write_queue(const std::vector<QueueEvent>& ev
   return last;
 }
 
-base::Result<Guard::Leased> Guard::lease(const std::string& rater, Instant now) {
+base::Result<Guard::Leased> Guard::lease(const std::string& rater, Instant now, const LeaseWish& wish) {
   settle_due(now);
   if (const std::uint64_t held = state_.queue().held_by(rater, now); held != 0)
     return Leased{held, journal_->appended()};
-  const auto events = state_.queue().lease(rater, now);
+  const auto events = state_.queue().lease(rater, now, wish);
   if (events.empty()) return Leased{};
   PL_TRY(const std::uint64_t frame, write_queue(events, now));
   return Leased{events.back().question, frame};

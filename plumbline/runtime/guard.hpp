@@ -103,7 +103,7 @@ class Guard {
     std::uint64_t question = 0;
     std::uint64_t frame = 0;
   };
-  base::Result<Leased> lease(const std::string& rater, Instant now);
+  base::Result<Leased> lease(const std::string& rater, Instant now, const LeaseWish& wish = {});
   base::Result<std::uint64_t> answer(const std::string& rater, std::uint64_t question, const std::string& action,
                                      Instant now);
   base::Result<std::uint64_t> release(const std::string& rater, std::uint64_t question, Instant now);

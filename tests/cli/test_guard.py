@@ -230,7 +230,7 @@ class People(GuardTest):
         self.assertIn("parcel", question["actions"])
         self.assertEqual(question["if_nobody_answers"], "by hand")
         self.assertEqual(len(question["detail"]["nearest"]), 2)
-        self.assertEqual(client.call("POST", "/v1/queue/lease", {"rater": "bob"})[1], {"question": None})
+        self.assertEqual(client.call("POST", "/v1/queue/lease", {"rater": "bob"})[1], {"question": None, "rater": "bob"})
         listed = client.call("GET", "/v1/queue")[1]
         self.assertEqual([q["with"] for q in listed["questions"]], ["ann"])
         number = question["question"]
@@ -244,6 +244,26 @@ class People(GuardTest):
         status, body = answers["torn"]
         self.assertEqual((status, body["detail"]["carry_out"], body["record"]["cause"]), (200, "parcel", "person"))
         self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": number, "action": "letter", "rater": "ann"})[1]["error"]["code"], "question_settled")
+
+    def test_a_question_that_was_skipped_goes_to_others(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client, answers = self.start(), {}
+        threads = [self.ask(client, name, answers) for name in ("one", "two")]
+        lease = lambda body: client.call("POST", "/v1/queue/lease", body)[1]
+        first = self.leased(client, "ann")["question"]
+        self.assertEqual(lease({"rater": "ann", "except": [first]})["question"]["question"], first, "who holds one gets it again")
+        client.call("POST", "/v1/queue/release", {"question": first, "rater": "ann"})
+        while not (second := lease({"rater": "ann", "except": [first]})["question"]):
+            time.sleep(0.02)
+        self.assertNotEqual(second["question"], first)
+        self.assertEqual(lease({"rater": "bob", "first": second["question"]})["question"]["question"], first, "a wish is no right to what somebody holds")
+        self.assertEqual(lease({"rater": "cy", "first": "1"})["error"]["code"], "bad_request")
+        for wrong in ("1", [-1], ["x"], [0] * 1001):
+            self.assertEqual(lease({"rater": "cy", "except": wrong})["error"]["code"], "bad_request")
+        for number, rater in ((first, "bob"), (second["question"], "ann")):
+            self.assertEqual(client.call("POST", "/v1/queue/veto", {"question": number, "rater": rater})[0], 200)
+        for thread in threads:
+            thread.join()
 
     def test_answers_that_come_twice_too_late_or_from_nobody(self):
         self.edit(ask_cost=0.001, deadline_ms=30000, lease_ms=400, undo_ms=20000)
