@@ -120,10 +120,8 @@ class QuestionQueue {
   /// kLimit: the queue is full of questions worth more. kValue: no action, a safe action or an irreversible one that is
   /// no action, a value that is not finite, a deadline that has passed.
   base::Result<std::vector<QueueEvent>> ask(const Question& question, Instant now) const;
-  /// The question that is worth most to this rater now, but for those in `except`; no event: none, or the rater has
-  /// one.
-  std::vector<QueueEvent> lease(const std::string& rater, Instant now,
-                                const std::set<std::uint64_t>& except = {}) const;
+  /// The question that is worth most to this rater now; no event: none, or the rater has one already.
+  std::vector<QueueEvent> lease(const std::string& rater, Instant now, const LeaseWish& wish = {}) const;
   base::Result<QueueEvent> release(const std::string& rater, std::uint64_t question, Instant now) const;
   base::Result<QueueEvent> answer(const std::string& rater, std::uint64_t question, const std::string& action,
                                   Instant now) const;

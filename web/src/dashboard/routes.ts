@@ -9,4 +9,6 @@ const ready = <T>(page: T): (() => Promise<{ default: T }>) => () => Promise.res
 export const routes: readonly Route[] = [
   { path: '/', nav: { label: 'Overview', key: 'o', group: 'Evidence' }, module: ready(overview) },
   { path: '/runs', nav: { label: 'Runs', key: 'r', group: 'Evidence' }, module: ready(runs) },
+  { path: '/guard', nav: { label: 'Live guard', key: 'l', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/guard') },
+  { path: '/answer', nav: { label: 'Answer', key: 'a', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/answer') },
 ];

@@ -13,6 +13,7 @@ import { GuardApi, measures, unreachable } from '../live/guard';
 import { measureWords } from '../live/looks';
 import { monitorCards } from '../live/monitors';
 import { recordPanel } from '../live/record';
+import { liveStyle } from '../live/style';
 import { table, head } from '../list';
 import { definePage } from '../page';
 import type { Visit } from '../page';
@@ -43,7 +44,8 @@ export const kindLook = (decision: { kind: string; cause: string }): Look => {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const perSecond = (count: number, seconds: number): string => (seconds > 0 ? `${formatNumber(Number((count / seconds).toPrecision(3)))}/s` : '–');
-const decidedIn = (rate: Rate): number => sum(Object.values(rate.decisions).flatMap((causes) => Object.values(causes)));
+/// What could not be decided is no decision.
+const decidedIn = (rate: Rate): number => sum(Object.values(rate.decisions).flatMap((causes) => Object.values(causes))) - rate.could_not_decide;
 
 /// What a page that polls must remember: the last answer and when it came, and why none came since.
 class Watch {
@@ -347,7 +349,7 @@ function render(first: Live, visit: Visit): HTMLElement {
 
 export default definePage<Live>({
   title: 'Live guard',
-  load: (visit) => new GuardApi(visit.api, visit.signal).live(0),
+  load: async (visit) => (await Promise.all([new GuardApi(visit.api, visit.signal).live(0), liveStyle()]))[0],
   render,
 });
 
