@@ -1,6 +1,7 @@
 /// Lists that the server pages: fields above them, the row of "earlier, later" below.
 
 import { formatNumber } from '../artifact';
+import { enhanceTable } from '../table';
 import type { Child } from './dom';
 import { h } from './dom';
 
@@ -51,10 +52,19 @@ export function pages(offset: number, shown: number, total: number, limit: numbe
     offset > 0 && button('First', 0, true));
 }
 
-/// A table in a frame that scrolls by itself; `css` "list" turns into cards on a narrow screen.
+/// A table in a frame that scrolls by itself; `css` with "list" turns its rows into cards on a narrow screen.
 export function table(label: string, heads: Child[], rows: Child[], css = ''): HTMLElement {
-  return h('div', { class: `table-scroll ${css === 'list' ? 'cards' : ''}`.trim(), tabindex: css === 'list' ? null : 0, role: 'region', 'aria-label': label },
-    h('table', { class: css, 'aria-label': label }, h('thead', null, h('tr', null, heads)), h('tbody', null, rows)));
+  const cards = css.split(' ').includes('list');
+  return h('div', { class: cards ? 'table-scroll cards' : 'table-scroll', tabindex: cards ? null : 0, role: 'region', 'aria-label': label },
+    h('table', { class: css || null, 'aria-label': label }, h('thead', null, h('tr', null, heads)), h('tbody', null, rows)));
+}
+
+/// The same table, sorted and filtered by the reader: for lists that are here as a whole.
+export function sortable(frame: HTMLElement): HTMLElement {
+  const host = h('div', null, frame);
+  const made = frame.querySelector('table');
+  if (made) enhanceTable(made, null);
+  return host;
 }
 
 export const head = (words: Child, css = ''): HTMLElement => h('th', { scope: 'col', class: css || null }, words);

@@ -36,8 +36,8 @@ function main(): void {
     if (link.dataset.section === section) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   });
-  const moved = (at: string): void => {
-    section = at.split('/')[1] ?? '';
+  const moved = (at: string | null): void => {
+    section = at === null ? 'nowhere' : (at.split('/')[1] ?? '');
     signOut.hidden = token() === null;
     mark();
   };

@@ -1,6 +1,6 @@
 /// Addresses behind the "#": which page they name, what a visit of it is given, and what happens to the old one.
 
-import { Api } from './api';
+import { Api, ApiError } from './api';
 import type { Keys } from './keys';
 import type { Page, Route, Visit } from './page';
 import { failure, loading } from './states';
@@ -50,7 +50,7 @@ export class Router {
   private readonly scrolled = new Map<number, number>();
 
   constructor(private readonly routes: readonly Route[], private readonly main: HTMLElement, private readonly keys: Keys,
-              private readonly moved: (path: string) => void, private readonly progress: HTMLElement, private readonly said: HTMLElement) {
+              private readonly moved: (path: string | null) => void, private readonly progress: HTMLElement, private readonly said: HTMLElement) {
     window.history.scrollRestoration = 'manual';
     window.addEventListener('hashchange', () => this.follow());
   }
@@ -84,14 +84,12 @@ export class Router {
       this.controller.abort();
       this.current = null;
       this.keys.leavePage();
-      this.moved('');
+      this.moved(null);
       document.title = 'No such page · Plumbline';
       this.main.dataset.state = 'failed';
-      this.main.replaceChildren(failure(new Error(), null));
-      const title = this.main.querySelector('.state-title');
-      if (title) title.textContent = 'There is no page at this address.';
-      const hint = title?.nextElementSibling;
-      if (hint) hint.textContent = 'Choose one from the list of pages.';
+      this.main.removeAttribute('aria-busy');
+      this.progress.hidden = true;
+      this.main.replaceChildren(failure(new ApiError(0, 'no_page', 'there is no page at this address', 'Choose one from the list of pages.'), null));
     }
   }
 
