@@ -251,7 +251,9 @@ class Assessed(GuardTest):
         self.assertIn("calibration", said)
 
 
-class People(GuardTest):
+class Asking(GuardTest):
+    """Somebody asks while another answers."""
+
     def ask(self, client, name, answers, deadline_ms=30000):
         def call():
             answers[name] = client.decide(name, TORN, deadline_ms=deadline_ms)
@@ -269,6 +271,8 @@ class People(GuardTest):
             time.sleep(0.05)
         self.fail("nobody was asked")
 
+
+class People(Asking):
     def test_a_person_answers_while_the_caller_waits(self):
         self.edit(ask_cost=0.001, deadline_ms=30000, neighbours=2)
         client, answers = self.start(), {}
@@ -449,7 +453,7 @@ class People(GuardTest):
         self.assertIn("drained", client.process.stderr.read())
 
 
-class Live(People):
+class Live(Asking):
     """What people see of a running guard."""
 
     def test_counts_kinds_and_the_last_decisions(self):
