@@ -160,7 +160,8 @@ function answer(method, url, body, state) {
   return wrong(404, 'not_found', `nothing is at ${path}`, 'see the API in docs/user/dashboard.md');
 }
 
-/// Starts the server on a free port of loopback. `options`: runs (how many), say (what every text becomes), token (asked for when not empty), scopes, changes, delay (ms).
+/// Starts the server on a free port of loopback. `options`: runs (how many), say (what every text becomes), token (asked for when not empty), scopes, changes, delay (ms), port.
+/// `state` may be changed while it runs; `state.spoil` is sent in place of every answer.
 export async function serve(folder, options = {}) {
   const say = options.say ?? ((text) => text);
   const state = { say, token: options.token ?? '', scopes: options.scopes ?? ['read', 'admin'], changes: options.changes ?? true, delay: options.delay ?? 0, runs: Array.from({ length: options.runs ?? 10000 }, (_, n) => run(n, say)) };
@@ -181,10 +182,11 @@ export async function serve(folder, options = {}) {
     request.on('data', (part) => { text += part; });
     return request.on('end', () => setTimeout(() => {
       if (state.token && request.headers.authorization !== `Bearer ${state.token}`) return send(401, 'application/json', JSON.stringify({ error: { code: 'token', message: 'a token is needed', hint: 'one of those in the file that --tokens names' } }));
+      if (state.spoil) return send(200, 'application/json', state.spoil);
       const [status, body] = answer(request.method, url, text ? JSON.parse(text) : {}, state);
       return body.type && body.text !== undefined && !body.error && status === 200 && Object.keys(body).length === 2 ? send(status, body.type, body.text) : send(status, 'application/json; charset=utf-8', JSON.stringify(body));
     }, state.delay));
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}/`, sent, state, close: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) };
 }

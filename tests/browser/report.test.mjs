@@ -1,42 +1,22 @@
 // The HTML report in a real browser with the network off: report.test.mjs SAMPLES [SCREENSHOTS]
 // SAMPLES is a folder written by plumbline_write_samples; screenshots are kept only when a folder is given.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { launch, open, require } from './chromium.mjs';
+import { launch, open, suite, violations } from './chromium.mjs';
 
 const samples = resolve(process.argv[2]);
 const shots = process.argv[3] ? resolve(process.argv[3]) : '';
 if (shots) await mkdir(shots, { recursive: true });
 const { context, close } = await launch();
 const file = (name) => join(samples, `${name}.html`);
-let failed = 0;
+const { test, end } = suite(context);
 
-async function test(name, body) {
-  const start = Date.now();
-  try {
-    await body();
-    console.log(`ok      ${name} (${Date.now() - start} ms)`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-  for (const page of context.pages().slice(1)) await page.close();
-}
 const quiet = (seen) => {
   assert.deepEqual(seen.errors, []);
   assert.deepEqual(seen.requests, []);
 };
 const shot = async (page, name, options = {}) => { if (shots) await page.screenshot({ path: join(shots, `${name}.png`), ...options }); };
-
-/// Violations that axe-core calls serious or critical, as "rule: element".
-async function violations(page) {
-  await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'));
-  const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  return result.violations.filter((one) => one.impact === 'serious' || one.impact === 'critical')
-    .flatMap((one) => one.nodes.slice(0, 4).map((node) => `${one.id}: ${node.html.slice(0, 160)} | ${node.failureSummary.slice(0, 200)}`));
-}
 
 for (const name of ['failing', 'clean', 'empty', 'huge', 'hostile']) {
   await test(`${name}: opens from disk, silent, asks for nothing`, async () => {
@@ -249,5 +229,4 @@ if (shots) {
   await shot(page, 'failing-print', { fullPage: true });
 }
 await close();
-console.log(failed === 0 ? 'all passed' : `${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+process.exit(end());

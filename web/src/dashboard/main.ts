@@ -33,8 +33,13 @@ function main(): void {
   const signOut = element<HTMLButtonElement>('sign-out');
   let section = '';
   const mark = (): void => nav.querySelectorAll<HTMLAnchorElement>('a').forEach((link) => {
-    if (link.dataset.section === section) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (link.dataset.section !== section) {
+      link.removeAttribute('aria-current');
+      return;
+    }
+    link.setAttribute('aria-current', 'page');
+    // On a narrow screen the pages are a strip that scrolls sideways.
+    if (nav.scrollWidth > nav.clientWidth) nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
   });
   const moved = (at: string | null): void => {
     section = at === null ? 'nowhere' : (at.split('/')[1] ?? '');

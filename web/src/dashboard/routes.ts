@@ -12,4 +12,11 @@ export const routes: readonly Route[] = [
   { path: '/guard', nav: { label: 'Live guard', key: 'l', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/guard') },
   { path: '/answer', nav: { label: 'Answer', key: 'a', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/answer') },
   { path: '/runs/:run', module: () => import('./pages/run') },
+  { path: '/trends', nav: { label: 'Trends', key: 't', group: 'Evidence' }, module: () => import('./pages/trends') },
+  { path: '/compare', nav: { label: 'Compare', key: 'c', group: 'Evidence' }, module: () => import('./pages/compare') },
+  { path: '/compare/:first/:second', module: () => import('./pages/compare') },
+  { path: '/findings', nav: { label: 'Findings', key: 'f', group: 'Evidence' }, module: () => import('./pages/findings') },
+  { path: '/gauntlet', nav: { label: 'Gauntlet', key: 'g', group: 'Worlds' }, module: () => import('./pages/gauntlet') },
+  { path: '/worlds', nav: { label: 'Worlds', key: 'w', group: 'Worlds' }, module: () => import('./pages/worlds') },
+  { path: '/worlds/:world', module: () => import('./pages/world') },
 ];

@@ -19,9 +19,9 @@ const words = (standing: string): string => standing.replace(/_/g, ' ');
 function answer({ run, claims }: Run): HTMLElement {
   const look = answerLook(run.status === 'started' ? null : run.exit_status);
   const counts = standings.map((word) => [standingLook(word), claims.filter((claim) => words(claim.standing) === word).length] as const).filter(([, n]) => n > 0);
-  return h('div', { class: `card answer ${look.css}` }, h('p', { class: 'ask' }, `May I ship ${run.system || 'this'}?`),
+  return h('section', { id: 'answer', 'aria-label': 'The answer' }, h('div', { class: `card answer ${look.css}` }, h('p', { class: 'ask' }, `May I ship ${run.system || 'this'}?`),
     h('p', { class: 'say' }, icon(look.shape), look.word), run.exit_reason && h('p', { class: 'because' }, run.exit_reason),
-    counts.length > 0 && h('p', null, h('span', { class: 'counts words' }, counts.map(([of, n]) => count(of, n)))));
+    counts.length > 0 && h('p', null, h('span', { class: 'counts words' }, counts.map(([of, n]) => count(of, n))))));
 }
 
 function claimRow(claim: Claim, evidence: Map<string, Evidence>): HTMLElement {
@@ -41,7 +41,7 @@ function claimsSection({ claims, evidence }: Run): HTMLElement {
   const byId = new Map(evidence.map((one) => [one.id, one]));
   return h('section', { id: 'claims', 'aria-labelledby': 'claims-title' }, h('h2', { id: 'claims-title' }, 'Claims'),
     claims.length === 0 ? empty('The manifest makes no claims.', 'The figures below stand for themselves.')
-      : sortable(table('Claims', [head('Verdict'), head('Claim'), head('Figure', 'number'), head('Interval'), head('Level', 'number')], claims.map((claim) => claimRow(claim, byId)), 'list top')));
+      : sortable(table('Claims', [head('Verdict'), head('Claim'), head('Figure', 'number'), head('Interval'), head('Level', 'number')], claims.map((claim) => claimRow(claim, byId)), 'list upper')));
 }
 
 function argumentList(nodes: Map<string, ArgumentNode>, ids: string[], open: ReadonlySet<string>): HTMLElement {
@@ -126,7 +126,7 @@ function checkBody(one: Part, { api, params }: Visit): Child {
   return h('div', { class: 'check-body' },
     one.errors.map((entry) => h('p', null, badge(ledgerLook(entry.status)), ' ', entry.subject || 'this check', ': ', entry.reason)),
     one.findings.length > 0 && [h('h4', null, 'Findings'), h('ul', { class: 'findings' }, one.findings.map((found) => h('li', null, h('div', { class: 'head' }, severity(found.severity), h('span', null, found.title)), findingBody(found))))],
-    one.evidence.length > 0 && [h('h4', null, 'Figures'), sortable(table(`Figures of ${one.id}`, [head('Metric'), head('About'), head('Figure', 'number'), head('Interval'), head('n', 'number'), head('Method')], one.evidence.map((row) => figureRow(row, one.claims)), 'list top'))],
+    one.evidence.length > 0 && [h('h4', null, 'Figures'), sortable(table(`Figures of ${one.id}`, [head('Metric'), head('About'), head('Figure', 'number'), head('Interval'), head('n', 'number'), head('Method')], one.evidence.map((row) => figureRow(row, one.claims)), 'list upper'))],
     one.artifacts.length > 0 && [h('h4', null, 'Pictures'), h('div', { class: 'figures' }, one.artifacts.map((artifact) => lazyFigure(api, params.run, artifact.sha256, artifact.title, isWide(artifact.kind, 0))))]);
 }
 
@@ -152,7 +152,7 @@ function ledgerTable(label: string, entries: LedgerEntry[]): HTMLElement {
     entries.slice().sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status)).map((one) => h('tr', null,
       h('td', { 'data-v': order.indexOf(one.status) }, badge(ledgerLook(one.status))), h('td', { class: 'mono' }, one.check), h('td', null, one.subject),
       h('td', null, one.reason, one.rows && h('span', { class: 'sub' }, one.rows)),
-      h('td', { class: 'number', 'data-v': tried(one) ? one.seconds : '' }, one.cached ? 'cached' : tried(one) ? duration(one.seconds) : ''))), 'list top'));
+      h('td', { class: 'number', 'data-v': tried(one) ? one.seconds : '' }, one.cached ? 'cached' : tried(one) ? duration(one.seconds) : ''))), 'list upper'));
 }
 
 /// What was tried first; what did not apply, mostly many, is one step away and never left out.
