@@ -9,8 +9,6 @@ const ready = <T>(page: T): (() => Promise<{ default: T }>) => () => Promise.res
 export const routes: readonly Route[] = [
   { path: '/', nav: { label: 'Overview', key: 'o', group: 'Evidence' }, module: ready(overview) },
   { path: '/runs', nav: { label: 'Runs', key: 'r', group: 'Evidence' }, module: ready(runs) },
-  { path: '/guard', nav: { label: 'Live guard', key: 'l', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/guard') },
-  { path: '/answer', nav: { label: 'Answer', key: 'a', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/answer') },
   { path: '/runs/:run', module: () => import('./pages/run') },
   { path: '/trends', nav: { label: 'Trends', key: 't', group: 'Evidence' }, module: () => import('./pages/trends') },
   { path: '/compare', nav: { label: 'Compare', key: 'c', group: 'Evidence' }, module: () => import('./pages/compare') },
@@ -19,4 +17,6 @@ export const routes: readonly Route[] = [
   { path: '/gauntlet', nav: { label: 'Gauntlet', key: 'g', group: 'Worlds' }, module: () => import('./pages/gauntlet') },
   { path: '/worlds', nav: { label: 'Worlds', key: 'w', group: 'Worlds' }, module: () => import('./pages/worlds') },
   { path: '/worlds/:world', module: () => import('./pages/world') },
+  { path: '/guard', nav: { label: 'Live guard', key: 'l', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/guard') },
+  { path: '/answer', nav: { label: 'Answer', key: 'a', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/answer') },
 ];

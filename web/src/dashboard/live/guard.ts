@@ -136,6 +136,7 @@ export interface Question {
   detail?: Detail;
   proposed?: string | null;
   candidates?: { action: string; probability: number }[];
+  expected_seconds?: number;
 }
 
 /// What an answer led to; an older guard says only that it is durable.

@@ -89,6 +89,12 @@ export function uncertainties(detail: Detail | undefined, options: number): HTML
   }));
 }
 
+/// What the model holds to be right, with which probability; nothing where it does not say.
+export function candidates(of: readonly { action: string; probability: number }[] | undefined): HTMLElement | false {
+  if (!of || of.length === 0) return false;
+  return h('dl', { class: 'chances' }, of.slice(0, 8).map((one) => h('div', null, h('dt', null, one.action), h('dd', null, bar(one.probability), formatNumber(Number(Number(one.probability).toPrecision(3)))))));
+}
+
 export function disagree(readings: readonly Reading[]): boolean {
   return readings.some((reading) => reading.action !== readings[0].action);
 }

@@ -10,7 +10,7 @@ import { task } from '../live/choices';
 import { left, now } from '../live/clock';
 import type { Question, Rater } from '../live/guard';
 import { GuardApi } from '../live/guard';
-import { looks, neighbours, readingsList, uncertainties } from '../live/looks';
+import { candidates, looks, neighbours, readingsList, uncertainties } from '../live/looks';
 import type { State } from '../live/overseer';
 import { fallbackWords, Overseer } from '../live/overseer';
 import { liveStyle } from '../live/style';
@@ -74,9 +74,10 @@ class QuestionView {
     this.of = task(question);
     const asked = question.input ? looks(question.input, 'the input at hand', 168) : null;
     const nearest = question.detail?.nearest ?? [];
+    const held = candidates(question.candidates);
     this.element = h('article', { class: `question ${this.of.kind}`, 'aria-labelledby': 'question-title', 'data-question': String(question.question) },
       h('header', { class: 'question-head' }, h('p', { class: 'muted question-number' }, `Question ${question.question}`, question.unit && [' about ', h('b', null, question.unit)]),
-        h('h2', { id: 'question-title', tabindex: -1 }, this.of.title), h('p', { class: 'muted' }, this.of.says)),
+        h('h2', { id: 'question-title', tabindex: -1 }, this.of.title), h('p', { class: 'muted' }, this.of.says, question.expected_seconds !== undefined && ` Such questions take about ${left(question.expected_seconds)}.`)),
       h('div', { class: 'deadline', role: 'group', 'aria-label': 'If nobody answers' }, h('span', { class: 'level clock', 'aria-hidden': 'true' }, this.level),
         h('p', null, this.time, h('span', { class: 'muted' }, ' left. If nobody answers, '), h('b', null, fallbackWords(question)), '. ', this.lease)),
       peopleNote(question),
@@ -85,6 +86,7 @@ class QuestionView {
         h('div', { class: 'question-right' },
           h('section', { 'aria-label': 'Why it is asked' }, h('h3', null, 'Why it is asked'), h('p', { class: 'reason-words' }, question.reason),
             uncertainties(question.detail, question.actions.length), readingsList(question.readings)),
+          held && h('section', { 'aria-label': 'What the model holds to be right' }, h('h3', null, 'What the model holds to be right'), held),
           nearest.length > 0 && h('section', { 'aria-label': 'Nearest training examples' }, h('h3', null, 'Nearest training examples'), neighbours(nearest)))));
   }
 
