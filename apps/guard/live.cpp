@@ -227,6 +227,14 @@ void add_sight(Json& question, const Guard& guard, std::uint64_t number, const S
     if (!request->unit.empty()) question["unit"] = request->unit;
     question["input"] = examples.input(request->input, guard.options().columns);
   }
+  if (!item.question.gold_name.empty() && question.contains("detail")) {
+    // A question with a known answer brings these along, so that it looks like the others.
+    for (const char* key : {"input", "readings", "unit"}) {
+      if (!question["detail"].contains(key)) continue;
+      question[key] = question["detail"][key];
+      question["detail"].erase(key);
+    }
+  }
   if (question.contains("detail") && question["detail"].contains("nearest"))
     examples.add_to(question["detail"]["nearest"]);
   const runtime::OpenDecision* open = guard.state().find_open(item.question.decision);

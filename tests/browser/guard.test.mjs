@@ -55,7 +55,7 @@ const keyOf = (page, action) => page.$eval(`button.choice[data-action="${action}
 
 const calm = { epsilon: 1e-9, safe_loss: 1e-9, neighbours: 3, ask_cost: 0.001 };
 const seeing = { 'seed = 7': 'seed = 7\nexamples = "full"' };
-const deciding = await new Guard(plumbline, example(plumbline, { ...calm, deadline_ms: 900, margin_ms: 100 }, seeing).manifest).start();
+const deciding = await new Guard(plumbline, example(plumbline, { ...calm, ask_cost: 0.1, deadline_ms: 900, margin_ms: 100 }, seeing).manifest).start();
 const asking = await new Guard(plumbline, example(plumbline, { ...calm, deadline_ms: 60000, undo_ms: 1500, gold_every: 0 }, seeing).manifest).start();
 const quick = await new Guard(plumbline, example(plumbline, { ...calm, deadline_ms: 60000, gold_every: 0, irreversible: ['letter'] }, seeing).manifest).start();
 const live = await proxy(assets, deciding);

@@ -396,13 +396,14 @@ class People(Asking):
 
     def test_gold_questions_look_like_the_others(self):
         lines = [{"actions": ["letter", "parcel"], "answer": "parcel", "proposed": "letter", "candidates": {"letter": 0.8, "parcel": 0.2},
-                  "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": []}}]
+                  "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": [], "input": {"columns": []}, "readings": [{"name": "handling", "action": "parcel"}]}}]
         self.write("parcels/gold.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
         self.edit(ask_cost=0.001, deadline_ms=30000, gold="gold.jsonl", gold_every=1)
         client, answers = self.start(), {}
         thread = self.ask(client, "torn", answers)
         shown = self.leased(client, "ann")
         self.assertEqual((shown["kind"], shown["proposed"], shown["detail"], shown["if_nobody_answers"]), ("correct", "letter", {"nearest": []}, "letter"))
+        self.assertEqual((shown["input"], shown["readings"]), ({"columns": []}, [{"name": "handling", "action": "parcel"}]))
         self.assertLess(shown["seconds_left"], 30, "the time of the question that it goes before")
         self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": shown["question"], "action": "letter", "rater": "ann"})[0], 200)
         number = self.leased(client, "ann")["question"]

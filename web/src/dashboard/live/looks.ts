@@ -8,7 +8,7 @@ import { icon } from '../words';
 
 export const measureWords: Record<Measured, { name: string; says: string }> = {
   aleatoric: { name: 'Noise', says: 'cases like this one have more than one right answer' },
-  model: { name: 'Model', says: 'too little data here: another sample could have taught something else' },
+  model: { name: 'Thin data', says: 'too few rows like this: another sample could have taught something else' },
   distributional: { name: 'Novelty', says: 'is this like the data it was fitted to? A small p-value says no' },
 };
 

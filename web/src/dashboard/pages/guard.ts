@@ -85,9 +85,20 @@ class Watch {
   }
 }
 
-function statusLine(live: Live): Child {
-  const parts: Child[] = [`guards ${live.model || 'a model'}`, ` · up ${span(live.running_seconds)}`];
-  return parts;
+const statusLine = (live: Live): string => `guards ${live.model || 'a model'} · up ${span(live.running_seconds)}`;
+
+/// A table that scrolls by itself where the card is too narrow for it; the key finds it again when the card is drawn anew.
+function scroller(labelledBy: string, content: HTMLElement): HTMLElement {
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-labelledby': labelledBy, 'data-focus': `scroll ${labelledBy}` }, content);
+}
+
+/// Draws `host` anew once a second without taking the focus from what stands in it; a text that is being marked stays.
+function redraw(host: HTMLElement, ...children: Child[]): void {
+  const marked = window.getSelection();
+  if (marked && !marked.isCollapsed && marked.anchorNode && host.contains(marked.anchorNode)) return;
+  const focused = document.activeElement instanceof HTMLElement && host.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
+  fill(host, ...children);
+  if (focused !== undefined) Array.from(host.querySelectorAll<HTMLElement>('[data-focus]')).find((one) => one.dataset.focus === focused)?.focus({ preventScroll: true });
 }
 
 function conditions(live: Live): HTMLElement | false {
@@ -101,14 +112,14 @@ function conditions(live: Live): HTMLElement | false {
 }
 
 function rateCards(live: Live): HTMLElement {
-  const names: Record<number, string> = { 10: 'last 10 s', 60: 'last minute', 600: 'last 10 min' };
+  const names: Record<number, string> = { 10: '10 s', 60: '1 min', 600: '10 min' };
   const cell = (rate: Rate, count: number): HTMLElement => h('td', { class: 'number' }, perSecond(count, rate.seconds));
   const whole = (count: number, css = ''): HTMLElement => h('td', { class: `number ${count > 0 ? css : ''}`.trim() }, formatNumber(count));
   const row = (words: string, make: (rate: Rate) => HTMLElement): HTMLElement => h('tr', null, h('th', { scope: 'row' }, words), live.rates.map(make));
-  return h('section', { class: 'card', 'aria-labelledby': 'rates' }, h('h2', { id: 'rates', class: 'small' }, 'Rates'),
+  return h('section', { class: 'card', 'aria-labelledby': 'rates' }, h('h2', { id: 'rates', class: 'small' }, 'Rates over the last …'),
     h('p', { class: 'fact-big' }, perSecond(decidedIn(live.rates[0] ?? emptyRate), live.rates[0]?.seconds ?? 0), h('span', { class: 'fact-unit' }, ' decisions')),
-    h('div', { class: 'scroll' }, h('table', { class: 'small-table', 'aria-labelledby': 'rates' },
-      h('thead', null, h('tr', null, h('td', null), live.rates.map((rate) => h('th', { scope: 'col', class: 'number' }, names[rate.window_seconds] ?? `last ${span(rate.window_seconds)}`)))),
+    scroller('rates', h('table', { class: 'small-table', 'aria-labelledby': 'rates' },
+      h('thead', null, h('tr', null, h('td', null), live.rates.map((rate) => h('th', { scope: 'col', class: 'number' }, names[rate.window_seconds] ?? span(rate.window_seconds))))),
       h('tbody', null, row('requests', (rate) => cell(rate, rate.arrived)), row('decided', (rate) => cell(rate, decidedIn(rate))),
         row('decided to refuse', (rate) => whole(rate.decided_to_refuse)), row('could not decide', (rate) => whole(rate.could_not_decide, 'wrong')),
         row('not taken in', (rate) => whole(rate.refused)), row('void (too late)', (rate) => whole(rate.void, 'wrong'))))));
@@ -162,7 +173,7 @@ const syncWords: Record<string, string> = {
 
 function timesCard(live: Live): HTMLElement {
   return h('section', { class: 'card', 'aria-labelledby': 'times' }, h('h2', { id: 'times', class: 'small' }, 'Times and log, last minute'),
-    h('div', { class: 'scroll' }, h('table', { class: 'small-table', 'aria-labelledby': 'times' },
+    scroller('times', h('table', { class: 'small-table', 'aria-labelledby': 'times' },
       h('thead', null, h('tr', null, h('td', null), ['median', '90 %', '99 %', 'largest', 'n'].map((words) => h('th', { scope: 'col', class: 'number' }, words)))),
       h('tbody', null, timesRow('answer', live.latency.answer), timesRow('decider', live.latency.decider), timesRow('log sync', live.log.sync_seconds)))),
     h('p', { class: 'sub-line' }, live.log.stopped ? h('b', { class: 'wrong' }, 'The log has stopped.') : [h('span', { class: 'tag' }, `sync ${live.log.sync}`), ' ', syncWords[live.log.sync] ?? '']),
@@ -184,8 +195,8 @@ function queueCard(live: Live): HTMLElement {
     h('p', { class: 'fact-big' }, formatNumber(queue.open), h('span', { class: 'fact-unit' }, ` open of at most ${formatNumber(queue.limit)}`)),
     h('p', { class: 'sub-line' }, queue.open === 0 ? 'Nobody is asked anything now.'
       : [`${formatNumber(queue.leased)} with somebody, ${formatNumber(queue.answered)} answered and not counting yet`,
-        queue.soonest_deadline_seconds !== null && `; the next falls back in ${span(queue.soonest_deadline_seconds)}`, '. ', h('a', { href: '#/answer' }, 'Answer')]),
-    raters.length > 0 && h('div', { class: 'scroll' }, h('table', { class: 'small-table', 'aria-label': 'People who answer' },
+        queue.soonest_deadline_seconds !== null && `; the next falls back in ${span(queue.soonest_deadline_seconds)}`, '. ', h('a', { href: '#/answer', 'data-focus': 'answer' }, 'Answer')]),
+    raters.length > 0 && scroller('queue', h('table', { class: 'small-table', 'aria-label': 'People who answer' },
       h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'who'), ['answers', 'each takes', 'right on known', 'agreed'].map((words) => h('th', { scope: 'col', class: 'number' }, words)))),
       h('tbody', null, raters.slice(0, 12).map(([name, rater]) => raterRow(name, rater))))),
     raters.length > 12 && h('p', { class: 'sub-line' }, `and ${plural(raters.length - 12, 'more', 'more')}`));
@@ -199,7 +210,7 @@ function causesCard(live: Live): HTMLElement {
   return h('section', { class: 'card', 'aria-labelledby': 'counts' }, h('h2', { id: 'counts', class: 'small' }, 'Since the log began'),
     h('p', { class: 'doubt-line' }, h('b', null, formatNumber(live.whole_log.decided_to_refuse)), ' decided to refuse · ',
       h('b', { class: live.whole_log.could_not_decide > 0 ? 'wrong' : null }, formatNumber(live.whole_log.could_not_decide)), ' could not decide · ', h('b', null, formatNumber(live.whole_log.void)), ' void'),
-    shown.length === 0 ? h('p', { class: 'muted' }, 'No decision yet.') : h('div', { class: 'scroll' }, h('table', { class: 'small-table', 'aria-labelledby': 'counts' },
+    shown.length === 0 ? h('p', { class: 'muted' }, 'No decision yet.') : scroller('counts', h('table', { class: 'small-table', 'aria-labelledby': 'counts' },
       h('thead', null, h('tr', null, h('td', null), causes.map((cause) => h('th', { scope: 'col', class: 'number' }, names[cause])))),
       h('tbody', null, shown.map((kind) => h('tr', null, h('th', { scope: 'row' }, kind.key.replace('_', ' ')),
         causes.map((cause) => h('td', { class: 'number' }, formatNumber(decisions[kind.key]?.[cause] ?? 0)))))))),
@@ -212,14 +223,13 @@ function decisionRow(one: Decision, open: (id: string) => void): HTMLElement {
   const number = (value: number | null | undefined): string => (typeof value === 'number' ? formatNumber(Number(value.toPrecision(3))) : '–');
   return h('tr', { 'data-number': String(one.number), class: one.void ? 'void' : null },
     h('td', { class: 'nowrap number', 'data-name': 'at' }, ofDay(one.time * 1000)),
-    h('td', { class: 'full' }, h('button', { type: 'button', class: 'row', on: { click: () => open(one.id) } }, one.id)),
+    h('td', { class: 'full what' }, h('button', { type: 'button', class: 'row', on: { click: () => open(one.id) } }, one.id), h('span', { class: 'sub' }, one.reason)),
     h('td', null, badge(kindLook(one)), one.void && h('span', { class: 'tag' }, 'void')),
     h('td', { 'data-name': 'carried out' }, one.carried_out ?? h('span', { class: 'muted' }, 'nothing')),
     h('td', { 'data-name': 'by' }, one.by ?? h('span', { class: 'muted' }, one.cause)),
     h('td', { class: 'number', 'data-name': 'propensity' }, number(one.propensity)),
     measures.map((name) => h('td', { class: 'number', 'data-name': measureWords[name].name.toLowerCase() }, number(one.uncertainty?.[name]))),
-    h('td', { 'data-name': 'readings' }, one.readings_disagree ? h('span', { class: 'apart' }, icon('unsure', 'unsure'), 'disagree') : h('span', { class: 'muted' }, one.readings > 1 ? 'agree' : '–')),
-    h('td', { class: 'reason full' }, one.reason));
+    h('td', { 'data-name': 'readings' }, one.readings_disagree ? h('span', { class: 'apart' }, icon('unsure', 'unsure'), 'disagree') : h('span', { class: 'muted' }, one.readings > 1 ? 'agree' : '–')));
 }
 
 /// The latest decisions. Rows are moved and not built again, and stand still while somebody points or steps through them.
@@ -234,8 +244,8 @@ class DecisionList {
   private origin = 0;
 
   constructor(private readonly open: (id: string) => void) {
-    const heads = ['time', 'request', 'kind', 'carried out', 'by', 'propensity', 'noise', 'model', 'novelty', 'readings', 'reason'];
-    const list = table('Latest decisions', heads.map((words) => head(words, /propensity|noise|model|novelty/.test(words) ? 'number' : '')), [], 'list');
+    const heads = ['time', 'request and reason', 'kind', 'carried out', 'by', 'propensity', ...measures.map((name) => measureWords[name].name.toLowerCase()), 'readings'];
+    const list = table('Latest decisions', heads.map((words) => head(words, /propensity|noise|thin data|novelty/.test(words) ? 'number' : '')), [], 'list');
     this.body = list.querySelector('tbody') as HTMLElement;
     this.element = h('section', { class: 'latest', 'aria-labelledby': 'latest' }, h('div', { class: 'section-head' }, h('h2', { id: 'latest' }, 'Latest decisions'), this.news), list);
     const hold = (held: boolean) => (): void => {
@@ -315,7 +325,7 @@ function render(first: Live, visit: Visit): HTMLElement {
     const { live } = watch;
     fill(status, statusLine(live));
     fill(tops, conditions(live));
-    fill(figures, rateCards(live), stripCard(live), h('section', { class: 'doubt-cards', 'aria-label': 'Uncertainty of the latest decisions' }, measures.map((name) => doubtCard(name, live, watch.decisions)), readingsCard(watch.decisions)),
+    redraw(figures, rateCards(live), stripCard(live), h('section', { class: 'doubt-cards', 'aria-label': 'Uncertainty of the latest decisions' }, measures.map((name) => doubtCard(name, live, watch.decisions)), readingsCard(watch.decisions)),
       queueCard(live), timesCard(live), causesCard(live), monitorCards(live.monitors));
     latest.show(watch.decisions, live.started);
     mark();
