@@ -13,7 +13,17 @@ const shots = process.argv[4] ? resolve(process.argv[4]) : '';
 if (shots) await mkdir(shots, { recursive: true });
 const ann = await launch({ offline: false });
 const bob = await launch({ offline: false });
-const { test, end } = suite(ann.context);
+const { test: one, end } = suite(ann.context);
+const test = (name, body) => one(name, async () => {
+  try {
+    await body();
+  } finally {
+    for (const page of [...ann.context.pages().slice(1), ...bob.context.pages().slice(1)]) await page.close();
+    for (const guard of [asking, quick]) {
+      for (const { question } of (await guard.call('GET', '/v1/queue')).body.questions) await guard.call('POST', '/v1/queue/veto', { question, rater: 'cy' });
+    }
+  }
+});
 
 /// Opens an address of the dashboard; keeps everything that a quiet page would not do.
 async function visit(from, hash, { context = ann.context, width = 1360, height = 900, scheme = 'light' } = {}) {
@@ -70,7 +80,7 @@ await test('the live guard shows what it decides, as it decides', async () => {
     const before = await page.locator('.latest tbody tr').first().getAttribute('data-number');
     await page.waitForFunction((old) => Number(document.querySelector('.latest tbody tr').dataset.number) > Number(old) + 10, before, { timeout: 5000 });
     const words = await page.locator('.live-figures').innerText();
-    for (const part of ['could not decide', 'decided to refuse', 'entropy', 'p-value', 'sync group', 'all durable', 'Drift and assertions', 'by hand']) assert.ok((words + await page.locator('.latest').innerText()).includes(part), `"${part}" is missing`);
+    for (const part of ['could not decide', 'decided to refuse', 'entropy', 'p-value', 'sync group', 'durable', 'Drift and assertions', 'by hand']) assert.ok((words + await page.locator('.latest').innerText()).includes(part), `"${part}" is missing`);
     const truth = (await deciding.call('GET', '/v1/live')).body;
     const rate = parseFloat((await page.locator('.fact-big').first().innerText()).replace(',', ''));
     const real = Object.values(truth.rates[0].decisions).flatMap(Object.values).reduce((a, b) => a + b, 0) / truth.rates[0].seconds;
@@ -122,6 +132,8 @@ await test('polling leaks nothing, rests in a hidden tab, and ends with the visi
   const traffic = deciding.traffic(40, 'leak');
   try {
     const { page, seen } = await visit(live, '#/guard');
+    await page.waitForFunction(() => document.querySelector('.latest > button') && !document.querySelector('.latest > button').hidden, null, { timeout: 20000 });
+    await page.locator('.latest > button').click();
     await page.waitForFunction(() => document.querySelectorAll('.latest tbody tr').length >= 200, null, { timeout: 20000 });
     const nodes = () => page.evaluate(() => document.querySelectorAll('*').length);
     const before = await nodes();
@@ -182,48 +194,61 @@ await test('two overseers answer by keyboard, never see one question at once, an
   await first.page.waitForSelector('.stage .state.empty');
   await shot(first.page, 'answer-waiting');
   const answers = new Map();
-  for (let i = 0; i < 8; ++i) void asking.decide(`torn ${i}`, TORN, { deadline_ms: 50000 }).then((reply) => answers.set(`torn ${i}`, reply.body));
+  // More questions than answers, so that the next one is always there to be taken.
+  for (let i = 0; i < 14; ++i) void asking.decide(`torn ${i}`, TORN, { deadline_ms: 50000 }).then((reply) => answers.set(`torn ${i}`, reply.body));
   const said = new Map();
   const times = [];
-  const seenAtOnce = [];
+  const twice = [];
   const answer = async ({ page }, action, more) => {
     let number = await waitShown(page);
-    for (let i = 0; i < 4; ++i) {
-      const other = await shown(more.page).catch(() => 0);
-      if (other === number && (await shown(page)) === number) seenAtOnce.push(number);
+    while (said.size < 10) {
+      if (said.has(number) || ((await shown(more.page)) === number && (await shown(page)) === number)) twice.push(number);
       said.set(number, action);
       const key = await keyOf(page, action);
       // In the page: from the key to the acknowledged answer, and to the next question on the screen.
-      const time = page.evaluate((old) => new Promise((done) => {
+      await page.evaluate((old) => { window.took = new Promise((done) => {
         const root = document.querySelector('.answering');
         let pressed = 0;
         const times = {};
         document.addEventListener('keydown', () => { pressed = performance.now(); }, { once: true, capture: true });
         const watch = new MutationObserver(() => {
           if (!times.acknowledged && root.querySelector('.notice')?.textContent.includes(`for question ${old}`)) times.acknowledged = performance.now() - pressed;
-          if (times.acknowledged && !times.next && (root.dataset.question ?? '') !== String(old)) times.next = performance.now() - pressed;
-          if (times.acknowledged && times.next) { watch.disconnect(); done(times); }
+          if (times.acknowledged && root.dataset.question && root.dataset.question !== String(old)) {
+            times.next = performance.now() - pressed;
+            watch.disconnect();
+            done(times);
+          }
         });
         watch.observe(root, { subtree: true, childList: true, attributes: true, characterData: true });
-      }), number);
+        setTimeout(() => done({ stuck: `${root.dataset.phase}: ${root.innerText.slice(0, 300)}` }), 20000);
+      }); }, number);
       await press(page, key);
-      times.push(await time);
-      if (i < 3) number = await waitShown(page, number);
+      const took = await page.evaluate(() => window.took);
+      assert.equal(took.stuck, undefined);
+      times.push(took);
+      number = await shown(page);
     }
   };
   await Promise.all([answer(first, 'letter', second), answer(second, 'parcel', first)]);
-  await until('all answers', () => answers.size === 8, 15000);
-  assert.deepEqual(seenAtOnce, []);
-  assert.equal(said.size, 8, 'every question was answered once');
-  const people_ = { ann: 'letter', bob: 'parcel' };
+  assert.deepEqual(twice, []);
+  await first.page.evaluate(() => { window.location.hash = '#/nowhere'; });
+  await second.page.evaluate(() => { window.location.hash = '#/nowhere'; });
+  await first.page.waitForTimeout(500);  // what they held is given back
+  for (const { question } of (await asking.call('GET', '/v1/queue')).body.questions) if (!said.has(question)) await asking.call('POST', '/v1/queue/veto', { question, rater: 'cy' });
+  await until('all answers', () => answers.size === 14, 15000);
+  const told = { ann: 'letter', bob: 'parcel' };
+  let byPeople = 0;
   for (const [id, { record, detail }] of answers) {
     assert.equal(record.cause, 'person', id);
-    assert.equal(detail.carry_out, people_[detail.person.by], `${id}: ${detail.person.by} said something else`);
+    if (!detail.person) continue;
+    assert.equal(detail.carry_out, told[detail.person.by], `${id}: ${detail.person.by} said something else`);
+    byPeople += 1;
   }
-  const counted = [...answers.values()].map(({ detail }) => detail.person.by);
-  assert.equal(counted.filter((by) => by === 'ann').length, 4);
-  const slowest = Math.max(...times.map((time) => time.next));
-  console.log(`        interface time: answer acknowledged within ${Math.max(...times.map((time) => time.acknowledged)).toFixed(0)} ms, next question within ${slowest.toFixed(0)} ms (${times.length} answers)`);
+  assert.equal(byPeople, said.size, 'every question was answered once');
+  const sorted = (name) => times.map((time) => time[name]).filter((time) => time !== undefined).sort((a, b) => a - b);
+  const words = (list) => `${list[Math.floor(list.length / 2)].toFixed(0)} ms (median), ${list[list.length - 1].toFixed(0)} ms (largest) of ${list.length}`;
+  console.log(`        interface time from the key: answer acknowledged ${words(sorted('acknowledged'))}; next question ${words(sorted('next'))}`);
+  const slowest = Math.max(...sorted('acknowledged'), ...sorted('next'));
   assert.ok(slowest < 2000, `${slowest} ms`);
   silent(first.seen);
   silent(second.seen);

@@ -58,7 +58,8 @@ export function fallbackWords(question: Question): string {
 
 export class Overseer {
   readonly state: State = { phase: 'waiting', held: null, chosen: null, notice: null, given: null, skipped: [], rater: '', noAnswerSince: null, denied: null };
-  private leasing = false;
+  private tail: Promise<void> = Promise.resolve();
+  private waiting = 0;
   private heard = Date.now();
   private checked = now();
 
@@ -140,25 +141,33 @@ export class Overseer {
     this.state.chosen = null;
   }
 
-  /// Takes the question that is worth most. Called by the clock while nothing is held, and after every answer.
-  async next(first?: number): Promise<void> {
-    if (this.leasing || this.state.held || this.state.phase === 'paused') return;
-    this.leasing = true;
+  /// Calls go out one after the other, so that what comes back is about what is held.
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    this.waiting += 1;
+    this.tail = this.tail.then(work).catch((error) => console.error(error)).finally(() => { this.waiting -= 1; });
+    return this.tail;
+  }
+
+  /// Takes the question that is worth most. Called by the clock while nothing is held.
+  async next(): Promise<void> {
+    if (this.waiting > 0 || this.state.held || this.state.phase === 'paused') return;
+    await this.inTurn(() => this.lease());
+  }
+
+  private async lease(first?: number): Promise<void> {
+    const { state } = this;
+    if (state.held || state.phase === 'paused') return;
     try {
-      const { skipped } = this.state;
-      const reply = await this.guard.post<{ question: Question | null; rater?: string }>('lease', this.body({ ...(skipped.length > 0 ? { except: skipped } : {}), ...(first ? { first } : {}) }));
+      const reply = await this.guard.post<{ question: Question | null; rater?: string }>('lease', this.body({ ...(state.skipped.length > 0 ? { except: state.skipped } : {}), ...(first ? { first } : {}) }));
       this.reached();
-      if (reply.rater) this.state.rater = reply.rater;
+      if (reply.rater) state.rater = reply.rater;
       if (reply.question) this.take(reply.question);
-      else this.state.phase = 'waiting';
-      this.changed();
+      else state.phase = 'waiting';
     } catch (error) {
       if (error instanceof DOMException) return;
       this.failed(error, 'the request');
-      this.changed();
-    } finally {
-      this.leasing = false;
     }
+    this.changed();
   }
 
   private reached(): void {
@@ -189,26 +198,25 @@ export class Overseer {
 
   /// Is what stands there still to be answered? Somebody may have vetoed it.
   async check(): Promise<void> {
-    const { held, phase } = this.state;
-    if (!held || (phase !== 'asking' && phase !== 'confirming') || this.leasing || now() - this.checked < 2.5) return;
-    this.checked = now();
-    this.leasing = true;
-    try {
-      const reply = await this.guard.post<{ question: Question | null }>('lease', this.body({ first: held.question.question }));
-      this.reached();
-      if (this.state.held !== held || this.state.phase === 'sending') return;
-      if (reply.question?.question === held.question.question) return;
-      this.drop('waiting');
-      this.say('unsure', `Question ${held.question.question} is settled: somebody else had the last word.`);
-      if (reply.question) this.take(reply.question);
+    if (this.waiting > 0 || now() - this.checked < 2.5) return;
+    await this.inTurn(async () => {
+      const { held, phase } = this.state;
+      if (!held || (phase !== 'asking' && phase !== 'confirming')) return;
+      this.checked = now();
+      try {
+        const reply = await this.guard.post<{ question: Question | null }>('lease', this.body({ first: held.question.question }));
+        this.reached();
+        if (this.state.held === held && reply.question?.question !== held.question.question) {
+          this.drop('waiting');
+          this.say('unsure', `Question ${held.question.question} is settled: somebody else had the last word.`);
+          if (reply.question) this.take(reply.question);
+        }
+      } catch (error) {
+        if (error instanceof DOMException) return;
+        if (unreachable(error)) this.state.noAnswerSince ??= ofDay(this.heard);
+      }
       this.changed();
-    } catch (error) {
-      if (error instanceof DOMException) return;
-      if (unreachable(error)) this.state.noAnswerSince ??= ofDay(this.heard);
-      this.changed();
-    } finally {
-      this.leasing = false;
-    }
+    });
   }
 
   choose(action: string, irreversible: boolean): void {
@@ -238,16 +246,18 @@ export class Overseer {
     state.phase = 'sending';
     state.notice = null;
     this.changed();
-    try {
-      const outcome = await this.guard.post<Outcome>('answer', this.body({ question: held.question.question, action: chosen }));
-      this.reached();
-      this.taken(held.question, chosen, outcome);
-    } catch (error) {
-      if (error instanceof DOMException) return;
-      this.failed(error, 'your answer');
-    }
-    this.changed();
-    await this.next();
+    await this.inTurn(async () => {
+      try {
+        const outcome = await this.guard.post<Outcome>('answer', this.body({ question: held.question.question, action: chosen }));
+        this.reached();
+        this.taken(held.question, chosen, outcome);
+      } catch (error) {
+        if (error instanceof DOMException) return;
+        this.failed(error, 'your answer');
+      }
+      this.changed();
+      await this.lease();
+    });
   }
 
   private taken(question: Question, action: string, outcome: Outcome): void {
@@ -276,64 +286,63 @@ export class Overseer {
     const { given } = state;
     if (!given || state.phase === 'sending') return;
     state.given = null;
-    try {
-      await this.guard.post<Outcome>('undo', this.body({ question: given.question }));
-      this.reached();
-      if (state.held) await this.guard.post('release', this.body({ question: state.held.question.question })).catch(() => undefined);
-      this.drop('waiting');
-      this.say('good', `Taken back: “${given.action}” for question ${given.question}.`);
-      state.skipped = state.skipped.filter((number) => number !== given.question);
-    } catch (error) {
-      if (error instanceof DOMException) return;
-      const code = error instanceof ApiError ? error.code : '';
-      if (code === 'nothing_to_undo' || code === 'question_settled' || code === 'question_expired' || code === 'unknown_question') this.say('unsure', `Too late to take it back: “${given.action}” for question ${given.question} counts.`);
-      else if (unreachable(error)) this.say('bad', 'The guard did not answer; the answer may still count.');
-      else this.failed(error, 'taking it back');
-      this.changed();
-      return;
-    }
     this.changed();
-    await this.next(given.question);
+    await this.inTurn(async () => {
+      try {
+        await this.guard.post<Outcome>('undo', this.body({ question: given.question }));
+        this.reached();
+        if (state.held) await this.guard.post('release', this.body({ question: state.held.question.question })).catch(() => undefined);
+        this.drop('waiting');
+        this.say('good', `Taken back: “${given.action}” for question ${given.question}.`);
+        state.skipped = state.skipped.filter((number) => number !== given.question);
+      } catch (error) {
+        if (error instanceof DOMException) return;
+        const code = error instanceof ApiError ? error.code : '';
+        if (['nothing_to_undo', 'question_settled', 'question_expired', 'unknown_question'].includes(code)) this.say('unsure', `Too late to take it back: “${given.action}” for question ${given.question} counts.`);
+        else if (unreachable(error)) this.say('bad', 'The guard did not answer; the answer may still count.');
+        else this.failed(error, 'taking it back');
+      }
+      this.changed();
+      await this.lease(given.question);
+    });
   }
 
   /// The safe action at once, whoever holds the question.
   async veto(): Promise<void> {
-    const { state } = this;
-    const { held } = state;
-    if (!held || state.phase === 'sending') return;
-    state.phase = 'sending';
-    this.changed();
-    try {
-      await this.guard.post<Outcome>('veto', this.body({ question: held.question.question }));
-      this.reached();
+    await this.part('veto', 'your veto', (question) => {
       this.drop('waiting');
-      this.say('good', `Vetoed: for question ${held.question.question} ${fallbackWords(held.question)}.`);
-    } catch (error) {
-      if (error instanceof DOMException) return;
-      this.failed(error, 'your veto');
-    }
-    this.changed();
-    await this.next();
+      this.say('good', `Vetoed: for question ${question.question} ${fallbackWords(question)}.`);
+    });
   }
 
   /// Gives the question to whoever comes: to take another one (skip), or to stop.
   async release(skip: boolean): Promise<void> {
+    await this.part('release', 'that', (question) => {
+      this.drop(skip ? 'waiting' : 'paused');
+      if (skip) this.state.skipped = [...this.state.skipped, question.question].slice(-kSkips);
+      this.say('good', skip ? `Skipped question ${question.question}; others may answer it.` : `Given back: question ${question.question}. You are paused.`);
+    });
+  }
+
+  /// Ends with the question that is held without an answer to it, and takes the next.
+  private async part(how: 'veto' | 'release', doing: string, done: (question: Question) => void): Promise<void> {
     const { state } = this;
     const { held } = state;
     if (!held || state.phase === 'sending') return;
     state.phase = 'sending';
-    try {
-      await this.guard.post<Outcome>('release', this.body({ question: held.question.question }));
-      this.reached();
-      this.drop(skip ? 'waiting' : 'paused');
-      if (skip) state.skipped = [...state.skipped, held.question.question].slice(-kSkips);
-      this.say('good', skip ? `Skipped question ${held.question.question}; others may answer it.` : `Given back: question ${held.question.question}. You are paused.`);
-    } catch (error) {
-      if (error instanceof DOMException) return;
-      this.failed(error, 'that');
-    }
     this.changed();
-    if (skip) await this.next();
+    await this.inTurn(async () => {
+      try {
+        await this.guard.post<Outcome>(how, this.body({ question: held.question.question }));
+        this.reached();
+        done(held.question);
+      } catch (error) {
+        if (error instanceof DOMException) return;
+        this.failed(error, doing);
+      }
+      this.changed();
+      await this.lease();
+    });
   }
 
   /// Goes on after a pause.

@@ -51,6 +51,7 @@ export async function recordPanel(host: HTMLElement, guard: GuardApi, id: string
   };
   host.replaceChildren(h('section', { class: 'card record', 'aria-label': 'A decision in full' },
     h('header', { class: 'section-head' }, title, h('button', { type: 'button', class: 'quiet', on: { click: close } }, 'Close')), body));
-  title.focus();
+  title.focus({ preventScroll: true });
+  host.querySelector('section')?.scrollIntoView({ block: 'nearest' });
   await region(body, 'Loading the decision', () => guard.decision(id), ({ detail, record }) => drawn(detail ?? {}, record ?? {}));
 }

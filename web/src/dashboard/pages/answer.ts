@@ -2,7 +2,7 @@
 /// if nobody answers.
 
 import { formatInterval, formatNumber } from '../../artifact';
-import { Api, ApiError, token } from '../api';
+import { ApiError, token } from '../api';
 import type { Child } from '../dom';
 import { fill, h } from '../dom';
 import type { Choice, Task } from '../live/choices';
@@ -142,6 +142,7 @@ class AnswerPage {
   private readonly overseer: Overseer;
   private view: QuestionView | null = null;
   private said = -1;
+  private knew = '';
 
   constructor(private readonly visit: Visit, name: string | null) {
     this.guard = new GuardApi(visit.api, visit.signal);
@@ -157,8 +158,8 @@ class AnswerPage {
     visit.every(0.1, () => this.tick());
     visit.every(1, () => this.overseer.check());
     visit.every(60, () => this.refreshRecord());
-    void this.refreshRecord();
     visit.signal.addEventListener('abort', () => this.leave(name));
+    window.addEventListener('pagehide', () => this.leave(name), { signal: visit.signal });
   }
 
   private keys(): void {
@@ -180,11 +181,15 @@ class AnswerPage {
     if (choice) this.overseer.choose(choice.action, choice.irreversible);
   }
 
-  /// A question that is left open goes to others at once, and not only when its lease ends.
+  /// A question that is left open goes to others at once, and not only when its lease ends. Sent so that it outlives the page.
   private leave(name: string | null): void {
     const held = this.overseer.state.held;
     if (!held) return;
-    void new Api(new AbortController().signal).post('/api/guard/v1/queue/release', { question: held.question.question, ...(name === null ? {} : { rater: name }) }).catch(() => undefined);
+    const kept = token();
+    void fetch('/api/guard/v1/queue/release', {
+      method: 'POST', keepalive: true, credentials: 'omit', headers: { 'Content-Type': 'application/json', ...(kept === null ? {} : { Authorization: `Bearer ${kept}` }) },
+      body: JSON.stringify({ question: held.question.question, ...(name === null ? {} : { rater: name }) }),
+    }).catch(() => undefined);
   }
 
   /// Seldom, so that nobody learns from their own figures which question had a known answer.
@@ -209,6 +214,10 @@ class AnswerPage {
     const { state } = this.overseer;
     const { held } = state;
     this.element.dataset.phase = state.phase;
+    if (state.rater !== this.knew) {
+      this.knew = state.rater;
+      void this.refreshRecord();
+    }
     this.trouble.hidden = state.noAnswerSince === null;
     if (state.noAnswerSince !== null) fill(this.trouble, icon('error', 'bad'), h('p', null, h('b', null, `No answer from the guard since ${state.noAnswerSince}.`), ' Questions fall back by themselves meanwhile; asking again.'));
     if (state.notice) fill(this.notice, h('p', { class: `notice ${state.notice.css}` }, icon(state.notice.css, state.notice.css), h('span', null, state.notice.words)));

@@ -21,6 +21,7 @@ import { badge, duration, heading, icon, plural } from '../words';
 import type { Look } from '../words';
 
 const kKept = 200;
+const kShown = 40;   // rows, until somebody asks for all
 const kPeriod = 1;   // seconds between questions to the guard
 const kFresh = 3.5;  // seconds after which an answer is old
 
@@ -242,12 +243,17 @@ class DecisionList {
   private latest: readonly Decision[] = [];
   private drawn = 0;
   private origin = 0;
+  private shown = kShown;
+  private readonly more = h('button', { type: 'button', class: 'quiet', hidden: true, on: { click: () => {
+    this.shown = kKept;
+    this.draw();
+  } } }, `Show the last ${kKept}`);
 
   constructor(private readonly open: (id: string) => void) {
     const heads = ['time', 'request and reason', 'kind', 'carried out', 'by', 'propensity', ...measures.map((name) => measureWords[name].name.toLowerCase()), 'readings'];
     const list = table('Latest decisions', heads.map((words) => head(words, /propensity|noise|thin data|novelty/.test(words) ? 'number' : '')), [], 'list');
     this.body = list.querySelector('tbody') as HTMLElement;
-    this.element = h('section', { class: 'latest', 'aria-labelledby': 'latest' }, h('div', { class: 'section-head' }, h('h2', { id: 'latest' }, 'Latest decisions'), this.news), list);
+    this.element = h('section', { class: 'latest', 'aria-labelledby': 'latest' }, h('div', { class: 'section-head' }, h('h2', { id: 'latest' }, 'Latest decisions'), this.news), list, this.more);
     const hold = (held: boolean) => (): void => {
       this.held = held;
       if (!held) this.draw();
@@ -274,13 +280,15 @@ class DecisionList {
   }
 
   private draw(): void {
-    const wanted = new Set(this.latest.map((one) => one.number));
+    const latest = this.latest.slice(0, this.shown);
+    this.more.hidden = latest.length === this.latest.length;
+    const wanted = new Set(latest.map((one) => one.number));
     for (const [number, row] of this.rows) {
       if (wanted.has(number)) continue;
       row.remove();
       this.rows.delete(number);
     }
-    for (const one of [...this.latest].reverse()) {
+    for (const one of [...latest].reverse()) {
       if (this.rows.has(one.number)) continue;
       const row = decisionRow(one, this.open);
       this.rows.set(one.number, row);
