@@ -45,7 +45,7 @@ await test('every picture is drawn, with marks and a table behind it', async () 
     rows: figure.querySelectorAll('table tbody tr').length,
   })));
   const kinds = new Set(figures.map((figure) => figure.kind));
-  for (const kind of ['reliability', 'roc', 'grid', 'treemap', 'gallery', 'histogram', 'curve', 'bars', 'network', 'confusion', 'table']) assert.ok(kinds.has(kind), `no ${kind}`);
+  for (const kind of ['reliability', 'roc', 'grid', 'treemap', 'gallery', 'histogram', 'curve', 'bars', 'network', 'fates', 'episode', 'confusion', 'table']) assert.ok(kinds.has(kind), `no ${kind}`);
   for (const figure of figures) {
     assert.ok(figure.rows > 0, `${figure.kind} has no table`);
     if (figure.kind !== 'table') {
@@ -65,6 +65,23 @@ await test('the grid is drawn from its numbers: darkest cell is the largest valu
   assert.equal(cells.length, values.length);
   const order = (list) => list.indexOf(Math.max(...list));
   assert.equal(order(cells), order(values));
+});
+
+await test('an episode steps by button and slider, its sums grow with it', async () => {
+  const { page, seen } = await open(context, file('failing'));
+  const figure = page.locator('figure[data-kind="episode"]');
+  await figure.scrollIntoViewIfNeeded();
+  assert.equal(await figure.locator('.episode-board rect').count(), 25);
+  await figure.getByRole('button', { name: 'Step on' }).click();
+  assert.match(await figure.locator('.episode-words').innerText(), /Step 1 of 20: right; this step paid 2; earned 2, achieved 0/);
+  assert.equal(await figure.locator('.episode-board pre').innerText(), 'round 1');
+  await figure.getByRole('button', { name: 'Last step' }).click();
+  assert.match(await figure.locator('.episode-words').innerText(), /earned 10, achieved 3/);
+  await figure.locator('input').fill('7');
+  assert.match(await figure.locator('.episode-words').innerText(), /Step 7 of 20.*earned 5, achieved 1/);
+  const points = await figure.locator('.episode-sums path.line').evaluateAll((all) => all.slice(0, 2).map((path) => path.getAttribute('d').split('L').length));
+  assert.deepEqual(points, [8, 8]);
+  quiet(seen);
 });
 
 await test('arrow keys visit the points of a picture', async () => {

@@ -15,13 +15,70 @@ export interface Point {
   n: number | null;
 }
 
-/// A change before point `at`: the level up to it, and from it on.
+interface Level {
+  value: number;
+  low: number | null;
+  high: number | null;
+}
+
+/// A change at position `at`, the first of the new level; it lies between `low` and `high` at confidence `level`.
 export interface Change {
   at: number;
   run: string;
-  before: number | null;
-  after: number | null;
+  started: string;
+  series: number;
+  low: number;
+  high: number;
+  level: number;
+  before_interval: Level;
+  after_interval: Level;
   p: number | null;
+}
+
+export interface Series {
+  subject: string;
+  where: Record<string, string>;
+  points: number;
+  repeated: number;
+  p: number | null;
+  method: string;
+  noise: string;
+}
+
+interface Place {
+  subject: string;
+  where: Record<string, string>;
+}
+
+/// What GET /api/trend says: points oldest first, of any mixture of series; positions count in them.
+export interface Trend {
+  points: (Point & Place)[];
+  series: Series[] | null;
+  changes: Change[] | null;
+}
+
+const key = (one: Place): string => JSON.stringify([one.subject, Object.entries(one.where ?? {}).sort()]);
+
+/// The points and changes of one series, with positions among these points.
+export function ofSeries({ points, changes }: Trend, series: Series, index: number): { points: Point[]; changes: Change[] } {
+  const wanted = key(series);
+  const places = points.map((_, at) => at).filter((at) => key(points[at]) === wanted);
+  const moved = (at: number): number => places.indexOf(at);
+  return {
+    points: places.map((at) => points[at]),
+    changes: (changes ?? []).filter((one) => one.series === index).map((one) => ({ ...one, at: moved(one.at), low: moved(one.low), high: moved(one.high) })).filter((one) => one.at >= 0).sort((a, b) => a.at - b.at),
+  };
+}
+
+/// The series of the points, where the server names none: those of one subject and one place are one.
+export function seriesOf({ points }: Trend): Series[] {
+  const made = new Map<string, Series>();
+  for (const point of points) {
+    const one = made.get(key(point)) ?? { subject: point.subject, where: point.where, points: 0, repeated: 0, p: null, method: '', noise: '' };
+    one.points += 1;
+    made.set(key(point), one);
+  }
+  return Array.from(made.values());
 }
 
 const day = (point: Point): string => point.started.slice(0, 10);
@@ -55,14 +112,20 @@ export function drawTrend(host: HTMLElement, width: number, points: Point[], cha
       .x((i) => x(i)).y0((i) => y(end(points[i].low))).y1((i) => y(end(points[i].high)))(indices));
   }
   group.append('path').attr('class', 'line thin').attr('d', line<number>().x((i) => x(i)).y((i) => y(points[i].value))(indices));
+  for (const one of changes) {
+    if (one.low >= 0 && one.high >= 0 && one.low !== one.high) {
+      const [from, to] = [Math.min(one.low, one.high), Math.max(one.low, one.high)];
+      chart.group('s1').append('rect').attr('class', 'band').attr('x', x(from - 0.5)).attr('width', x(to - 0.5) - x(from - 0.5)).attr('y', 0).attr('height', chart.height);
+    }
+  }
   const levels = chart.group('s1 levels');
   const edges = [0, ...changes.map((one) => one.at), points.length];
   changes.forEach((one, k) => {
     const level = (value: number | null, from: number, to: number): void => {
       if (Number.isFinite(end(value))) levels.append('path').attr('class', 'line').attr('d', `M${x(from - 0.5)},${y(end(value))}H${x(to - 0.5)}`);
     };
-    if (k === 0) level(one.before, edges[0], one.at);
-    level(one.after, one.at, edges[k + 2]);
+    if (k === 0) level(one.before_interval.value, edges[0], one.at);
+    level(one.after_interval.value, one.at, edges[k + 2]);
     chart.rule({ x: x(one.at - 0.5) }, changes.length > 1 ? `change ${k + 1}` : 'change');
   });
   points.forEach((point, i) => {

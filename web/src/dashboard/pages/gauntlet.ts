@@ -4,7 +4,7 @@ import type { Embedded } from '../../artifact';
 import type { Child } from '../dom';
 import { fill, h, path } from '../dom';
 import { picture } from '../figure';
-import { interval } from '../interval';
+import { interval, span } from '../interval';
 import { gridKeys } from '../keys';
 import { head, search, select, sortable, table } from '../list';
 import type { Visit } from '../page';
@@ -44,6 +44,7 @@ const place = (cell: Cell): string => (cell.level && cell.level !== 'default' ? 
 
 function standingsSection(standings: Standing[]): HTMLElement {
   const known = standings.filter((one) => typeof one.truth.value === 'number');
+  const along = span(known.map(({ truth }) => ({ value: truth.value as number, low: truth.low, high: truth.high })));
   const host = h('div', { class: 'picture' });
   const column = (name: string, values: (string | number | null)[]): Embedded['columns'][number] => ({ name, unit: '', values });
   if (known.length > 0) {
@@ -55,7 +56,7 @@ function standingsSection(standings: Standing[]): HTMLElement {
       known.length > 0 && h('figure', { class: 'gap' }, h('figcaption', null, 'What each agent truly achieved over the worlds, with its interval.'), host),
       sortable(table('Standings', [head('Agent'), head('Truth', 'number'), head('Interval'), head('Verdicts'), head('Worlds', 'number')], standings.map((one) => h('tr', null,
         h('td', { class: 'full mono nowrap' }, one.agent), h('td', { class: 'number', 'data-v': one.truth.value ?? '' }, h('b', null, figure(one.truth.value)), h('span', { class: 'sub' }, bounds(one.truth.low, one.truth.high) || 'no bounds')),
-        h('td', null, typeof one.truth.value === 'number' && interval({ value: one.truth.value, low: one.truth.low, high: one.truth.high }), one.truth.warnings.map((warning) => h('span', { class: 'sub unsure' }, `Careful: ${warning}`))),
+        h('td', null, typeof one.truth.value === 'number' && interval({ value: one.truth.value, low: one.truth.low, high: one.truth.high }, {}, false, along), one.truth.warnings.map((warning) => h('span', { class: 'sub unsure' }, `Careful: ${warning}`))),
         h('td', null, h('span', { class: 'counts words' }, fates.filter((fate) => one.verdicts[fate.replace(/ /g, '_')] ?? one.verdicts[fate]).map((fate) => count(fateLook(fate), one.verdicts[fate.replace(/ /g, '_')] ?? one.verdicts[fate])))),
         h('td', { class: 'number', 'data-name': 'worlds' }, figure(one.worlds)))), 'list')),
     ]);
