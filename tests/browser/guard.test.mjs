@@ -212,7 +212,7 @@ await test('two overseers answer by keyboard, never see one question at once, an
         const times = {};
         document.addEventListener('keydown', () => { pressed = performance.now(); }, { once: true, capture: true });
         const watch = new MutationObserver(() => {
-          if (!times.acknowledged && root.querySelector('.notice')?.textContent.includes(`for question ${old}`)) times.acknowledged = performance.now() - pressed;
+          if (!times.acknowledged && Array.from(root.querySelectorAll('.notice, .given')).some((e) => e.textContent.includes(`for question ${old}`))) times.acknowledged = performance.now() - pressed;
           if (times.acknowledged && root.dataset.question && root.dataset.question !== String(old)) {
             times.next = performance.now() - pressed;
             watch.disconnect();
@@ -292,7 +292,7 @@ await test('an answer is taken back while it may be, and its question comes agai
   const number = await waitShown(page);
   await press(page, await keyOf(page, 'letter'));
   await page.waitForSelector('.given');
-  assert.match(await page.locator('.given').innerText(), /“letter” for question \d+ counts in/);
+  assert.match(await page.locator('.given').innerText(), /“letter” for question \d+; counts in/);
   await shot(page, 'answer-undo');
   await press(page, 'u');
   assert.equal(await waitShown(page), number);
@@ -368,7 +368,7 @@ await test('what cannot be undone is confirmed, and counts when a second person 
   assert.equal(await one.$eval('.answering', (e) => e.dataset.phase), 'asking');
   await press(one, '1');
   await press(one, 'Enter');
-  await one.waitForFunction(() => /second person says the same/.test(document.querySelector('.notice')?.textContent ?? ''));
+  await one.waitForFunction(() => /second person says the same/.test(document.querySelector('.given')?.textContent ?? ''));
   assert.equal(await waitShown(other), number);
   assert.match(await other.locator('.question').innerText(), /One person has answered/);
   await press(other, '1');

@@ -61,6 +61,14 @@ function peopleNote(question: Question): Child {
   return h('p', { class: 'note' }, icon('unsure', 'unsure'), h('span', null, question.two_people_for.map((action, at) => [at > 0 && ', ', h('b', null, action)]), ' cannot be undone: another person must agree.'));
 }
 
+/// What else may be done with a question, for fingers as for keys.
+function otherWays(question: Question, overseer: Overseer): HTMLElement {
+  const way = (key: string, words: string, act: () => void): HTMLElement => h('button', { type: 'button', class: 'quiet way', on: { click: act } }, h('kbd', { 'aria-hidden': 'true' }, key), ` ${words}`);
+  return h('div', { class: 'ways', role: 'group', 'aria-label': 'Without an answer' },
+    way('V', question.if_nobody_answers === null ? 'Veto: refuse at once' : `Veto: “${question.if_nobody_answers}” at once`, () => void overseer.veto()),
+    way('S', 'Skip', () => void overseer.release(true)), way('R', 'Give back and pause', () => void overseer.release(false)));
+}
+
 /// A question with everything that helps to answer it. Built once; the clock changes only its two countdowns.
 class QuestionView {
   readonly element: HTMLElement;
@@ -82,7 +90,7 @@ class QuestionView {
         h('p', null, this.time, h('span', { class: 'muted' }, ' left. If nobody answers, '), h('b', null, fallbackWords(question)), '. ', this.lease)),
       peopleNote(question),
       h('div', { class: 'question-body' },
-        h('div', { class: 'question-left' }, asked && h('section', { class: 'input-card', 'aria-label': 'The input' }, h('h3', null, 'The case'), asked), this.answers),
+        h('div', { class: 'question-left' }, asked && h('section', { class: 'input-card', 'aria-label': 'The input' }, h('h3', null, 'The case'), asked), this.answers, otherWays(question, overseer)),
         h('div', { class: 'question-right' },
           h('section', { 'aria-label': 'Why it is asked' }, h('h3', null, 'Why it is asked'), h('p', { class: 'reason-words' }, question.reason),
             uncertainties(question.detail, question.actions.length), readingsList(question.readings)),
@@ -134,10 +142,10 @@ class AnswerPage {
   private readonly notice = h('div', { class: 'notice-host', role: 'status' });
   private readonly trouble = h('div', { class: 'stale-banner', role: 'alert', hidden: true });
   private readonly stage = h('div', { class: 'stage' });
-  private readonly last = h('div', { class: 'given-host' });
+  private readonly last = h('div', { class: 'given-host', role: 'status' });
   private readonly record = h('section', { class: 'card own', 'aria-labelledby': 'own' });
   private readonly ownBody = h('div', null);
-  private readonly countdown = h('b', null);
+  private readonly countdown = h('b', { 'aria-hidden': 'true' });
   private readonly guard: GuardApi;
   private readonly overseer: Overseer;
   private view: QuestionView | null = null;
@@ -150,7 +158,7 @@ class AnswerPage {
     fill(this.record, h('h2', { id: 'own', class: 'small' }, 'Your record'), this.ownBody);
     const keys = h('p', { class: 'key-line muted' }, ([['1–9', 'choose'], ['Enter', 'confirm or go on'], ['U', 'undo'], ['V', 'veto'], ['S', 'skip'], ['R', 'give back and pause']] as const).map(([key, words]) => h('span', null, h('kbd', null, key), ` ${words}`)));
     this.element = h('div', { class: 'answering' }, heading('Answer', 'One question at a time, the one that is worth most a second of your attention.'), this.trouble, this.notice, this.last, this.stage,
-      h('footer', { class: 'answer-foot' }, this.record, keys));
+      h('div', { class: 'answer-foot' }, this.record, keys));
     this.keys();
     this.draw();
     void this.overseer.next();
@@ -220,7 +228,9 @@ class AnswerPage {
     }
     this.trouble.hidden = state.noAnswerSince === null;
     if (state.noAnswerSince !== null) fill(this.trouble, icon('error', 'bad'), h('p', null, h('b', null, `No answer from the guard since ${state.noAnswerSince}.`), ' Questions fall back by themselves meanwhile; asking again.'));
-    if (state.notice) fill(this.notice, h('p', { class: `notice ${state.notice.css}` }, icon(state.notice.css, state.notice.css), h('span', null, state.notice.words)));
+    // While it may be taken back, the line below says that it was taken.
+    const twice = state.given !== null && state.notice?.words.startsWith('Taken: ');
+    if (state.notice && !twice) fill(this.notice, h('p', { class: `notice ${state.notice.css}` }, icon(state.notice.css, state.notice.css), h('span', null, state.notice.words)));
     else this.notice.replaceChildren();
     this.drawGiven(state);
     if (!held) {
@@ -250,7 +260,7 @@ class AnswerPage {
       return;
     }
     if (given.words === 'counts in') this.countdown.textContent = left(given.until - now());
-    fill(this.last, h('div', { class: 'given' }, h('p', null, `“${given.action}” for question ${given.question} `, h('span', { class: 'muted' }, given.words, ' '), given.words === 'counts in' && this.countdown),
+    fill(this.last, h('div', { class: 'given' }, h('p', null, icon('good', 'good'), `Taken: “${given.action}” for question ${given.question}; `, h('span', { class: 'muted' }, given.words, ' '), given.words === 'counts in' && this.countdown),
       h('button', { type: 'button', class: 'quiet', on: { click: () => void this.overseer.undo() } }, h('kbd', { 'aria-hidden': 'true' }, 'U'), ' Undo')));
   }
 

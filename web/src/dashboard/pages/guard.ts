@@ -21,7 +21,7 @@ import { badge, duration, heading, icon, plural } from '../words';
 import type { Look } from '../words';
 
 const kKept = 200;
-const kShown = 40;   // rows, until somebody asks for all
+const shownFirst = (): number => (window.innerWidth < 704 ? 12 : 40);  // rows, until somebody asks for all
 const kPeriod = 1;   // seconds between questions to the guard
 const kFresh = 3.5;  // seconds after which an answer is old
 
@@ -243,7 +243,7 @@ class DecisionList {
   private latest: readonly Decision[] = [];
   private drawn = 0;
   private origin = 0;
-  private shown = kShown;
+  private shown = shownFirst();
   private readonly more = h('button', { type: 'button', class: 'quiet', hidden: true, on: { click: () => {
     this.shown = kKept;
     this.draw();
