@@ -18,7 +18,7 @@ interface Metric {
   points: number;
 }
 
-const kMost = 400;
+const kMost = 1000;
 const kAlone = { subject: '', where: {}, points: 0, repeated: 0, p: null, method: '', noise: '' };
 const placeWords = ({ where }: Series): string => Object.entries(where).map(([name, value]) => `${name} ${value}`).join(', ') || 'as a whole';
 
