@@ -139,6 +139,7 @@ Json log_json(const Guard& guard, const runtime::LoopTimes& times, const Started
   const runtime::DecisionJournal& journal = guard.journal();
   return {{"sync", runtime::sync_policy_name(started.journal.sync)},
           {"stopped", guard.stopped()},
+          {"away", times.away},
           {"frames", journal.appended()},
           {"not_durable", journal.appended() - std::min(journal.appended(), journal.durable())},
           {"sync_seconds", times_json(times.sync)}};
@@ -213,7 +214,7 @@ Json live_json(const Guard& guard, const runtime::LoopTimes& times, const Starte
   // A number from before a restart says nothing: then all are new.
   for (const LiveDecision* one : live.decisions(after > live.newest() ? 0 : after))
     out["decisions"].push_back(decision_in_short(*one));
-  out["monitors"] = Json::array();
+  out["monitors"] = Json::parse(guard.monitors_json());
   return out;
 }
 

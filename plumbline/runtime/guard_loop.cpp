@@ -97,7 +97,8 @@ LoopTimes GuardLoop::times() const {
   const Instant at = now();
   constexpr Instant kMinute = 60 * kSecond;
   const std::lock_guard lock(mutex_);
-  return {sync_times_.last(kMinute, at), decider_times_.last(kMinute, at), answer_times_.last(kMinute, at)};
+  return {sync_times_.last(kMinute, at), decider_times_.last(kMinute, at), answer_times_.last(kMinute, at),
+          metrics_.away};
 }
 
 void GuardLoop::hand_out() {

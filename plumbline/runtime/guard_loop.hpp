@@ -39,11 +39,12 @@ struct LoopMetrics {
   bool away = false;             ///< it cannot be reached now
 };
 
-/// The same times over the last minute.
+/// The same times over the last minute, and whether the log is away.
 struct LoopTimes {
   RecentTimes::Summary sync;
   RecentTimes::Summary decider;
   RecentTimes::Summary answer;
+  bool away = false;
 };
 
 class GuardLoop {
