@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { launch, suite, violations } from './chromium.mjs';
 import { hostile } from './dashboard_fixture.mjs';
-import { cleanUp, example, Guard, proxy, SURE, TORN, until } from './guard_stand.mjs';
+import { cleanUp, example, FOREIGN, Guard, proxy, SURE, TORN, until } from './guard_stand.mjs';
 
 const plumbline = resolve(process.argv[2]);
 const assets = resolve(process.argv[3]);
@@ -401,6 +401,24 @@ function spoiled(value, key = '') {
   }
   return typeof value === 'string' && !['kind', 'cause', 'bytes', 'sync'].includes(key) ? hostile : value;
 }
+
+await test('a drift monitor that cries is shown with what it does', async () => {
+  const watched = await new Guard(plumbline, example(plumbline, { ...calm, ask_cost: 0.5, drift: ['input'], drift_run_length: 1000, drift_severity: 'fail' }).manifest).start();
+  const before = await proxy(assets, watched);
+  try {
+    const { page, seen } = await visit(before, '#/guard');
+    assert.match(await page.locator('.monitors').innerText(), /quiet\s+drift\.input/);
+    await watched.call('POST', '/v1/decide', { requests: Array.from({ length: 60 }, (_, i) => ({ id: `far ${i}`, input: FOREIGN })) });
+    await page.waitForFunction(() => /alarm\s*drift\.input/.test(document.querySelector('.monitors').innerText), null, { timeout: 6000 });
+    assert.match(await page.locator('.conditions').innerText(), /drift\.input cries since .*fallback is carried out/);
+    await shot(page, 'guard-alarm');
+    assert.deepEqual(await violations(page), []);
+    silent(seen);
+  } finally {
+    await before.close();
+    await watched.kill();
+  }
+});
 
 await test('hostile text in every field is text', async () => {
   const traffic = deciding.traffic(20, 'hostile');

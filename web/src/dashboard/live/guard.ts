@@ -57,6 +57,18 @@ export interface Rater {
   gold_rate?: { value: number; low: number | null; high: number | null; level: number };
 }
 
+export interface Monitor {
+  name: string;
+  kind: string;  ///< "drift" or "assertion"
+  severity: string;
+  statistic: number;
+  threshold: number | null;
+  seen: number;
+  alarm_since: number | null;
+  violations: number;
+  last: number | null;
+}
+
 export interface Live {
   time: number;
   started: number;
@@ -75,11 +87,11 @@ export interface Live {
   queue: { open: number; leased: number; answered: number; limit: number; soonest_deadline_seconds: number | null };
   requests: { open: number; limit: number };
   latency: { answer: Times; decider: Times };
-  log: { sync: string; stopped: boolean; frames: number; not_durable: number; sync_seconds: Times };
+  log: { sync: string; stopped: boolean; away?: boolean; frames: number; not_durable: number; sync_seconds: Times };
   units: Partial<Record<Measured, { unit: string; estimator: string }>>;
   newest: number;
   decisions: Decision[];
-  monitors: unknown[];
+  monitors: Monitor[];
   raters: Record<string, Rater>;
 }
 

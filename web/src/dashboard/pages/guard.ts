@@ -106,6 +106,8 @@ function conditions(live: Live): HTMLElement | false {
   const notes: Child[] = [];
   const note = (css: string, shape: string, ...words: Child[]): void => { notes.push(h('li', null, icon(shape, css), h('span', null, ...words))); };
   if (live.log.stopped) note('bad', 'error', h('b', null, 'The log has stopped.'), ' Nothing can be decided; every request is refused.');
+  if (live.log.away) note('bad', 'error', h('b', null, 'The database of the log does not answer.'), ' What waits for it falls back.');
+  for (const one of live.monitors) if (one.alarm_since !== null) note('bad', 'bad', h('b', null, `${one.name} cries`), ` since ${ofDay(one.alarm_since * 1000)}.`, one.severity === 'fail' && ' The fallback is carried out until it is acknowledged.');
   if (live.draining) note('unsure', 'skipped', h('b', null, 'Going down.'), ' New requests are refused, open ones end as usual.');
   if (live.shadow) note('unsure', 'not-applicable', h('b', null, 'Shadow mode.'), ' It decides and logs, and the fallback is carried out.');
   if (live.accepted.length > 0) note('unsure', 'unsure', h('b', null, 'Accepted although not supported: '), live.accepted.join(', '), '.');
