@@ -77,6 +77,7 @@ class QuestionView {
   private readonly lease = h('span', { class: 'muted' });
   private readonly answers = h('div', null);
   private readonly of: Task;
+  private drawn = '';
 
   constructor(readonly question: Question, private readonly overseer: Overseer) {
     this.of = task(question);
@@ -106,7 +107,11 @@ class QuestionView {
     return `${this.of.title} ${this.choices.map((choice) => (choice.key ? `${choice.key}: ${choice.words}` : choice.words)).join(', ')}.`;
   }
 
+  /// Builds the answers anew only where they changed: who has stepped to one of them stays there.
   draw(state: State): void {
+    const drawn = `${state.phase} ${state.chosen ?? ''}`;
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
     const inside = this.answers.contains(document.activeElement);
     fill(this.answers, choicesOf(this.of, state, (choice) => this.overseer.choose(choice.action, choice.irreversible)), state.phase === 'confirming' && confirmation(state, this.overseer),
       state.phase === 'sending' && h('p', { class: 'muted sending' }, 'Sending…'));
@@ -151,6 +156,7 @@ class AnswerPage {
   private view: QuestionView | null = null;
   private said = -1;
   private knew = '';
+  private readonly drawn = new Map<HTMLElement, unknown>();
 
   constructor(private readonly visit: Visit, name: string | null) {
     this.guard = new GuardApi(visit.api, visit.signal);
@@ -227,24 +233,23 @@ class AnswerPage {
       void this.refreshRecord();
     }
     this.trouble.hidden = state.noAnswerSince === null;
-    if (state.noAnswerSince !== null) fill(this.trouble, icon('error', 'bad'), h('p', null, h('b', null, `No answer from the guard since ${state.noAnswerSince}.`), ' Questions fall back by themselves meanwhile; asking again.'));
+    this.once(this.trouble, state.noAnswerSince, () => state.noAnswerSince !== null && [icon('error', 'bad'), h('p', null, h('b', null, `No answer from the guard since ${state.noAnswerSince}.`), ' Questions fall back by themselves meanwhile; asking again.')]);
     // While it may be taken back, the line below says that it was taken.
-    const twice = state.given !== null && state.notice?.words.startsWith('Taken: ');
-    if (state.notice && !twice) fill(this.notice, h('p', { class: `notice ${state.notice.css}` }, icon(state.notice.css, state.notice.css), h('span', null, state.notice.words)));
-    else this.notice.replaceChildren();
-    this.drawGiven(state);
+    const notice = state.given !== null && state.notice?.words.startsWith('Taken: ') ? null : state.notice;
+    this.once(this.notice, notice, () => notice && h('p', { class: `notice ${notice.css}` }, icon(notice.css, notice.css), h('span', null, notice.words)));
+    this.once(this.last, state.given, () => this.given(state));
     if (!held) {
       const focused = this.stage.contains(document.activeElement);
       this.view = null;
       delete this.element.dataset.question;
-      fill(this.stage, this.rest(state));
-      if (focused) this.element.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
+      const drawn = this.once(this.stage, `${state.phase} ${state.skipped.length} ${state.denied?.code ?? ''}`, () => this.rest(state));
+      if (focused && drawn) this.element.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
       return;
     }
     if (this.view?.question !== held.question) {
       const focused = this.stage.contains(document.activeElement);
       this.view = new QuestionView(held.question, this.overseer);
-      fill(this.stage, this.view.element);
+      this.once(this.stage, held.question, () => this.view?.element);
       this.element.dataset.question = String(held.question.question);
       if (focused) this.element.querySelector<HTMLElement>('#question-title')?.focus({ preventScroll: true });
       if (this.said !== held.question.question) this.visit.announce(`New question. ${this.view.spoken} ${left(held.asked)} left; if nobody answers, ${fallbackWords(held.question)}.`);
@@ -253,15 +258,21 @@ class AnswerPage {
     this.view.draw(state);
   }
 
-  private drawGiven(state: State): void {
+  /// Draws what stands in `host` when `of` is another than before: a reader hears once what is said once, and keeps the focus.
+  private once(host: HTMLElement, of: unknown, draw: () => Child): boolean {
+    if (this.drawn.has(host) && this.drawn.get(host) === of) return false;
+    this.drawn.set(host, of);
+    fill(host, draw());
+    return true;
+  }
+
+  private given(state: State): Child {
     const { given } = state;
-    if (!given) {
-      this.last.replaceChildren();
-      return;
-    }
-    if (given.words === 'counts in') this.countdown.textContent = left(given.until - now());
-    fill(this.last, h('div', { class: 'given' }, h('p', null, icon('good', 'good'), `Taken: “${given.action}” for question ${given.question}; `, h('span', { class: 'muted' }, given.words, ' '), given.words === 'counts in' && this.countdown),
-      h('button', { type: 'button', class: 'quiet', on: { click: () => void this.overseer.undo() } }, h('kbd', { 'aria-hidden': 'true' }, 'U'), ' Undo')));
+    if (!given) return null;
+    const counts = given.words === 'counts in';
+    if (counts) this.countdown.textContent = left(given.until - now());
+    return h('div', { class: 'given' }, h('p', null, icon('good', 'good'), `Taken: “${given.action}” for question ${given.question}; `, h('span', { class: 'muted' }, given.words, ' '), counts && this.countdown),
+      h('button', { type: 'button', class: 'quiet', on: { click: () => void this.overseer.undo() } }, h('kbd', { 'aria-hidden': 'true' }, 'U'), ' Undo'));
   }
 
   private rest(state: State): Child {

@@ -311,7 +311,7 @@ function render(first: Live, visit: Visit): HTMLElement {
   const watch = new Watch(first);
   const guard = new GuardApi(visit.api, visit.signal);
   const status = h('span', null);
-  const banner = h('div', { class: 'stale-banner', role: 'alert', hidden: true });
+  const banner = h('div', { class: 'stale-banner', hidden: true });  // said once, by announce()
   const tops = h('div', { class: 'live-tops' });
   const figures = h('div', { class: 'live-figures' });
   const record = h('div', { class: 'record-host' });
