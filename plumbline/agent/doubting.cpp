@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/agent/continuations.hpp"
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
@@ -365,41 +366,13 @@ base::Result<AskedPlan> plan_with_questions(const world::Process& process, const
                                             std::span<const std::uint64_t> keys, const RuleSpec& rule,
                                             decision::Overseer* overseer, const world::TabularPolicy* base) {
   constexpr std::string_view kFunction = "plan_with_questions";
-  constexpr std::size_t kMostValues = std::size_t{1} << 24U;
-  PL_CHECK(decision::validate(values));
-  PL_CHECK(base::check_size(kFunction, "rewards", values.rewards.cols(), static_cast<std::ptrdiff_t>(process.pairs())));
+  PL_TRY(const Continuations continuations, Continuations::make(process, values));
   PL_CHECK(base::check_size(kFunction, "keys", std::ssize(keys), static_cast<std::ptrdiff_t>(process.states)));
-  PL_CHECK(base::check_at_least(kFunction, "horizon", process.horizon, 1));
   if (base != nullptr) PL_CHECK(world::validate_policy(process, *base));
   const auto rewards = static_cast<std::size_t>(values.size());
   const auto horizon = static_cast<std::size_t>(process.horizon);
   const std::size_t states = process.states;
   const std::uint32_t actions = process.actions;
-  if (rewards * (horizon + 1) * (states + 1) > kMostValues) {
-    return base::make_error(base::Code::kLimit,
-                            fmt::format("{} rewards, {} steps and {} states are more than {} values", rewards, horizon,
-                                        states, kMostValues),
-                            std::string(kFunction), "plan in a smaller world");
-  }
-  std::vector<double> value(rewards * (horizon + 1) * (states + 1), 0.0);
-  const auto at = [&](std::size_t k, std::size_t t) { return value.data() + (k * (horizon + 1) + t) * (states + 1); };
-  const auto worth = [&](std::size_t k, std::size_t t, std::size_t pair) {
-    double sum = values.rewards(static_cast<std::ptrdiff_t>(k), static_cast<std::ptrdiff_t>(pair));
-    const double* later = at(k, t + 1);
-    for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
-      sum += process.probability[i] * later[process.next[i]];
-    }
-    return sum;
-  };
-  for (std::size_t k = 0; k < rewards; ++k) {
-    for (std::size_t t = horizon; t-- > 0;) {
-      for (std::uint32_t s = 0; s < states; ++s) {
-        double best = worth(k, t, process.pair(s, 0));
-        for (std::uint32_t a = 1; a < actions; ++a) best = std::max(best, worth(k, t, process.pair(s, a)));
-        at(k, t)[s] = best;
-      }
-    }
-  }
   AskedPlan asked;
   PL_TRY(world::Plan mean, world::finite_horizon(process, decision::mean_reward(values)));
   asked.policy = std::move(mean.policy);
@@ -417,7 +390,7 @@ base::Result<AskedPlan> plan_with_questions(const world::Process& process, const
       if (reached[s] == 0) continue;
       for (std::size_t k = 0; k < rewards; ++k) {
         for (std::uint32_t a = 0; a < actions; ++a) {
-          here.rewards(static_cast<std::ptrdiff_t>(k), a) = worth(k, t, process.pair(s, a));
+          here.rewards(static_cast<std::ptrdiff_t>(k), a) = continuations.worth(k, t, process.pair(s, a));
         }
       }
       decision::Situation situation;

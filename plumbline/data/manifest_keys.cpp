@@ -172,6 +172,7 @@ std::vector<SectionSpec> make_specs() {
                 {"budget", kNumber, false, "cost of questions at most"},
                 {"alpha", kNumber, false, "error level of its sets and p-values (default 0.05)"},
                 {"ask_cost", kNumber, false, "cost of a question, in the unit of the costs (default: nobody is asked)"},
+                {"ask_accuracy", kNumber, false, "probability that an answer is right (default 1)"},
                 {"set_cost", kNumber, false, "cost of each further label of a set as answer (default: none is given)"},
                 {"refuse_cost", kNumber, false, "cost of refusing (default: the rule may not choose it)"},
                 {"explore", kText, false, "draws among safe actions", {"none", "epsilon", "softmax"}},

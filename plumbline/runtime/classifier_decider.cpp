@@ -59,7 +59,7 @@ base::Status check_model(const decision::PredictorInfo& info, const ClassifierPa
 }  // namespace
 
 base::Result<std::unique_ptr<ClassifierDecider>> ClassifierDecider::make(decision::PredictorPtr model,
-                                                                         ClassifierParts parts, GuardPolicy policy,
+                                                                         ClassifierParts parts, caution::GuardPolicy policy,
                                                                          Options options) {
   PL_CHECK(check_model(model->info(), parts));
   PL_CHECK(base::check_at_least("ClassifierDecider", "batch", options.batch, 1));
@@ -68,12 +68,12 @@ base::Result<std::unique_ptr<ClassifierDecider>> ClassifierDecider::make(decisio
         Code::kValue, fmt::format("alpha is {}, the parts were fitted for {}", policy.alpha, 1 - parts.doubts.level),
         "[guard]", "Fit the parts again, or set alpha back");
   }
-  PL_TRY(PolicyRule rule, PolicyRule::make(std::move(policy), std::ssize(parts.classes)));
+  PL_TRY(caution::PolicyRule rule, caution::PolicyRule::make(std::move(policy), std::ssize(parts.classes)));
   return std::unique_ptr<ClassifierDecider>(
       new ClassifierDecider(std::move(model), std::move(parts), std::move(rule), std::move(options)));
 }
 
-ClassifierDecider::ClassifierDecider(decision::PredictorPtr model, ClassifierParts parts, PolicyRule rule,
+ClassifierDecider::ClassifierDecider(decision::PredictorPtr model, ClassifierParts parts, caution::PolicyRule rule,
                                      Options options)
     : model_(std::move(model)), parts_(std::move(parts)), rule_(std::move(rule)), options_(std::move(options)) {
   info_.actions = rule_.options();
@@ -179,7 +179,7 @@ std::vector<Neighbour> ClassifierDecider::nearest() const {
   return found;
 }
 
-void ClassifierDecider::carry_out(RuledChoice choice, std::uint64_t stream, Proposal& proposal) const {
+void ClassifierDecider::carry_out(caution::RuledChoice choice, std::uint64_t stream, Proposal& proposal) const {
   proposal.act = choice.act;
   proposal.probabilities = std::move(choice.probabilities);
   proposal.value_of_asking = choice.value_of_asking;
@@ -220,7 +220,7 @@ void ClassifierDecider::decide(MatrixRefD outputs, MatrixRefD features, std::spa
   parts_.doubts.ask(logits_, features_of(features, input), scratch_, doubts_);
   read_doubts(proposal);
   if (doubts_.p_value <= rule_.policy().alpha) {
-    RuledChoice choice = rule_.without_beliefs();
+    caution::RuledChoice choice = rule_.without_beliefs();
     choice.reason =
         fmt::format("unlike the training data: p-value {:.3g}, at most {:.3g}", doubts_.p_value, rule_.policy().alpha);
     carry_out(std::move(choice), stream, proposal);
