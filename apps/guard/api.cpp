@@ -10,6 +10,7 @@
 
 #include "apps/guard/metrics.hpp"
 #include "apps/guard/openapi.hpp"
+#include "apps/http/body.hpp"
 #include "plumbline/data/bytes.hpp"
 #include "plumbline/stats/intervals.hpp"
 
@@ -21,52 +22,12 @@ using base::make_error;
 using runtime::Guard;
 using runtime::Instant;
 using Json = nlohmann::ordered_json;
-
-base::Error refusal(std::string word, std::string message, std::string hint = {}) {
-  return make_error(Code::kValue, std::move(message), std::move(word), std::move(hint));
-}
-
-double wall_now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
-/// Text that came from outside may hold anything; what cannot be said in UTF-8 is replaced.
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-Json error_json(const base::Error& error) {
-  Json out = {{"code", error.where}, {"message", error.message}};
-  if (!error.hint.empty()) out["hint"] = error.hint;
-  return out;
-}
-
-base::Result<Json> parse_body(const std::string& body) {
-  // Deeper than any form here; a parser's stack is not for callers to fill.
-  int depth = 0;
-  bool too_deep = false;
-  const auto watch = [&](int level, Json::parse_event_t, Json&) {
-    depth = std::max(depth, level);
-    too_deep = too_deep || level > 16;
-    return !too_deep;
-  };
-  Json json = Json::parse(body, watch, false);
-  if (json.is_discarded() || too_deep || !json.is_object())
-    return refusal("bad_request", "the body is not a JSON object");
-  return json;
-}
-
-base::Result<std::string> text_at(const Json& json, const char* key, bool required) {
-  const auto found = json.find(key);
-  if (found == json.end() && !required) return std::string();
-  if (found == json.end() || !found->is_string())
-    return refusal("bad_request", fmt::format("\"{}\" is not a text", key));
-  return found->get<std::string>();
-}
-
-base::Status known_keys(const Json& json, std::initializer_list<const char*> keys) {
-  for (const auto& [key, value] : json.items()) {
-    const bool known = std::any_of(keys.begin(), keys.end(), [&name = key](const char* k) { return name == k; });
-    if (!known) return refusal("bad_request", fmt::format("\"{}\" is no key here", key.substr(0, 40)));
-  }
-  return base::ok();
-}
+using http::dump;
+using http::error_json;
+using http::known_keys;
+using http::parse_body;
+using http::refusal;
+using http::text_at;
 
 base::Result<runtime::Request> request_of(const Json& json, const Started& started) {
   runtime::Request request;
@@ -177,15 +138,41 @@ base::Result<std::string> rater_of(const Json& json, const Caller& caller) {
 Json question_json(const Guard& guard, std::uint64_t number, Instant now) {
   const runtime::OpenQuestion& item = guard.state().queue().open().at(number);
   const runtime::Question& q = item.question;
+  Json candidates = Json::array();
+  for (const runtime::Candidate& c : q.candidates)
+    candidates.push_back({{"action", c.action}, {"probability", c.probability}});
   Json out = {{"question", number},
               {"actions", q.actions},
-              {"kind", q.kind},
+              {"kind", runtime::question_kind_name(q.kind)},
+              {"proposed", q.proposed.empty() ? Json(nullptr) : Json(q.proposed)},
+              {"candidates", std::move(candidates)},
+              {"expected_seconds", guard.state().queue().expected_seconds(q.kind)},
+              {"answers", item.votes.size()},
               {"reason", q.reason},
               {"if_nobody_answers", q.safe.empty() ? Json(nullptr) : Json(q.safe)},
               {"two_people_for", q.irreversible},
               {"seconds_left", static_cast<double>(q.deadline - now) / 1e9}};
   if (const runtime::OpenDecision* open = guard.state().find_open(q.decision); open != nullptr && !open->detail.empty())
     out["detail"] = Json::parse(open->detail, nullptr, false);
+  if (!q.shown.empty()) out["detail"] = Json::parse(q.shown, nullptr, false);
+  return out;
+}
+
+/// What an answer led to, for the person who gave it.
+Json outcome_json(const Guard& guard, std::uint64_t question) {
+  const runtime::QuestionQueue& queue = guard.state().queue();
+  if (const auto open = queue.open().find(question); open != queue.open().end()) {
+    const runtime::OpenQuestion& item = open->second;
+    if (queue.needs_second(item)) return {{"ok", true}, {"state", "needs_second"}};
+    return {{"ok", true}, {"state", "counts_later"}, {"undo_seconds", static_cast<double>(queue.limits().undo) / 1e9}};
+  }
+  Json out = {{"ok", true}, {"state", "settled"}};
+  for (auto it = queue.settled_lately().rbegin(); it != queue.settled_lately().rend(); ++it) {
+    if (it->question != question) continue;
+    out["cause"] = runtime::settle_cause_name(it->cause);
+    out["carried_out"] = it->action.empty() ? Json(nullptr) : Json(it->action);
+    break;
+  }
   return out;
 }
 
@@ -213,44 +200,6 @@ Json rater_json(const runtime::RaterRecord& r) {
 }
 
 }  // namespace
-
-int error_status(const std::string& word) {
-  static const std::map<std::string, int> statuses = {{"bad_request", 400},
-                                                      {"unknown_action", 400},
-                                                      {"bad_reward", 400},
-                                                      {"unauthorized", 401},
-                                                      {"token_expired", 401},
-                                                      {"forbidden", 403},
-                                                      {"not_found", 404},
-                                                      {"unknown_model", 404},
-                                                      {"unknown_decision", 404},
-                                                      {"unknown_question", 404},
-                                                      {"method_not_allowed", 405},
-                                                      {"timeout", 408},
-                                                      {"already_answered", 409},
-                                                      {"not_leased", 409},
-                                                      {"question_settled", 409},
-                                                      {"nothing_to_undo", 409},
-                                                      {"not_decided", 409},
-                                                      {"void_decision", 409},
-                                                      {"shadow_decision", 409},
-                                                      {"contradictory_feedback", 409},
-                                                      {"id_reused", 409},
-                                                      {"question_expired", 410},
-                                                      {"lease_expired", 410},
-                                                      {"too_large", 413},
-                                                      {"busy", 503},
-                                                      {"draining", 503},
-                                                      {"log_refused", 503},
-                                                      {"log_stalled", 503},
-                                                      {"late", 504}};
-  const auto found = statuses.find(word);
-  return found == statuses.end() ? 500 : found->second;
-}
-
-ApiReply error_reply(const base::Error& error) {
-  return {error_status(error.where), dump({{"error", error_json(error)}})};
-}
 
 struct Api::Route {
   const char* method;
@@ -297,7 +246,7 @@ void Api::handle(const ApiRequest& request, const Respond& respond) {
     return respond(error_reply(refusal("method_not_allowed", fmt::format("{} does not answer to this method", path))));
   Caller caller;
   if (found->scope) {
-    auto recognised = tokens_.recognise(request.authorization, wall_now());
+    auto recognised = tokens_.recognise(request.authorization, http::wall_now());
     if (!recognised.ok()) return respond(error_reply(recognised.error()));
     caller = std::move(recognised).value();
     if (!caller.may(*found->scope))
@@ -312,10 +261,10 @@ void Api::run(runtime::GuardLoop::Command command, const Respond& respond) {
     respond(error_reply(refusal("busy", "too many requests wait", "Try again later")));
 }
 
-void Api::acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond) {
+void Api::acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond, std::string body) {
   if (!frame.ok()) return respond(error_reply(frame.error()));
-  loop_.when_durable(*frame, [respond](const base::Status& status) {
-    if (status.ok()) return respond({200, "{\"ok\":true}"});
+  loop_.when_durable(*frame, [respond, body = std::move(body)](const base::Status& status) {
+    if (status.ok()) return respond({200, body});
     respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));
   });
 }
@@ -405,9 +354,18 @@ void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
           const runtime::OpenQuestion& item = queue.open().at(number);
           Json one = question_json(guard, number, now);
           one["value_per_second"] = -priority;
-          one["answers"] = item.votes.size();
           if (item.lease && now < item.lease->until) one["with"] = item.lease->rater;
           out["questions"].push_back(std::move(one));
+        }
+        constexpr std::size_t kLately = 20;
+        out["settled"] = Json::array();
+        for (auto it = queue.settled_lately().rbegin(); it != queue.settled_lately().rend(); ++it) {
+          if (it->gold) continue;  // which ones those were is nobody's business while they are in use
+          if (out["settled"].size() == kLately) break;
+          out["settled"].push_back({{"question", it->question},
+                                    {"cause", runtime::settle_cause_name(it->cause)},
+                                    {"carried_out", it->action.empty() ? Json(nullptr) : Json(it->action)},
+                                    {"by", it->rater.empty() ? Json(nullptr) : Json(it->rater)}});
         }
         for (const auto& [name, record] : queue.raters()) out["raters"][name] = rater_json(record);
         respond({200, dump(out)});
@@ -460,8 +418,11 @@ base::Result<Said> said_of(const std::string& body, const Caller& caller, bool w
 void Api::answer(const ApiRequest& request, const Caller& caller, const Respond& respond) {
   const auto said = said_of(request.body, caller, true);
   if (!said.ok()) return respond(error_reply(said.error()));
-  run([this, s = *said, respond](
-          Guard& guard, Instant now) { acknowledge(guard.answer(s.rater, s.question, s.action, now), respond); },
+  run(
+      [this, s = *said, respond](Guard& guard, Instant now) {
+        const auto frame = guard.answer(s.rater, s.question, s.action, now);
+        acknowledge(frame, respond, frame.ok() ? dump(outcome_json(guard, s.question)) : std::string());
+      },
       respond);
 }
 

@@ -2,43 +2,30 @@
 /// The interface over HTTP, without HTTP's bytes: a request with its body in, a reply with its body out. What each path
 /// takes and gives is in the OpenAPI document (openapi.json), which is served and which the tests hold this against.
 
-#include <functional>
-#include <string>
+#include <optional>
+#include <vector>
 
 #include "apps/guard/start.hpp"
-#include "apps/guard/tokens.hpp"
+#include "apps/http/message.hpp"
+#include "apps/http/tokens.hpp"
 #include "plumbline/runtime/guard_loop.hpp"
 
 namespace plumbline::guard {
 
-struct ApiRequest {
-  std::string method;
-  std::string target;
-  std::string authorization;
-  std::string body;
-};
-
-struct ApiReply {
-  int status = 200;
-  std::string body;
-  const char* type = "application/json";
-  /// Called just before the bytes go out: false when the reply came too late and `body` must not be used.
-  std::function<bool()> in_time{};
-};
+using http::ApiReply;
+using http::ApiRequest;
+using http::Caller;
+using http::error_reply;
+using http::Respond;
+using http::Scope;
+using http::Tokens;
 
 struct ApiLimits {
   std::size_t batch = 1024;  ///< requests of one call
 };
 
-/// {"error": {"code", "message", "hint"}} with the status of its word.
-ApiReply error_reply(const base::Error& error);
-/// The status of an error's word, 500 for an unknown one.
-int error_status(const std::string& word);
-
 class Api {
  public:
-  using Respond = std::function<void(ApiReply)>;  ///< from any thread, once
-
   Api(runtime::GuardLoop& loop, const Started& started, const Tokens& tokens, const ApiLimits& limits = {});
 
   void handle(const ApiRequest& request, const Respond& respond);
@@ -61,7 +48,8 @@ class Api {
   void metrics(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void openapi(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void run(runtime::GuardLoop::Command command, const Respond& respond);
-  void acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond);
+  void acknowledge(const base::Result<std::uint64_t>& frame, const Respond& respond,
+                   std::string body = R"({"ok":true})");
 
   runtime::GuardLoop& loop_;
   const Started& started_;

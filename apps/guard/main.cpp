@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include "apps/guard/server.hpp"
+#include "apps/guard/api.hpp"
 #include "plumbline/runtime/decision_export.hpp"
 #if PLUMBLINE_WITH_TORCH
 #include "plumbline/nn/executor.hpp"
@@ -78,9 +78,9 @@ void raise_descriptors() {
 base::Result<int> serve(const Command& command) {
   raise_descriptors();
   PL_TRY(Started started, start(command.start));
-  Tokens tokens = Tokens::open_to_all();
+  http::Tokens tokens = http::Tokens::open_to_all();
   if (!started.tokens.empty()) {
-    PL_TRY(tokens, Tokens::read(started.tokens));
+    PL_TRY(tokens, http::Tokens::read(started.tokens));
   }
   const double wall = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   PL_TRY(auto guard,
@@ -89,7 +89,10 @@ base::Result<int> serve(const Command& command) {
   const runtime::Instant deadline = started.options.deadline;
   std::optional<runtime::GuardLoop> loop(std::in_place, std::move(guard), *started.decider);
   Api api(*loop, started, tokens);
-  PL_TRY(const auto server, Server::listen(started.address, api, started.tls));
+  const auto handler = [&api](const http::ApiRequest& request, const http::Respond& respond) {
+    api.handle(request, respond);
+  };
+  PL_TRY(const auto server, http::Server::listen(started.address, handler, started.tls));
   if (tokens.everybody() && !server->loopback())
     return base::make_error(base::Code::kValue, "without tokens a guard listens on loopback only", started.address,
                             "Declare `tokens` in [guard]; docs/user/guard.md shows the file");

@@ -13,6 +13,7 @@
 #include "plumbline/checks/catalog.hpp"
 #include "plumbline/predict/open.hpp"
 #include "plumbline/runtime/classifier_artifacts.hpp"
+#include "plumbline/runtime/filtered_decider.hpp"
 
 namespace plumbline::guard {
 namespace {
@@ -59,6 +60,11 @@ class Keys {
     const char* data = std::getenv("PLUMBLINE_DATA");
     return (data == nullptr ? std::string() : std::string(data)) + "/" + written.substr(colon + 1);
   }
+  double number(const std::string& key, double otherwise) const {
+    if (const auto* whole = find<std::int64_t>(key)) return static_cast<double>(*whole);
+    const auto* value = find<double>(key);
+    return value == nullptr ? otherwise : *value;
+  }
   bool has(const std::string& key) const { return manifest_.guard->keys.contains(key); }
   std::string place() const { return fmt::format("{}:{} [guard]", manifest_.path, manifest_.guard->line); }
 
@@ -81,7 +87,44 @@ base::Status refuse_unserved(const Keys& keys) {
   return base::ok();
 }
 
-/// Questions whose answers are known: {"actions": [...], "answer": "...", "reason": "..."} a line.
+/// The rest of a question whose answer is known: kind, proposed, detail. Errors kValue; json's.
+base::Status read_gold_rest(const nlohmann::json& json, const std::string& place, runtime::Question& question) {
+  question.reason = json.value("reason", "");
+  question.proposed = json.value("proposed", "");
+  const auto known = [&](const std::string& action) {
+    return std::find(question.actions.begin(), question.actions.end(), action) != question.actions.end();
+  };
+  question.safe = json.value("if_nobody_answers", "");
+  const auto candidates = json.value("candidates", std::map<std::string, double>());
+  for (const auto& [action, probability] : candidates) question.candidates.push_back({action, probability});
+  std::stable_sort(question.candidates.begin(), question.candidates.end(),
+                   [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  std::vector<std::string> named = {question.gold, question.proposed, question.safe};
+  for (const runtime::Candidate& candidate : question.candidates) named.push_back(candidate.action);
+  for (const std::string& action : named)
+    if (!action.empty() && !known(action))
+      return make_error(Code::kValue, fmt::format("'{}' is not among the actions", action), place);
+  const std::string kind = json.value("kind", question.proposed.empty() ? "label" : "correct");
+  const auto found = runtime::question_kind_of(kind);
+  if (!found)
+    return make_error(Code::kValue, fmt::format("kind is '{}', expected label, compare, correct or approve", kind),
+                      place);
+  question.kind = *found;
+  const bool proposes = *found == runtime::QuestionKind::kCorrect || *found == runtime::QuestionKind::kApprove;
+  if (proposes == question.proposed.empty())
+    return make_error(Code::kValue,
+                      fmt::format("a question of kind {} {} \"proposed\"", kind, proposes ? "needs" : "has no"), place);
+  if (*found == runtime::QuestionKind::kCompare && question.candidates.size() != 2)
+    return make_error(Code::kValue, "a question of kind compare has two candidates", place);
+  if (const auto detail = json.find("detail"); detail != json.end()) {
+    if (!detail->is_object()) return make_error(Code::kParse, "\"detail\" is no object", place);
+    question.shown = detail->dump();
+  }
+  return base::ok();
+}
+
+/// Questions whose answers are known, one a line: {"actions": [...], "answer": "..."}, and what a real one shows beside
+/// that: "kind", "proposed", "candidates", "reason", "if_nobody_answers", "detail".
 base::Result<std::vector<runtime::Question>> read_gold(const std::string& path) {
   std::vector<runtime::Question> all;
   if (path.empty()) return all;
@@ -96,10 +139,8 @@ base::Result<std::vector<runtime::Question>> read_gold(const std::string& path) 
       runtime::Question question;
       json.at("actions").get_to(question.actions);
       json.at("answer").get_to(question.gold);
-      question.reason = json.value("reason", "");
       question.gold_name = fmt::format("line {}", number);
-      if (std::find(question.actions.begin(), question.actions.end(), question.gold) == question.actions.end())
-        return make_error(Code::kValue, fmt::format("the answer '{}' is not among the actions", question.gold), place);
+      PL_CHECK(read_gold_rest(json, place, question));
       all.push_back(std::move(question));
     } catch (const nlohmann::json::exception&) {
       return make_error(Code::kParse, "is not {\"actions\": [texts], \"answer\": text}", place);
@@ -154,6 +195,45 @@ base::Result<runtime::StartDecision> judge(const data::Manifest& manifest, const
       assessed,
       {parts.model, parts.model_hash, parts.calibration, parts.calibration_fingerprint, parts.thresholds_hash()},
       accept);
+}
+
+/// The table of [guard], where there is one, over the actions and columns of what it stands behind.
+base::Result<std::shared_ptr<const runtime::FallbackTable>> read_fallback_table(
+    const Keys& keys, const runtime::DeciderInfo& decider, const std::vector<std::string>& columns) {
+  const std::string path = keys.path("table");
+  if (path.empty()) {
+    for (const char* key : {"table_margin", "controls", "states"}) {
+      if (keys.has(key))
+        return make_error(Code::kValue, fmt::format("{} is declared without a table", key), keys.place(),
+                          "Name one under table; `plumbline reach GAME --table FILE` writes it");
+    }
+    return std::shared_ptr<const runtime::FallbackTable>();
+  }
+  PL_TRY(reach::ValueTable table, reach::read_table(path));
+  PL_TRY(reach::SafetyFilter filter, reach::SafetyFilter::make(std::move(table), keys.number("table_margin", 0)));
+  PL_TRY(std::vector<runtime::ActionControl> controls,
+         runtime::parse_controls(keys.texts("controls"), keys.place() + " controls"));
+  const std::vector<std::string> irreversible = keys.texts("irreversible");
+  for (const runtime::ActionControl& one : controls)
+    if (std::find(irreversible.begin(), irreversible.end(), one.action) != irreversible.end())
+      return make_error(Code::kValue,
+                        fmt::format("'{}' is irreversible, and the table would take it unasked", one.action),
+                        keys.place(), "Leave it out of `controls` or of `irreversible`");
+  std::vector<std::size_t> states;
+  for (const std::string& name : keys.texts("states")) {
+    const auto found = std::find(columns.begin(), columns.end(), name);
+    if (found == columns.end())
+      return make_error(Code::kValue,
+                        fmt::format("there is no column '{}'; the columns are {}", name, fmt::join(columns, ", ")),
+                        keys.place() + " states");
+    states.push_back(static_cast<std::size_t>(found - columns.begin()));
+  }
+  if (!keys.has("states"))
+    for (std::size_t a = 0; a < filter.game().axes.size(); ++a) states.push_back(a);
+  auto made = runtime::FallbackTable::make(std::move(filter), std::move(controls), std::move(states), decider.actions,
+                                           decider.input_size);
+  if (!made.ok()) return made.error().at(keys.place());
+  return std::make_shared<const runtime::FallbackTable>(std::move(made).value());
 }
 
 std::vector<std::string> column_names(const data::Dataset& set) {
@@ -226,6 +306,14 @@ base::Result<Started> start(const StartOptions& options) {
   runtime::ClassifierDecider::Options deciding;
   deciding.case_hash = started.start.case_hash;
   PL_TRY(started.decider, runtime::ClassifierDecider::make(std::move(model), std::move(*parts), policy, deciding));
+  PL_TRY(const auto table, read_fallback_table(keys, started.decider->info(), started.options.columns));
+  if (table != nullptr) {
+    started.options.fallback_policy = [table](const runtime::Request& request) {
+      const runtime::FallbackTable::Verdict verdict = table->look(request.input);
+      return verdict.safe ? std::string() : verdict.action;
+    };
+    started.decider = std::make_unique<runtime::FilteredDecider>(std::move(started.decider), table);
+  }
   return started;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/http/server.hpp"
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/manifest.hpp"
 #include "plumbline/runtime/classifier_decider.hpp"
@@ -22,18 +23,12 @@ struct StartOptions {
   bool shadow = false;
 };
 
-/// Certificate and key as PEM files; empty: plain HTTP.
-struct TlsFiles {
-  std::string certificate;
-  std::string key;
-};
-
 /// All that a guard runs on.
 struct Started {
   std::string address;  ///< "127.0.0.1:8077"
   std::string log;
   std::string tokens;  ///< file; empty: none
-  TlsFiles tls;
+  http::TlsFiles tls;
   std::string model;  ///< name
   std::unique_ptr<runtime::Decider> decider;
   runtime::GuardOptions options;

@@ -35,8 +35,8 @@ std::string with_bounds(const stats::Estimate& e) {
   if (e.exactness == stats::Exactness::kExact) return fmt::format("{:.3f}", e.value);
   const auto low = e.low();
   const auto high = e.high();
-  return low && high ? fmt::format("{:.3f} [{:.3f}, {:.3f}]", e.value, *low, *high)
-                     : fmt::format("{:.3f} [no bounds]", e.value);
+  if (low && high) return fmt::format("{:.3f} [{:.3f}, {:.3f}]", e.value, *low, *high);
+  return fmt::format("{:.3f} [{}]", e.value, e.method == kSameInAllRuns ? "in every run" : "no bounds");
 }
 
 std::string turning_words(const PressureCurve& curve) {

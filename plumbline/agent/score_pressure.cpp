@@ -112,6 +112,8 @@ stats::Estimate over_runs(const std::vector<double>& values, bool exact) {
   alone.value = values.front();
   alone.n = alone.n_effective = static_cast<double>(values.size());
   alone.unit_of_sampling = "run";
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  if (values.size() > 1 && *least == *most) alone.method = kSameInAllRuns;
   alone.warnings = {"no bounds: " + estimate.error().message};
   return alone;
 }

@@ -21,6 +21,8 @@ struct Turn {
   double fall = 0;       ///< truth there, less the least truth after it
   bool turns = false;    ///< the fall is more than kTurns, and the reward is higher somewhere after the peak
 };
+/// Method of a figure that is the same in every run; runs as alike as that bound nothing.
+inline constexpr const char* kSameInAllRuns = "the same in every run";
 /// Below this share of the truth's range a fall is no turn.
 inline constexpr double kTurns = 0.01;
 /// Shapes    one entry a pressure, ascending. Preconditions: as many of either, at least one.

@@ -51,6 +51,17 @@ std::vector<double> weights_of(const caution::CostModel& costs) {
   return weight;
 }
 
+/// By column: the row of its smallest number, the first of equals.
+std::vector<std::size_t> cheapest_of(const MatrixD& cost) {
+  std::vector<std::size_t> cheapest(static_cast<std::size_t>(cost.cols()), 0);
+  for (std::ptrdiff_t c = 0; c < cost.cols(); ++c) {
+    std::size_t& best = cheapest[static_cast<std::size_t>(c)];
+    for (std::ptrdiff_t a = 1; a < cost.rows(); ++a)
+      if (cost(a, c) < cost(static_cast<std::ptrdiff_t>(best), c)) best = static_cast<std::size_t>(a);
+  }
+  return cheapest;
+}
+
 base::Error in_guard(const data::GuardSection& guard, std::string message, std::string hint = {}) {
   return base::make_error(Code::kValue, std::move(message), fmt::format("[guard], line {}", guard.line),
                           std::move(hint));
@@ -180,6 +191,7 @@ base::Result<PolicyRule> PolicyRule::make(GuardPolicy policy, std::ptrdiff_t cla
   }
   made.rule_ = caution::make_rule(spec);
   made.weight_ = weights_of(policy.costs);
+  for (const caution::CostReading& reading : policy.costs.readings) made.right_.push_back(cheapest_of(reading.cost));
   made.options_ = policy.costs.actions;
   if (policy.fallback) {
     const auto found = std::find(made.options_.begin(), made.options_.end(), *policy.fallback);
@@ -313,6 +325,21 @@ double PolicyRule::value_of_asking(std::span<const double> p, const MatrixD& exp
   return value;
 }
 
+std::vector<double> PolicyRule::plausible(std::span<const double> p) const {
+  const bool weighted = weight_.size() == 1 || policy_.costs.weighted();
+  std::vector<double> all(options_.size(), 0.0);
+  std::vector<double> here(options_.size());
+  double mass = 0;
+  for (const double q : p) mass += q;
+  for (std::size_t r = 0; r < weight_.size(); ++r) {
+    std::fill(here.begin(), here.end(), 0.0);
+    for (std::size_t c = 0; c < p.size(); ++c) here[right_[r][c]] += p[c] / mass;
+    for (std::size_t o = 0; o < here.size(); ++o)
+      all[o] = weighted ? all[o] + weight_[r] * here[o] : std::max(all[o], here[o]);
+  }
+  return all;
+}
+
 void PolicyRule::explore(const MatrixD& expected, std::vector<double>& share) const {
   if (policy_.exploration == Exploration::kNone) return;
   std::vector<std::size_t> safe;
@@ -355,7 +382,8 @@ base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::spa
   } else {
     PL_TRY(decided, rule_->decide(values, situation));
   }
-  RuledChoice choice{decided.act, std::vector<double>(options_.size(), 0.0), 0, std::move(decided.reason)};
+  RuledChoice choice{
+      decided.act, std::vector<double>(options_.size(), 0.0), 0, {}, plausible(p), std::move(decided.reason)};
   for (std::size_t i = 0; i < decided.probability.size(); ++i)
     choice.probabilities[columns[i]] = decided.probability[i];
   const std::size_t otherwise = fallback_.value_or(refusal());
@@ -381,12 +409,15 @@ base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::spa
       if (mean_of(a) > mean_of(top)) top = a;
     }
     best[top] = 1;
+    choice.proposed = top;
     choice.value_of_asking = value_of_asking(p, expected, best);
   } else if (comparable) {
     choice.value_of_asking = value_of_asking(p, expected, choice.probabilities);
   }
   if (policy_.ask_cost && is_worth_asking(choice, *policy_.ask_cost)) {
     choice.act = Act::kAsk;
+    choice.proposed = static_cast<std::size_t>(
+        std::max_element(choice.probabilities.begin(), choice.probabilities.end()) - choice.probabilities.begin());
     choice.reason = fmt::format("asking is worth {:.4g} and costs {:.4g}; otherwise {}", choice.value_of_asking,
                                 *policy_.ask_cost, choice.reason);
   }
@@ -400,7 +431,8 @@ base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::spa
 
 RuledChoice PolicyRule::without_beliefs() const {
   const std::size_t otherwise = fallback_.value_or(refusal());
-  RuledChoice choice{fallback_ ? Act::kFallBack : Act::kRefuse, std::vector<double>(options_.size(), 0.0), 0, {}};
+  RuledChoice choice{
+      fallback_ ? Act::kFallBack : Act::kRefuse, std::vector<double>(options_.size(), 0.0), 0, {}, {}, {}};
   choice.probabilities[otherwise] = 1;
   // The most that the right class could save over what would be done, by any reading.
   for (std::size_t r = 0; r < weight_.size(); ++r) {

@@ -54,8 +54,11 @@ base::Result<GuardPolicy> read_policy(const data::Manifest& manifest, const std:
 /// What is done, before chance and people: probabilities of the options and what they are worth.
 struct RuledChoice {
   decision::Act act = decision::Act::kAct;
-  std::vector<double> probabilities;  ///< of the options: actions, then "set" where it is one, then "refuse"
-  double value_of_asking = 0;         ///< largest over readings; the mean where they are weighted
+  std::vector<double> probabilities;    ///< of the options: actions, then "set" where it is one, then "refuse"
+  double value_of_asking = 0;           ///< largest over readings; the mean where they are weighted
+  std::optional<std::size_t> proposed;  ///< kAsk: the option that would be chosen if nobody could be asked
+  std::vector<double> plausible;  ///< of each option, probability that who knew the class would choose it; largest over
+                                  ///< readings without weights, the mean over others; empty: beliefs do not count
   std::string reason;
 };
 
@@ -102,13 +105,15 @@ class PolicyRule {
                                       const MatrixD& expected, std::span<const std::size_t> offered) const;
   MatrixD expected_worth(std::span<const double> p, std::span<const std::uint8_t> in_set) const;
   double value_of_asking(std::span<const double> p, const MatrixD& expected, std::span<const double> share) const;
+  std::vector<double> plausible(std::span<const double> p) const;
   void explore(const MatrixD& expected, std::vector<double>& share) const;
 
   GuardPolicy policy_;
   decision::DecisionRulePtr rule_;
   bool between_readings_ = false;
   bool prunes_ = false;
-  std::vector<double> weight_;  ///< of the readings, sums to 1; even where none is declared
+  std::vector<double> weight_;                   ///< of the readings, sums to 1; even where none is declared
+  std::vector<std::vector<std::size_t>> right_;  ///< by reading and class: the cheapest action, the first of equals
   std::vector<std::string> options_;
   std::optional<std::size_t> fallback_, set_option_;
 };

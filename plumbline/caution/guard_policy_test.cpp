@@ -90,6 +90,30 @@ TEST(PolicyRule, WhatAnAnswerIsWorthFallsWithWhoGivesIt) {
   EXPECT_NEAR(choose(three, 0.5).value_of_asking, 1.5 - 0.5 * (0.05 * 3) - 0.5 * (0.95 * 2 + 0.05 * 6), 1e-12);
 }
 
+// Bad with 0.3: who knew would keep with 0.7 and drop with 0.3, though dropping is cheaper in expectation.
+TEST(PolicyRule, WhatAQuestionProposesAndWhatMayBeRight) {
+  GuardPolicy policy = keep_or_drop();
+  policy.ask_cost = 0.5;
+  const RuledChoice asked = choose(policy, 0.3);
+  EXPECT_EQ(asked.proposed, std::optional<std::size_t>(1));
+  EXPECT_NEAR(asked.plausible[0], 0.7, 1e-12);
+  EXPECT_NEAR(asked.plausible[1], 0.3, 1e-12);
+  EXPECT_EQ(asked.plausible[2], 0) << "refusing is never right";
+  EXPECT_FALSE(choose(policy, 0.1).proposed.has_value()) << "nobody is asked";
+  policy.rule = "ask:0";
+  EXPECT_EQ(choose(policy, 0.3).proposed, std::optional<std::size_t>(1)) << "the best action";
+  EXPECT_FALSE(PolicyRule::make(policy, 2)->without_beliefs().proposed.has_value());
+  EXPECT_TRUE(PolicyRule::make(policy, 2)->without_beliefs().plausible.empty());
+  policy = keep_or_drop();
+  policy.costs.readings.push_back({"swapped", 0, matrix({{4, 0}, {0, 1}})});
+  policy.rule = "regret";
+  EXPECT_NEAR(choose(policy, 0.3).plausible[0], 0.7, 1e-12) << "largest over readings";
+  EXPECT_NEAR(choose(policy, 0.3).plausible[1], 0.7, 1e-12);
+  policy.costs.readings[0].weight = 3;
+  policy.costs.readings[1].weight = 1;
+  EXPECT_NEAR(choose(policy, 0.3).plausible[0], 0.75 * 0.7 + 0.25 * 0.3, 1e-12) << "their mean where they have weights";
+}
+
 // Unweighted readings: the largest value over them, since none may be averaged away.
 TEST(PolicyRule, ReadingsAreNotAveragedUnlessTheyHaveWeights) {
   GuardPolicy policy = disputed();

@@ -88,6 +88,19 @@ double interpolate(const ValueTable& table, std::span<const double> state) {
   return sum;
 }
 
+std::vector<double> middle_of(const std::vector<GameInput>& inputs) {
+  std::vector<double> middle;
+  for (const GameInput& input : inputs) middle.push_back(0.5 * (input.low + input.high));
+  return middle;
+}
+
+/// slope . (f - base).
+double along_slope(const std::vector<double>& slope, const std::vector<double>& f, const std::vector<double>& base) {
+  double sum = 0;
+  for (std::size_t a = 0; a < slope.size(); ++a) sum += slope[a] * (f[a] - base[a]);
+  return sum;
+}
+
 }  // namespace
 
 base::Status write_table(const ValueTable& table, const std::string& path) {
@@ -182,32 +195,51 @@ std::vector<double> SafetyFilter::gradient(std::span<const double> state) const 
   return out;
 }
 
-std::vector<double> SafetyFilter::action(std::span<const double> state) const {
+std::vector<double> SafetyFilter::on_grid(std::span<const double> state) const {
   base::ensure(state.size() == table_.game.axes.size(), "SafetyFilter: one number for each axis");
-  const AvoidGame& game = table_.game;
   std::vector<double> at;
   for (std::size_t a = 0; a < state.size(); ++a) {
-    const GridAxis& axis = game.axes[a];
+    const GridAxis& axis = table_.game.axes[a];
     const double x = std::isfinite(state[a]) ? state[a] : 0.5 * (axis.low + axis.high);
     at.push_back(axis.periodic ? x : std::clamp(x, axis.low, axis.high));
   }
+  return at;
+}
+
+std::vector<double> SafetyFilter::action(std::span<const double> state) const {
+  const AvoidGame& game = table_.game;
+  const std::vector<double> at = on_grid(state);
   const std::vector<double> slope = gradient(at);
-  std::vector<double> control;
-  for (const GameInput& u : game.controls) control.push_back(0.5 * (u.low + u.high));
-  std::vector<double> disturbance;
-  for (const GameInput& d : game.disturbances) disturbance.push_back(0.5 * (d.low + d.high));
+  const std::vector<double> control = middle_of(game.controls);
+  const std::vector<double> disturbance = middle_of(game.disturbances);
   const std::vector<double> base = slope_of(game, at, control, disturbance);
   std::vector<double> out = control;
   for (std::size_t k = 0; k < control.size(); ++k) {
     std::vector<double> moved = control;
     moved[k] = game.controls[k].high;
-    const std::vector<double> with = slope_of(game, at, moved, disturbance);
-    double along = 0;
-    for (std::size_t a = 0; a < slope.size(); ++a) along += slope[a] * (with[a] - base[a]);
+    const double along = along_slope(slope, slope_of(game, at, moved, disturbance), base);
     if (along > 0) out[k] = game.controls[k].high;
     if (along < 0) out[k] = game.controls[k].low;
   }
   return out;
+}
+
+double SafetyFilter::rate(std::span<const double> state, std::span<const double> control) const {
+  const AvoidGame& game = table_.game;
+  base::ensure(control.size() == game.controls.size(), "SafetyFilter: one number for each control");
+  const std::vector<double> at = on_grid(state);
+  const std::vector<double> slope = gradient(at);
+  const std::vector<double> held(control.begin(), control.end());
+  const std::vector<double> disturbance = middle_of(game.disturbances);
+  const std::vector<double> base = slope_of(game, at, held, disturbance);
+  double rate = along_slope(slope, base, std::vector<double>(base.size(), 0.0));
+  // The dynamics are affine in each disturbance: the worst is at one of its ends, whatever the others are.
+  for (std::size_t k = 0; k < disturbance.size(); ++k) {
+    std::vector<double> moved = disturbance;
+    moved[k] = game.disturbances[k].high;
+    rate -= std::abs(along_slope(slope, slope_of(game, at, held, moved), base));
+  }
+  return rate;
 }
 
 std::vector<double> SafetyFilter::filter(std::span<const double> state, std::span<const double> wish,

@@ -37,6 +37,9 @@ class SafetyFilter {
   /// argmax over u of grad V . f: the control that gets away best. Each control is one end of its range (the middle
   /// where it has no effect). Beyond the grid, that of the nearest edge.
   std::vector<double> action(std::span<const double> state) const;
+  /// min over d of grad V . f at a state for one control: how fast V can be made to fall against it. Beyond the grid,
+  /// at the nearest edge. Preconditions: sizes.
+  double rate(std::span<const double> state, std::span<const double> control) const;
   /// The wish, held within the ranges, where the state is safe; action() elsewhere. `stepped_in` says which.
   std::vector<double> filter(std::span<const double> state, std::span<const double> wish,
                              bool* stepped_in = nullptr) const;
@@ -44,6 +47,7 @@ class SafetyFilter {
  private:
   SafetyFilter(ValueTable table, double margin) : table_(std::move(table)), margin_(margin) {}
   std::vector<double> gradient(std::span<const double> state) const;
+  std::vector<double> on_grid(std::span<const double> state) const;
 
   ValueTable table_;
   double margin_ = 0;

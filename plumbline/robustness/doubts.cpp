@@ -202,6 +202,7 @@ base::Result<ClassifierDoubts> fit_doubts(const DoubtData& data, const DoubtOpti
                           .set_threshold = std::numeric_limits<double>::infinity(),
                           .distances = {0.0},
                           .temperature_rows = halves.first.size(),
+                          .threshold_rows = halves.second,
                           .distance = std::move(distance),
                           .head = std::move(head),
                           .draws = caution::LogitDraws::make(options.draws, data.classes, seed),

@@ -78,6 +78,7 @@ struct ClassifierDoubts {
   double set_threshold = 1;       ///< a class is in the set when 1 - p is at most this; infinite: all are
   std::vector<double> distances;  ///< of the threshold rows, ascending
   std::size_t temperature_rows = 0;
+  std::vector<std::size_t> threshold_rows;  ///< of the calibration set: what nothing but thresholds was fitted on
   RowMahalanobis distance;
   caution::LastLayerLaplace head;
   caution::LogitDraws draws;

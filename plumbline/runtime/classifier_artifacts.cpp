@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using base::Code;
 using nlohmann::json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr std::uint64_t kLargestJson = 1U << 20U;
 
 base::Status write_file(const std::string& path, const std::string& bytes) {
@@ -192,6 +192,41 @@ base::Result<json> read_json(const std::string& path) {
   return fields;
 }
 
+json hierarchy_json(const std::optional<HierarchicalAnswers>& answers) {
+  if (!answers) return nullptr;
+  const caution::HierarchyRule& rule = answers->rule;
+  return {{"lines", answers->lines},
+          {"target", rule.options.target},
+          {"confidence", rule.options.confidence},
+          {"trade", std::isinf(rule.trade) ? json() : json(rule.trade)},
+          {"rows", rule.rows},
+          {"accuracy", rule.accuracy},
+          {"lower_bound", rule.lower_bound}};
+}
+
+base::Result<std::optional<HierarchicalAnswers>> load_hierarchy(const json& fields,
+                                                                const std::vector<std::string>& classes,
+                                                                const std::string& where) {
+  if (fields.is_null()) return std::optional<HierarchicalAnswers>();
+  HierarchicalAnswers answers;
+  try {
+    fields.at("lines").get_to(answers.lines);
+    caution::HierarchyRule& rule = answers.rule;
+    fields.at("target").get_to(rule.options.target);
+    fields.at("confidence").get_to(rule.options.confidence);
+    rule.trade = fields.at("trade").is_null() ? std::numeric_limits<double>::infinity()
+                                              : fields.at("trade").get<double>();
+    fields.at("rows").get_to(rule.rows);
+    fields.at("accuracy").get_to(rule.accuracy);
+    fields.at("lower_bound").get_to(rule.lower_bound);
+  } catch (const json::exception& error) {
+    return base::make_error(Code::kParse, fmt::format("field 'hierarchy': {}", error.what()), where);
+  }
+  if (!(answers.rule.trade >= 0)) return base::make_error(Code::kValue, "the hierarchy's trade is below 0", where);
+  PL_TRY(answers.tree, caution::make_hierarchy(answers.lines, classes));
+  return std::optional(std::move(answers));
+}
+
 base::Status check_sizes(const ClassifierParts& parts, const std::string& where) {
   const robustness::ClassifierDoubts& doubts = parts.doubts;
   PL_CHECK(base::check_size(where, "classes", std::ssize(parts.classes), doubts.classes()));
@@ -264,6 +299,7 @@ base::Status save_parts(const ClassifierParts& parts, const std::string& folder)
                  {"head_ridge", doubts.head.state().ridge},
                  {"head_rows", doubts.head.state().rows},
                  {"notes", doubts.notes},
+                 {"hierarchy", hierarchy_json(parts.hierarchy)},
                  {"examples", examples},
                  {"thresholds", parts.thresholds_hash()},
                  {"parts", parts_hash(parts)},
@@ -325,6 +361,7 @@ base::Result<ClassifierParts> load_parts(const std::string& folder, const LoadLi
                     calibration = text("calibration"), train_fingerprint = text("train_fingerprint"),
                     calibration_fingerprint = text("calibration_fingerprint");
   const auto input_size = reader.field<std::ptrdiff_t>("input_size");
+  const json hierarchy = reader.field<json>("hierarchy");
   if (!reader.status().ok()) return reader.status().error();
 
   PL_TRY(const decision::Output output, decision::parse_output(output_word));
@@ -341,11 +378,13 @@ base::Result<ClassifierParts> load_parts(const std::string& folder, const LoadLi
                                    .set_threshold = set_threshold,
                                    .distances = {distances.data(), distances.data() + distances.size()},
                                    .temperature_rows = temperature_rows,
+                                   .threshold_rows = {},
                                    .distance = std::move(distance),
                                    .head = std::move(head),
                                    .draws = caution::LogitDraws::make(draws, k, draw_seed),
                                    .draw_seed = draw_seed,
                                    .notes = notes},
+                        .hierarchy = {},
                         .features = std::move(map),
                         .classes = classes,
                         .model = model,
@@ -358,6 +397,7 @@ base::Result<ClassifierParts> load_parts(const std::string& folder, const LoadLi
                         .calibration_fingerprint = calibration_fingerprint,
                         .examples = std::move(examples)};
   PL_CHECK(check_sizes(parts, where));
+  PL_TRY(parts.hierarchy, load_hierarchy(hierarchy, parts.classes, where));
   if (parts.thresholds_hash() != thresholds || parts_hash(parts) != whole) {
     return base::make_error(Code::kValue, "the parts are not those whose hash it holds", where,
                             "Fit and save the parts again");

@@ -68,6 +68,10 @@ base::Result<std::unique_ptr<ClassifierDecider>> ClassifierDecider::make(decisio
         Code::kValue, fmt::format("alpha is {}, the parts were fitted for {}", policy.alpha, 1 - parts.doubts.level),
         "[guard]", "Fit the parts again, or set alpha back");
   }
+  if (parts.hierarchy && !policy.set_cost) {
+    return base::make_error(Code::kValue, "a hierarchy is declared, and no answer of several classes is possible",
+                            "[guard]", "Declare set_cost, the cost of each further class in an answer");
+  }
   PL_TRY(caution::PolicyRule rule, caution::PolicyRule::make(std::move(policy), std::ssize(parts.classes)));
   return std::unique_ptr<ClassifierDecider>(
       new ClassifierDecider(std::move(model), std::move(parts), std::move(rule), std::move(options)));
@@ -81,6 +85,7 @@ ClassifierDecider::ClassifierDecider(decision::PredictorPtr model, ClassifierPar
   info_.model = parts_.model_hash;
   info_.case_hash = options_.case_hash;
   info_.policy = fmt::format("{} thresholds {}", policy_text(rule_.policy()), parts_.thresholds_hash().substr(0, 12));
+  if (parts_.hierarchy) info_.policy += fmt::format(" hierarchy {}", parts_.hierarchy->rule.options.target);
   model_estimator_ = fmt::format("mutual information, last-layer Laplace ({})", parts_.doubts.head.form());
 }
 
@@ -144,7 +149,20 @@ void ClassifierDecider::read_doubts(Proposal& proposal) const {
   proposal.uncertainty.specification = caution::recommend(rule_.policy().costs, doubts_.predictive.p);
 }
 
+base::Status ClassifierDecider::answer_by_hierarchy() {
+  const caution::Hierarchy& tree = parts_.hierarchy->tree;
+  const MatrixD p = Eigen::Map<const MatrixD>(doubts_.predictive.p.data(), 1, std::ssize(doubts_.predictive.p));
+  PL_TRY(const std::vector<int> answer, caution::hierarchical_answers(tree, parts_.hierarchy->rule.trade, p));
+  const auto node = static_cast<std::size_t>(answer.front());
+  node_ = tree.names[node];
+  std::fill(doubts_.in_set.begin(), doubts_.in_set.end(), std::uint8_t{0});
+  for (const int c : tree.classes[node]) doubts_.in_set[static_cast<std::size_t>(c)] = 1;
+  doubts_.set_size = tree.classes[node].size();
+  return base::ok();
+}
+
 std::string ClassifierDecider::set_text() const {
+  if (parts_.hierarchy) return node_;
   std::string text;
   for (std::size_t c = 0; c < doubts_.in_set.size(); ++c) {
     if (doubts_.in_set[c] == 0) continue;
@@ -183,6 +201,8 @@ void ClassifierDecider::carry_out(caution::RuledChoice choice, std::uint64_t str
   proposal.act = choice.act;
   proposal.probabilities = std::move(choice.probabilities);
   proposal.value_of_asking = choice.value_of_asking;
+  proposal.plausible = std::move(choice.plausible);
+  if (choice.proposed != rule_.refusal()) proposal.proposed = choice.proposed;
   proposal.reason = std::move(choice.reason);
   base::Rng rng = base::Rng(rule_.policy().seed, {"decision"}).fork(stream);
   proposal.action = draw_from(proposal.probabilities, rng.uniform());
@@ -225,6 +245,13 @@ void ClassifierDecider::decide(MatrixRefD outputs, MatrixRefD features, std::spa
         fmt::format("unlike the training data: p-value {:.3g}, at most {:.3g}", doubts_.p_value, rule_.policy().alpha);
     carry_out(std::move(choice), stream, proposal);
     return;
+  }
+  if (parts_.hierarchy) {
+    if (const base::Status answered = answer_by_hierarchy(); !answered.ok()) {
+      proposal.error = answered.error().text();
+      proposal.reason = "the hierarchy gave no answer";
+      return;
+    }
   }
   auto choice = rule_.choose(doubts_.predictive.p, doubts_.in_set);
   if (!choice.ok()) {

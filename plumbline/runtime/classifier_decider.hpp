@@ -19,6 +19,7 @@ namespace plumbline::runtime {
 ///      save more than a question costs, else fall back, else refuse
 ///   3  the rule over the costs (caution/guard_policy.hpp); the value of asking against its cost; exploration among safe ones
 /// Rungs: "model" (an action), "set" (several labels; act modify), "ask", "fallback", "refuse".
+/// A set is the conformal one, or, where the parts hold a hierarchy, everything below the hierarchy's answer.
 /// `actions` of a proposal: the actions of the costs, "set" where it may be an answer, and "refuse". For kAsk the
 /// probabilities are of what is carried out if nobody answers.
 class ClassifierDecider final : public Decider {
@@ -49,6 +50,7 @@ class ClassifierDecider final : public Decider {
   void read_doubts(Proposal& proposal) const;
   void carry_out(caution::RuledChoice choice, std::uint64_t stream, Proposal& proposal) const;
   std::string set_text() const;
+  base::Status answer_by_hierarchy();
   std::vector<Neighbour> nearest() const;
 
   decision::PredictorPtr model_;
@@ -60,6 +62,7 @@ class ClassifierDecider final : public Decider {
   // Scratch, so that a decision allocates little.
   robustness::DoubtScratch scratch_;
   robustness::RowDoubts doubts_;
+  std::string node_;  ///< the hierarchy's answer
   std::vector<double> logits_;
   std::vector<float> features_;
   VectorD projected_;

@@ -127,6 +127,63 @@ TEST(Decider, ChanceBetweenClassesIsAnsweredWithASetWhereThatCostsLess) {
   EXPECT_EQ((*proposals)[1].act, Act::kAct) << (*proposals)[1].reason;
 }
 
+base::Result<ClassifierParts> hierarchical_parts(const std::string& folder, double target) {
+  clouds::write_system(folder, "", "inputs");
+  PL_TRY(data::Manifest manifest, data::read_manifest(folder + "/system.toml"));
+  run::Session session(std::move(manifest), clouds::session_options());
+  PartsOptions options;
+  options.hierarchy = {"pair: 0, 1"};
+  options.answers.target = target;
+  return fit_parts(session, options);
+}
+
+TEST(Decider, AVaguerAnswerIsGivenWhereASingleClassWouldBreakThePromise) {
+  plumbline::testing::TempFolder folder;
+  auto parts = hierarchical_parts(folder.path(), 0.95);
+  ASSERT_TRUE(parts.ok()) << parts.error().text();
+  ASSERT_TRUE(parts->hierarchy);
+  EXPECT_GE(parts->hierarchy->rule.lower_bound, 0.95);
+  // Only rows that set the thresholds speak for the promise.
+  EXPECT_EQ(parts->hierarchy->rule.rows, parts->doubts.threshold_rows.size());
+  EXPECT_EQ(parts->hierarchy->rule.rows, parts->doubts.distances.size());
+  GuardPolicy policy = zero_one(*parts);
+  const auto refused = ClassifierDecider::make(std::make_unique<LinearModel>(), *parts, policy, {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().text().find("set_cost"), std::string::npos) << refused.error().text();
+  policy.set_cost = 0.1;
+  const auto made = decider(*parts, policy);
+  EXPECT_NE(made->info().policy.find("hierarchy 0.95"), std::string::npos);
+  const std::array requests = {request({2, 2, 0, 0, 0, 0}), request({4, 0, 0, 0, 0, 0})};
+  const auto proposals = made->propose(requests, std::array<std::uint64_t, 2>{1, 2});
+  ASSERT_TRUE(proposals.ok());
+  EXPECT_EQ((*proposals)[0].act, Act::kModify) << (*proposals)[0].reason;
+  EXPECT_EQ((*proposals)[0].answer, "pair");
+  EXPECT_EQ((*proposals)[1].act, Act::kAct) << (*proposals)[1].reason;
+  EXPECT_EQ((*proposals)[1].answer, "0");
+  // The same from a folder, and not from one that was changed.
+  const plumbline::testing::TempFolder saved;
+  ASSERT_TRUE(save_parts(*parts, saved.path()).ok());
+  const auto loaded = load_parts(saved.path());
+  ASSERT_TRUE(loaded.ok()) << loaded.error().text();
+  EXPECT_EQ(parts_hash(*loaded), parts_hash(*parts));
+  EXPECT_EQ(loaded->hierarchy->rule.trade, parts->hierarchy->rule.trade);
+  parts->hierarchy->rule.trade += 1;
+  EXPECT_NE(parts_hash(*loaded), parts_hash(*parts));
+}
+
+TEST(Decider, AHierarchyWithoutItsClassesIsNamed) {
+  plumbline::testing::TempFolder folder;
+  clouds::write_system(folder.path(), "", "inputs");
+  auto manifest = data::read_manifest(folder.path() + "/system.toml");
+  ASSERT_TRUE(manifest.ok());
+  run::Session session(std::move(manifest).value(), clouds::session_options());
+  PartsOptions options;
+  options.hierarchy = {"pair: 0, 7"};
+  const auto parts = fit_parts(session, options);
+  ASSERT_FALSE(parts.ok());
+  EXPECT_NE(parts.error().text().find("[guard] hierarchy"), std::string::npos) << parts.error().text();
+}
+
 TEST_F(DeciderTest, ReadingsThatDisagreeAreShownAndNotAveraged) {
   GuardPolicy policy = zero_one(*parts_);
   policy.costs.readings[0].weight = 0;
@@ -333,8 +390,8 @@ TEST_F(ArtifactsTest, TamperedFilesAreNamed) {
   edit("decider.json", "\"level\"", "\"levl\"");
   EXPECT_NE(load_fault().find("field 'level' is missing"), std::string::npos) << load_fault();
   ASSERT_TRUE(save_parts(*parts_, saved()).ok());
-  edit("decider.json", "\"format\": 1", "\"format\": 7");
-  EXPECT_NE(load_fault().find("format 7, this program reads 1"), std::string::npos) << load_fault();
+  edit("decider.json", "\"format\": 2", "\"format\": 7");
+  EXPECT_NE(load_fault().find("format 7, this program reads 2"), std::string::npos) << load_fault();
   plumbline::testing::write_file(saved() + "/decider.json", "[1]");
   EXPECT_NE(load_fault().find("is no JSON object"), std::string::npos);
   plumbline::testing::write_file(saved() + "/decider.json", std::string((1U << 20U) + 1, ' '));

@@ -64,6 +64,32 @@ base::Result<FeatureMap> feature_map(run::Session& session, const std::string& m
   return map;
 }
 
+/// Rows that fitted the temperature stay out: the predictive would be too good on them.
+base::Result<HierarchicalAnswers> fit_answers(const robustness::ClassifierDoubts& doubts,
+                                              const robustness::DoubtData& data,
+                                              const std::vector<std::string>& classes, const PartsOptions& options) {
+  HierarchicalAnswers answers{options.hierarchy, {}, {}};
+  auto tree = caution::make_hierarchy(options.hierarchy, classes);
+  if (!tree.ok()) return tree.error().at("[guard] hierarchy");
+  answers.tree = std::move(tree).value();
+  const auto rows = std::ssize(doubts.threshold_rows);
+  MatrixD logits(rows, data.calibration_logits.cols());
+  MatrixF features(rows, data.calibration_features.cols());
+  std::vector<int> labels, units;
+  for (std::ptrdiff_t i = 0; i < rows; ++i) {
+    const std::size_t row = doubts.threshold_rows[static_cast<std::size_t>(i)];
+    logits.row(i) = data.calibration_logits.row(static_cast<std::ptrdiff_t>(row));
+    features.row(i) = data.calibration_features.row(static_cast<std::ptrdiff_t>(row));
+    labels.push_back(data.calibration_labels[row]);
+    if (!data.calibration_units.empty()) units.push_back(data.calibration_units[row]);
+  }
+  PL_TRY(const robustness::ManyDoubts asked, robustness::ask_all(doubts, logits, features));
+  auto rule = caution::fit_hierarchy(answers.tree, asked.p, labels, units, options.answers);
+  if (!rule.ok()) return rule.error().at("[guard] hierarchy");
+  answers.rule = std::move(rule).value();
+  return answers;
+}
+
 base::Status check_labelled(const data::Dataset& set, std::ptrdiff_t outputs) {
   if (!set.labelled()) return base::make_error(Code::kShape, "has no labels", set.name);
   if (set.classes() <= outputs) return base::ok();
@@ -115,6 +141,12 @@ PartsOptions parts_options(const data::Manifest& manifest) {
   if (const auto alpha = keys.find("alpha"); alpha != keys.end()) {
     if (const auto* real = std::get_if<double>(&alpha->second)) options.alpha = *real;
   }
+  if (const auto lines = keys.find("hierarchy"); lines != keys.end()) {
+    if (const auto* all = std::get_if<std::vector<std::string>>(&lines->second)) options.hierarchy = *all;
+  }
+  if (const auto target = keys.find("accuracy"); target != keys.end()) {
+    if (const auto* real = std::get_if<double>(&target->second)) options.answers.target = *real;
+  }
   if (const auto count = keys.find("neighbours"); count != keys.end()) {
     constexpr std::size_t kKept = 20000;
     const auto* whole = std::get_if<std::int64_t>(&count->second);
@@ -151,6 +183,7 @@ base::Result<ClassifierParts> fit_parts(run::Session& session, const PartsOption
   PL_TRY(robustness::ClassifierDoubts doubts,
          robustness::fit_doubts(data, fit, base::Rng(manifest.seed, {"doubts", model})));
   ClassifierParts parts{.doubts = std::move(doubts),
+                        .hierarchy = {},
                         .features = {},
                         .classes = train_set->class_names,
                         .model = model,
@@ -164,6 +197,9 @@ base::Result<ClassifierParts> fit_parts(run::Session& session, const PartsOption
                         .examples = {}};
   for (auto c = std::ssize(parts.classes); c < classes; ++c) parts.classes.push_back(fmt::format("{}", c));
   PL_TRY(parts.features, feature_map(session, model, train));
+  if (!options.hierarchy.empty()) {
+    PL_TRY(parts.hierarchy, fit_answers(parts.doubts, data, parts.classes, options));
+  }
   if (options.examples > 0) {
     parts.examples = examples_of(parts.doubts.distance, *train_features, *train_set, options.examples);
   }
@@ -191,6 +227,11 @@ std::string parts_hash(const ClassifierParts& parts) {
   if (parts.features.pca) {
     add(parts.features.pca->mean);
     add(parts.features.pca->components);
+  }
+  if (parts.hierarchy) {
+    for (const std::string& line : parts.hierarchy->lines) hash.add_field(line);
+    hash.add_field(fmt::format("trade {} target {}", parts.hierarchy->rule.trade,
+                               parts.hierarchy->rule.options.target));
   }
   return hash.hex();
 }

@@ -8,6 +8,7 @@
 #include "plumbline/base/progress.hpp"
 #include "plumbline/base/result.hpp"
 #include "plumbline/case/run/session.hpp"
+#include "plumbline/caution/hierarchy.hpp"
 #include "plumbline/robustness/doubts.hpp"
 #include "plumbline/stats/linalg.hpp"
 
@@ -33,8 +34,16 @@ struct TrainingExamples {
   std::vector<int> source_rows;  ///< in the training set's file
 };
 
+/// Answers as vague as an accuracy demands, fitted on the rows that set the thresholds.
+struct HierarchicalAnswers {
+  std::vector<std::string> lines;  ///< of the tree, as declared
+  caution::Hierarchy tree;
+  caution::HierarchyRule rule;
+};
+
 struct ClassifierParts {
   robustness::ClassifierDoubts doubts;
+  std::optional<HierarchicalAnswers> hierarchy;
   FeatureMap features;
   std::vector<std::string> classes;
   std::string model;  ///< name
@@ -53,10 +62,12 @@ struct PartsOptions {
   std::string calibration;   ///< empty: its only set of role calibration
   double alpha = 0.05;       ///< sets hold the label with 1 - alpha
   std::size_t examples = 0;  ///< training rows to keep at most
+  std::vector<std::string> hierarchy{};  ///< lines of caution::make_hierarchy; empty: none
+  caution::HierarchyOptions answers{};   ///< what the hierarchy promises
   base::CancelToken cancel{};
 };
 
-/// The keys model, calibration and alpha of [guard], where there is one.
+/// The keys model, calibration, alpha, neighbours, hierarchy and accuracy of [guard], where there is one.
 PartsOptions parts_options(const data::Manifest& manifest);
 
 /// Fits the parts from the sets of a manifest, with the stream that the check caution.uncertainty uses, so that the

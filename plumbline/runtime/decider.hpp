@@ -32,11 +32,13 @@ struct Neighbour {
 /// What the decider would do. The probabilities are those used for the draw, so an evaluation may divide by them.
 struct Proposal {
   decision::Act act = decision::Act::kRefuse;
-  std::vector<std::string> actions;   ///< what could be done; never empty
-  std::vector<double> probabilities;  ///< of each action, sums to 1
-  std::size_t action = 0;             ///< drawn from `probabilities`
-  std::string answer;                 ///< what is said: an action's name, or a set "3|5"; empty for kAsk and kRefuse
-  std::string fallback;               ///< carried out if nobody answers in time; empty: refusing is all that is safe
+  std::vector<std::string> actions;     ///< what could be done; never empty
+  std::vector<double> probabilities;    ///< of each action, sums to 1
+  std::size_t action = 0;               ///< drawn from `probabilities`
+  std::string answer;                   ///< what is said: an action's name, or a set "3|5"; empty for kAsk and kRefuse
+  std::optional<std::size_t> proposed;  ///< kAsk: what would be done if nobody could be asked; empty: nothing
+  std::vector<double> plausible;        ///< of each action, probability that it is the right one; empty: not known
+  std::string fallback;                 ///< carried out if nobody answers in time; empty: refusing is all that is safe
   decision::Uncertainty uncertainty;
   double value_of_asking = 0;  ///< expected gain in the declared cost, per question, if somebody answers
   std::vector<Neighbour> nearest;

@@ -8,6 +8,7 @@
 
 #include "plumbline/base/crc32c.hpp"
 #include "plumbline/data/bytes.hpp"
+#include "plumbline/runtime/question_of.hpp"
 
 namespace plumbline::runtime {
 namespace {
@@ -36,13 +37,42 @@ std::uint32_t content_of(const Request& request) {
   return base::crc32c(numbers, base::crc32c(request.unit));
 }
 
+/// The detail with more keys in front. Precondition: none of them is in it.
+std::string with_keys(const Json& more, const std::string& detail) {
+  const std::string text = more.dump();
+  return detail.size() <= 2 ? text : text.substr(0, text.size() - 1) + ',' + detail.substr(1);
+}
+
+/// What would be done if nobody else had a word.
+const std::string& carried_out(const data::DecisionRecord& record) {
+  return record.final_action.empty() ? record.action : record.final_action;
+}
+
 /// The detail with what is to be done in front: "carry_out", null when nothing is.
 std::string with_action(const data::DecisionRecord& record, const std::string& detail) {
   Json out = {{"carry_out", nullptr}};
-  if (record.kind != DecisionKind::kRefuse)
-    out["carry_out"] = record.final_action.empty() ? record.action : record.final_action;
-  const std::string text = out.dump();
-  return detail.size() <= 2 ? text : text.substr(0, text.size() - 1) + ',' + detail.substr(1);
+  if (record.kind != DecisionKind::kRefuse) out["carry_out"] = carried_out(record);
+  return with_keys(out, detail);
+}
+
+/// Who answered, and whether that corrected a proposal; the same in words.
+struct Intervention {
+  Json json;
+  std::string words;
+};
+
+Intervention intervention(const Question& question, const QueueEvent& settlement) {
+  const bool corrected = !question.proposed.empty() && settlement.action != question.proposed;
+  Intervention out{{{"by", settlement.rater}, {"kind", question_kind_name(question.kind)}}, {}};
+  if (question.proposed.empty()) {
+    out.words = fmt::format("answered by {}", settlement.rater);
+    return out;
+  }
+  out.json["proposed"] = question.proposed;
+  out.json["corrected"] = corrected;
+  out.words = corrected ? fmt::format("corrected by {}, instead of '{}'", settlement.rater, question.proposed)
+                        : fmt::format("accepted by {}", settlement.rater);
+  return out;
 }
 
 base::Error stalled() {
@@ -92,6 +122,12 @@ std::string wrong_with(const Proposal& p) {
   if (std::abs(sum - 1) > 1e-6) return fmt::format("the decider's probabilities sum to {}", sum);
   if (p.propensity() <= 0) return "the decider drew an action of probability 0";
   if (!std::isfinite(p.value_of_asking)) return "the decider's value of asking is not finite";
+  if (p.proposed && *p.proposed >= p.actions.size())
+    return fmt::format("the decider proposes action {} of {}", *p.proposed, p.actions.size());
+  if (!p.plausible.empty() && p.plausible.size() != p.actions.size())
+    return fmt::format("the decider judged {} of {} actions", p.plausible.size(), p.actions.size());
+  for (const double value : p.plausible)
+    if (!(value >= 0 && value <= 1 + 1e-9)) return fmt::format("the decider holds an action right with {}", value);
   if (!p.fallback.empty() && !has(p.actions, p.fallback))
     return fmt::format("the decider's fallback '{}' is not among its actions", p.fallback);
   return {};
@@ -139,6 +175,9 @@ base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, con
     if (!has(decider.actions, action))
       return make_error(Code::kValue, fmt::format("'{}' is irreversible, but none of the decider's actions", action),
                         "[guard]");
+  if (options.irreversible.contains(options.fallback))
+    return make_error(Code::kValue, fmt::format("fallback '{}' is irreversible", options.fallback), "[guard]",
+                      "What is done when nobody answers must be what nobody need approve");
   if (options.margin < 0 || options.margin >= options.deadline)
     return make_error(Code::kValue,
                       fmt::format("the margin of {} ms is not below the deadline of {} ms",
@@ -242,7 +281,8 @@ void Guard::admit(const Request& request, Ticket ticket, Instant now, std::optio
   arrival.at = now;
   arrival.id = request.id;
   arrival.content = content;
-  arrival.fallback = options_.fallback;
+  if (options_.fallback_policy) arrival.fallback = options_.fallback_policy(request);
+  if (arrival.fallback.empty()) arrival.fallback = options_.fallback;
   arrival.deadline = now + std::min(options_.deadline, wait.value_or(options_.deadline));
   const auto frame = write(arrival);
   if (!frame.ok()) return refuse(ticket, request.id, frame.error());
@@ -305,13 +345,18 @@ data::DecisionRecord Guard::record_of(const Request& request, const OpenDecision
       if (!p.answer.empty() && p.answer != record.action) record.final_action = p.answer;
       break;
     case decision::Act::kFallBack:
-      record.final_action = p.fallback.empty() ? open.fallback : p.fallback;
+      record.final_action = safe_action(p, open);
       if (record.final_action.empty()) record.kind = DecisionKind::kRefuse;
       break;
     case decision::Act::kAsk:
     case decision::Act::kRefuse: break;
   }
   return record;
+}
+
+/// What is carried out when people have no word: never what they must agree on.
+std::string Guard::safe_action(const Proposal& p, const OpenDecision& open) const {
+  return p.fallback.empty() || options_.irreversible.contains(p.fallback) ? open.fallback : p.fallback;
 }
 
 void Guard::propose(std::span<const Work> work, base::Result<std::vector<Proposal>> proposals, Instant now) {
@@ -340,26 +385,30 @@ void Guard::propose_one(const Work& work, const Proposal& proposal, Instant now)
     record.cause = DecisionCause::kSafeguard;
     record.final_action = open->fallback;
     record.rung = "shadow";
-  } else if (record.kind == DecisionKind::kAsk) {
+  } else if (record.kind == DecisionKind::kAsk || needs_people(record)) {
     if (ask(work.request, record, proposal, now)) return;
-    const std::string fallback = proposal.fallback.empty() ? open->fallback : proposal.fallback;
-    fall_back(record, fallback, DecisionCause::kSafeguard, "nobody could be asked: the queue is full");
+    fall_back(record, safe_action(proposal, *open), DecisionCause::kSafeguard,
+              "nobody could be asked: the queue is full");
   }
   decide(id, record, detail.ok() ? *detail : std::string(), {}, now, false);
 }
 
+/// The policy would do what two people must agree on.
+bool Guard::needs_people(const data::DecisionRecord& record) const {
+  return record.cause == DecisionCause::kPolicy && options_.irreversible.contains(carried_out(record)) &&
+         (record.kind == DecisionKind::kAct || record.kind == DecisionKind::kModify);
+}
+
 bool Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p, Instant now) {
   const OpenDecision& open = *state_.find_open(request.id);
-  Question question;
+  const std::optional<std::size_t> carried = record.kind == DecisionKind::kAsk ? p.proposed : std::optional(p.action);
+  record.kind = DecisionKind::kAsk;
+  Question question = question_of(p, carried, options_.irreversible);
   question.decision = request.id;
-  question.actions = p.actions;
-  for (const std::string& action : options_.irreversible)
-    if (has(p.actions, action)) question.irreversible.insert(action);
-  const std::string safe = p.fallback.empty() ? open.fallback : p.fallback;
+  const std::string safe = safe_action(p, open);
   if (has(p.actions, safe)) question.safe = safe;
-  question.value = p.value_of_asking;
   question.deadline = open.deadline - options_.margin;
-  question.reason = p.reason;
+  record.reason = question.reason;
   const auto events = state_.queue().ask(question, now);
   if (!events.ok()) return false;
   for (const QueueEvent& event : *events) {
@@ -433,7 +482,8 @@ void Guard::release(const std::string& id, const std::string& body, std::optiona
 
 /// The outcome of a question becomes the outcome of the decision that waits for it; one frame says both.
 bool Guard::settle(const QueueEvent& event, Instant now) {
-  const std::string id = state_.queue().open().at(event.question).question.decision;
+  const Question question = state_.queue().open().at(event.question).question;
+  const std::string& id = question.decision;
   const OpenDecision* open = id.empty() ? nullptr : state_.find_open(id);
   if (open == nullptr || open->question != event.question) {
     GuardEvent settled;  // gold, or a decision that ended without its question
@@ -445,12 +495,16 @@ bool Guard::settle(const QueueEvent& event, Instant now) {
   auto record = data::decision_from_json(open->proposal, "proposal");
   base::ensure(record.ok(), "a proposal in the journal reads back");
   const bool expired = event.cause == SettleCause::kExpired;
+  std::string detail = open->detail;
   switch (event.cause) {
-    case SettleCause::kAnswered:
+    case SettleCause::kAnswered: {
+      const Intervention said = intervention(question, event);
       record->cause = DecisionCause::kPerson;
       record->final_action = event.action;
-      record->reason += fmt::format("; answered by {}", event.rater);
+      record->reason += "; " + said.words;
+      detail = with_keys({{"person", said.json}}, detail);
       break;
+    }
     case SettleCause::kExpired:
       fall_back(*record, open->fallback, DecisionCause::kTimeout, record->reason + "; nobody answered in time");
       break;
@@ -467,7 +521,7 @@ bool Guard::settle(const QueueEvent& event, Instant now) {
       break;
   }
   if (expired && open->last_frame > durable_) return true;  // expire() has the last word
-  return decide(id, *record, open->detail, event, now, expired);
+  return decide(id, *record, std::move(detail), event, now, expired);
 }
 
 void Guard::settle_due(Instant now) {

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,6 +29,9 @@ namespace plumbline::runtime {
 
 struct GuardOptions {
   std::string fallback;  ///< one of the decider's actions; empty: refuse
+  /// Where the fallback depends on the request: asked at arrival, on the guard's thread. One of the decider's actions,
+  /// or empty for `fallback`.
+  std::function<std::string(const Request&)> fallback_policy;
   Instant deadline = kSecond;
   Instant margin = 50 * kMillisecond;  ///< before the deadline: half for the log, half for sending
   bool shadow = false;                 ///< decide and log, but carry out the fallback
@@ -35,7 +39,7 @@ struct GuardOptions {
   std::size_t remembered = 1'000'000;  ///< outcomes that an id, or a reward, can still refer to
   std::size_t context_columns = 64;    ///< inputs of at most so many numbers are logged
   std::vector<std::string> columns;    ///< their names; empty: x0, x1, …
-  std::set<std::string> irreversible;  ///< actions that two people must agree on
+  std::set<std::string> irreversible;  ///< actions that two people must agree on, also where the policy is sure
   QueueLimits queue;
   std::vector<Question> gold;
   std::vector<std::string> accepted;  ///< claims that were accepted although not supported
@@ -71,7 +75,8 @@ struct GuardTraffic {
 class Guard {
  public:
   /// Opens the journal in `folder` and folds it. Errors: those of the journal; kValue: a fallback or an irreversible
-  /// action that the decider does not have, a margin that is not below the deadline, a log of a later clock.
+  /// action that the decider does not have, a fallback that is irreversible, a margin that is not below the deadline, a
+  /// log of a later clock.
   static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& folder,
                                                    const JournalOptions& journal, const GuardOptions& options,
                                                    double wall_seconds);
@@ -149,6 +154,8 @@ class Guard {
   void repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content);
   data::DecisionRecord draft(const std::string& id, const Request* request, const OpenDecision& open) const;
   data::DecisionRecord record_of(const Request& request, const OpenDecision& open, const Proposal& proposal) const;
+  std::string safe_action(const Proposal& proposal, const OpenDecision& open) const;
+  bool needs_people(const data::DecisionRecord& record) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
   bool ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, Instant now);
   bool decide(const std::string& id, const data::DecisionRecord& record, std::string detail,

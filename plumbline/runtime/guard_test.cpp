@@ -9,6 +9,7 @@
 
 #include "plumbline/base/rng.hpp"
 #include "plumbline/runtime/decision_export.hpp"
+#include "plumbline/runtime/question_of.hpp"
 #include "tests/support/table_decider.hpp"
 #include "tests/support/testing.hpp"
 
@@ -452,6 +453,145 @@ TEST(Guard, IrreversibleActionsNeedTwoPeople) {
   EXPECT_EQ(s.record(s.only()).at("final"), "cut");
 }
 
+/// The state that a replay of the journal gives.
+GuardState fold(const Stand& s) {
+  GuardState state(s.options.queue, s.options.gold, s.options.remembered);
+  const auto read = read_journal(s.folder.path(), [&](const JournalFrame& frame) -> base::Status {
+    PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, "journal"));
+    return state.apply(event, frame);
+  });
+  EXPECT_TRUE(read.ok()) << read.error().text();
+  return state;
+}
+
+/// What people are asked about a proposal that asks, with these probabilities of go, stop and cut.
+Question asked_about(std::vector<double> plausible, std::optional<std::size_t> carried,
+                     const std::set<std::string>& irreversible = {}) {
+  Proposal p;
+  p.actions = {"go", "stop", "cut"};
+  p.plausible = std::move(plausible);
+  p.value_of_asking = 2;
+  p.reason = "unsure";
+  return question_of(p, carried, irreversible);
+}
+
+TEST(QuestionOf, TheKindFollowsFromTheProposal) {
+  const Question label = asked_about({0.4, 0.3, 0.3}, 0);
+  EXPECT_EQ(label.kind, QuestionKind::kLabel);
+  EXPECT_EQ(label.proposed, "") << "nobody should lean on it";
+  EXPECT_EQ(label.candidates, (std::vector<Candidate>{{"go", 0.4}, {"stop", 0.3}, {"cut", 0.3}}));
+  EXPECT_EQ(label.value, 2);
+  EXPECT_EQ(label.reason, "unsure");
+
+  const Question compare = asked_about({0.35, 0.05, 0.6}, 2);
+  EXPECT_EQ(compare.kind, QuestionKind::kCompare);
+  EXPECT_EQ(compare.candidates, (std::vector<Candidate>{{"cut", 0.6}, {"go", 0.35}}));
+  EXPECT_EQ(compare.proposed, "");
+  EXPECT_EQ(compare.actions.size(), 3U) << "neither may be right";
+
+  const Question correct = asked_about({0.7, 0.3, 0}, 0);
+  EXPECT_EQ(correct.kind, QuestionKind::kCorrect) << "a favourite goes before two that are plausible";
+  EXPECT_EQ(correct.proposed, "go");
+  EXPECT_EQ(asked_about({0.7, 0.3, 0}, 1).kind, QuestionKind::kCompare) << "what is proposed is not the favourite";
+  EXPECT_EQ(asked_about({0.7, 0.3, 0}, {}).kind, QuestionKind::kCompare) << "nothing is proposed";
+
+  const Question approve = asked_about({0.4, 0.3, 0.3}, 2, {"cut", "elsewhere"});
+  EXPECT_EQ(approve.kind, QuestionKind::kApprove);
+  EXPECT_EQ(approve.proposed, "cut");
+  EXPECT_EQ(approve.irreversible, (std::set<std::string>{"cut"}));
+  EXPECT_EQ(asked_about({0.9, 0.1, 0}, 0, {"cut"}).kind, QuestionKind::kCorrect);
+
+  EXPECT_EQ(asked_about({}, 0).kind, QuestionKind::kLabel) << "beliefs do not count";
+  EXPECT_TRUE(asked_about({}, 0).candidates.empty());
+}
+
+TEST(Guard, AnIrreversibleActNeedsTwoPeopleEvenWhereThePolicyIsSure) {
+  GuardOptions options = options_with();
+  options.irreversible = {"go"};
+  Stand s(options);
+  int asked = 0;
+  for (int i = 0; i < 12; ++i) {
+    const std::string id = "r" + std::to_string(i);
+    s.admit(id, Row::kAct);
+    s.decide();
+    s.commit();
+    const auto open = s.guard->state().queue().open();
+    if (open.empty()) {
+      EXPECT_NE(s.record(s.only()).at("action"), "go");
+      continue;
+    }
+    const auto& [number, item] = *open.begin();
+    EXPECT_EQ(item.question.kind, QuestionKind::kApprove);
+    EXPECT_EQ(item.question.proposed, "go");
+    EXPECT_THAT(item.question.reason, HasSubstr("cannot be undone"));
+    EXPECT_TRUE(s.guard->take_answers().empty());
+    ++asked;
+    if (asked == 1) {  // one person is not enough
+      ASSERT_TRUE(s.guard->lease("ann", s.now).ok());
+      ASSERT_TRUE(s.guard->answer("ann", number, "go", s.now).ok());
+      s.now += kDeadline - kMargin;
+      s.guard->tick(s.now);
+      const Json record = s.record(s.only());
+      EXPECT_EQ(record.at("cause"), "timeout");
+      EXPECT_EQ(record.at("final"), "stop");
+      EXPECT_EQ(record.at("action"), "go");
+      EXPECT_EQ(record.at("propensity"), 0.75) << "with which the policy drew it";
+      s.commit();
+      continue;
+    }
+    for (const std::string person : {"ann", "bob"}) {
+      ASSERT_EQ(s.guard->lease(person, s.now)->question, number);
+      ASSERT_TRUE(s.guard->answer(person, number, "go", s.now).ok());
+    }
+    s.commit();
+    const Answer answer = s.only();
+    const Json record = s.record(answer);
+    EXPECT_EQ(record.at("cause"), "person");
+    EXPECT_EQ(record.at("final"), "go");
+    EXPECT_THAT(record.at("reason").get<std::string>(), HasSubstr("accepted by bob"));
+    EXPECT_EQ(Json::parse(answer.body)["detail"]["person"]["corrected"], false);
+  }
+  EXPECT_GE(asked, 3);
+  options.fallback = "go";
+  const testing::TempFolder folder;
+  const auto refused = Guard::open(s.decider.info(), folder.path(), {}, options, 0);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().text(), HasSubstr("fallback 'go' is irreversible"));
+}
+
+TEST(Guard, ACorrectionIsAppliedAndBothSidesAreTold) {
+  Stand s;
+  s.decider.proposed = 0;
+  s.decider.plausible = {0.8, 0.15, 0.05};
+  s.admit("a", Row::kAsk, 5);
+  s.decide();
+  s.commit();
+  const Question asked = s.guard->state().queue().open().at(1).question;
+  EXPECT_EQ(asked.kind, QuestionKind::kCorrect);
+  EXPECT_EQ(asked.proposed, "go");
+  ASSERT_TRUE(s.guard->lease("ann", s.now).ok());
+  ASSERT_TRUE(s.guard->answer("ann", 1, "cut", s.now).ok());
+  s.commit();
+  const Answer answer = s.only();
+  const Json body = Json::parse(answer.body);
+  EXPECT_EQ(body["detail"]["carry_out"], "cut");
+  EXPECT_EQ(body["detail"]["person"],
+            Json::parse(R"({"by": "ann", "kind": "correct", "proposed": "go", "corrected": true})"));
+  EXPECT_EQ(body["record"]["cause"], "person");
+  EXPECT_EQ(body["record"]["final"], "cut");
+  EXPECT_THAT(body["record"]["reason"].get<std::string>(), HasSubstr("corrected by ann, instead of 'go'"));
+  EXPECT_EQ(s.guard->state().queue().settled_lately().back(),
+            (SettledQuestion{1, SettleCause::kAnswered, "cut", "ann", false}));
+  const GuardState before = s.guard->state();
+  s.guard.reset();
+  EXPECT_TRUE(fold(s) == before) << "kinds, proposals and candidates read back";
+  for (const auto& wrong : {std::vector<double>{0.5, 0.5}, std::vector<double>{2, 0, 0}}) {
+    s.start();
+    s.decider.plausible = wrong;
+    EXPECT_EQ(s.record(s.ask_and_decide("x" + std::to_string(wrong.size()), Row::kAsk)).at("cause"), "error");
+  }
+}
+
 TEST(Guard, ShadowModeCarriesOutTheFallback) {
   GuardOptions options = options_with();
   options.shadow = true;
@@ -482,17 +622,6 @@ TEST(Guard, Feedback) {
   EXPECT_EQ(s.guard->feedback("open", std::nan(""), {}, "", s.now).error().where, "bad_reward");
   EXPECT_EQ(s.guard->feedback("open", 1, -1, "", s.now).error().where, "bad_reward");
   EXPECT_EQ(s.guard->state().counts().feedback, 1U);
-}
-
-/// The state that a replay of the journal gives.
-GuardState fold(const Stand& s) {
-  GuardState state(s.options.queue, s.options.gold, s.options.remembered);
-  const auto read = read_journal(s.folder.path(), [&](const JournalFrame& frame) -> base::Status {
-    PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, "journal"));
-    return state.apply(event, frame);
-  });
-  EXPECT_TRUE(read.ok()) << read.error().text();
-  return state;
 }
 
 TEST(Guard, ARestartGivesWhatWasOpenItsFallback) {
@@ -528,6 +657,10 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
     options.queue.lease = 300 * kMillisecond;
     options.remembered = 40;
     Stand s(options);
+    if (seed % 2 == 0) {
+      s.decider.proposed = seed % 3;
+      s.decider.plausible = {0.7, 0.2, 0.1};
+    }
     std::map<std::string, std::string> told;
     GuardState committed = s.guard->state();
     int next = 0;
@@ -710,8 +843,30 @@ TEST(GuardEvent, EverythingReadsBackAndDamageIsRefused) {
   EXPECT_EQ(back->queue->cause, SettleCause::kVetoed);
   EXPECT_TRUE(back->shadow);
   EXPECT_EQ(answer_body(*text), R"({"detail":{"x":1},"record":)" + event.record + "}");
-  for (const char* bad : {"", "{}", "[]", R"({"e":"go","t":1})", R"({"e":"decide","t":1,"k":9,"c":0})",
-                          R"({"e":"queue","t":1,"queue":{"k":7,"n":1}})", R"({"e":"arrive","t":"x"})", "\xFF"}) {
+  Question asked;
+  asked.actions = {"go", "stop"};
+  asked.kind = QuestionKind::kCorrect;
+  asked.proposed = "go";
+  asked.candidates = {{"go", 0.75}, {"stop", 0.125}};
+  asked.gold = "stop";
+  asked.gold_name = "line 3";
+  asked.only_for = "ann";
+  asked.shown = R"({"a":1,"detail":{"record":2}})";
+  event.queue = QueueEvent{QueueEvent::Kind::kAsk, 5, 3, {}, {}, 0, {}, asked};
+  const auto with_question = parse_guard_event(*to_json(event), "here");
+  ASSERT_TRUE(with_question.ok()) << with_question.error().text();
+  EXPECT_EQ(*with_question->queue->asked, asked);
+  EXPECT_EQ(with_question->record, event.record);
+  const auto old = parse_guard_event(
+      R"({"e":"queue","t":1,"queue":{"k":0,"n":1,"q":{"actions":["a"],"value":1,"deadline":9,"kind":"decision"}}})",
+      "here");
+  ASSERT_TRUE(old.ok()) << "a log from before there were kinds: " << old.error().text();
+  EXPECT_EQ(old->queue->asked->kind, QuestionKind::kLabel);
+  for (const char* bad :
+       {"", "{}", "[]",
+        R"({"e":"queue","t":1,"queue":{"k":0,"n":1,"q":{"actions":["a"],"value":1,"deadline":9,"kind":"x"}}})",
+        R"({"e":"go","t":1})", R"({"e":"decide","t":1,"k":9,"c":0})", R"({"e":"queue","t":1,"queue":{"k":7,"n":1}})",
+        R"({"e":"arrive","t":"x"})", "\xFF"}) {
     const auto parsed = parse_guard_event(bad, "here");
     ASSERT_FALSE(parsed.ok()) << bad;
     EXPECT_EQ(parsed.error().code, base::Code::kParse);

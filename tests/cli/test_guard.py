@@ -79,6 +79,12 @@ class GuardTest(SystemTest):
         process.stdout.close()
         process.stderr.close()
 
+    def refused(self, *accept):
+        command = [str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0"]
+        done = subprocess.run(command + [w for a in accept for w in ("--accept", a)], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        return done.stderr
+
     def stop(self, client):
         client.process.send_signal(signal.SIGTERM)
         self.assertEqual(client.process.wait(60), 0)
@@ -103,6 +109,53 @@ class Deciding(GuardTest):
         foreign = client.decide("foreign", FOREIGN, deadline_ms=600)[1]
         self.assertEqual(foreign["detail"]["carry_out"], "by hand")
         self.assertIn("unlike the training data", foreign["record"]["reason"])
+
+    def test_a_table_overrules_where_a_state_is_unsafe(self):
+        """Weight and size as place and speed before a wall at 0: what matters here is which action comes out."""
+        game = self.folder / "wall.toml"
+        game.write_text("""[game]
+name = "wall"
+horizon = 2.5
+[grid]
+x = { low = -1, high = 3, points = 21 }
+v = { low = -2, high = 2, points = 21 }
+[control]
+u = [-1, 1]
+[dynamics]
+x = "v"
+v = "u"
+[avoid]
+distance = "x"
+""")
+        _, err, code = plumbline("reach", game, "--table", self.folder / "parcels/wall.table")
+        self.assertEqual(code, 0, err)
+        self.edit(table="wall.table", table_margin=0.05, controls=["letter: -1", "pallet: 1"])
+        client = self.start()
+        near = client.decide("near", [0.2, -1.0])[1]
+        self.assertEqual((near["record"]["rung"], near["detail"]["carry_out"]), ("table", "pallet"))
+        self.assertEqual((near["record"]["kind"], near["record"]["propensity"]), ("fall_back", 1))
+        self.assertIn("at most the margin", near["record"]["reason"])
+        far = client.decide("far", [1.0, 0.5])[1]
+        self.assertNotEqual(far["record"].get("rung"), "table")
+        beyond = client.decide("beyond", FOREIGN)[1]
+        self.assertEqual((beyond["record"]["rung"], beyond["detail"]["carry_out"]), ("table", "pallet"))
+        self.stop(client)
+        for keys, words in (({"controls": ["letter: -2"]}, "the game allows -1 to 1"),
+                            ({"controls": ["letter: -1", "fly: 1"]}, "the actions are"),
+                            ({"controls": ["letter"]}, "action: number"),
+                            ({"controls": ["letter: -1"], "states": ["nobody"]}, "there is no column 'nobody'")):
+            self.edit(**keys)
+            _, err, code = plumbline("guard", self.manifest, "--accept", "case", "--listen", "127.0.0.1:0")
+            self.assertEqual(code, 2, err)
+            self.assertIn(words, err)
+
+    def test_a_hierarchy_gives_the_parent_where_one_class_would_be_wrong_too_often(self):
+        self.edit(hierarchy=["post: letter, parcel"], set_cost=0.01, accuracy=0.97, ask_cost=100)
+        client = self.start()
+        torn = client.decide("torn", TORN)[1]
+        self.assertEqual((torn["record"]["kind"], torn["detail"]["carry_out"]), ("modify", "post"), torn)
+        sure = client.decide("sure", SURE)[1]
+        self.assertEqual(sure["detail"]["carry_out"], "letter", sure)
 
     def test_a_batch_gives_each_its_own_answer_or_error(self):
         client = self.start()
@@ -172,12 +225,6 @@ class Deciding(GuardTest):
 class Assessed(GuardTest):
     """The guard stands on a case: what the worker assessed and what the guard runs are the same to the bit, or it does not start."""
 
-    def refused(self, *accept):
-        command = [str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0"]
-        done = subprocess.run(command + [w for a in accept for w in ("--accept", a)], capture_output=True, text=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, 2, done.stderr)
-        return done.stderr
-
     def test_it_starts_on_a_supported_case_and_on_nothing_else(self):
         self.edit(case=".plumbline/store.db#latest")
         self.assertIn("no store", self.refused())
@@ -237,11 +284,65 @@ class People(GuardTest):
                                    ({"question": 99, "action": "parcel", "rater": "ann"}, 404, "unknown_question")):
             got = client.call("POST", "/v1/queue/answer", body)
             self.assertEqual((got[0], got[1]["error"]["code"]), (status, code))
-        self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": number, "action": "parcel", "rater": "ann"})[0], 200)
+        self.assertEqual((question["kind"], question["proposed"]), ("compare", None))
+        self.assertEqual({c["action"] for c in question["candidates"]}, {"letter", "parcel"})
+        self.assertGreater(question["expected_seconds"], 0)
+        told = client.call("POST", "/v1/queue/answer", {"question": number, "action": "parcel", "rater": "ann"})
+        self.assertEqual(told, (200, {"ok": True, "state": "settled", "cause": "answered", "carried_out": "parcel"}))
         thread.join()
         status, body = answers["torn"]
         self.assertEqual((status, body["detail"]["carry_out"], body["record"]["cause"]), (200, "parcel", "person"))
+        self.assertEqual(body["detail"]["person"], {"by": "ann", "kind": "compare"})
+        self.assertEqual(client.call("GET", "/v1/queue")[1]["settled"], [{"question": number, "cause": "answered", "carried_out": "parcel", "by": "ann"}])
         self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": number, "action": "letter", "rater": "ann"})[1]["error"]["code"], "question_settled")
+
+    def test_what_cannot_be_undone_is_approved_by_two_or_vetoed(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, irreversible=["letter"], undo_ms=300)
+        client, answers = self.start(), {}
+        threads = []
+        for name in ("good", "bad"):
+            def call(name=name):
+                answers[name] = client.decide(name, SURE)
+            threads.append(threading.Thread(target=call))
+            threads[-1].start()
+            question = self.leased(client, "ann")
+            self.assertEqual((question["kind"], question["proposed"], question["two_people_for"]), ("approve", "letter", ["letter"]))
+            self.assertIn("cannot be undone", question["reason"])
+            said = {"question": question["question"], "action": "letter"}
+            self.assertEqual(client.call("POST", "/v1/queue/answer", {**said, "rater": "ann"})[1], {"ok": True, "state": "needs_second"})
+            if name == "bad":
+                self.assertEqual(client.call("POST", "/v1/queue/veto", {"question": question["question"], "rater": "bob"})[0], 200)
+            else:
+                self.assertEqual(self.leased(client, "bob")["answers"], 1)
+                told = client.call("POST", "/v1/queue/answer", {**said, "rater": "bob"})[1]
+                self.assertEqual(told, {"ok": True, "state": "counts_later", "undo_seconds": 0.3})
+            threads[-1].join()
+        self.assertEqual(answers["good"][1]["detail"]["carry_out"], "letter")
+        self.assertEqual(answers["good"][1]["detail"]["person"], {"by": "bob", "kind": "approve", "proposed": "letter", "corrected": False})
+        self.assertEqual((answers["bad"][1]["detail"]["carry_out"], answers["bad"][1]["record"]["cause"]), ("by hand", "person"))
+
+    def test_gold_questions_look_like_the_others(self):
+        lines = [{"actions": ["letter", "parcel"], "answer": "parcel", "proposed": "letter", "candidates": {"letter": 0.8, "parcel": 0.2},
+                  "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": []}}]
+        self.write("parcels/gold.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        self.edit(ask_cost=0.001, deadline_ms=30000, gold="gold.jsonl", gold_every=1)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "torn", answers)
+        shown = self.leased(client, "ann")
+        self.assertEqual((shown["kind"], shown["proposed"], shown["detail"], shown["if_nobody_answers"]), ("correct", "letter", {"nearest": []}, "letter"))
+        self.assertLess(shown["seconds_left"], 30, "the time of the question that it goes before")
+        self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": shown["question"], "action": "letter", "rater": "ann"})[0], 200)
+        number = self.leased(client, "ann")["question"]
+        client.call("POST", "/v1/queue/answer", {"question": number, "action": "letter", "rater": "ann"})
+        thread.join()
+        listed = client.call("GET", "/v1/queue")[1]
+        self.assertEqual((listed["raters"]["ann"]["gold_answered"], listed["raters"]["ann"]["gold_right"]), (1, 0))
+        self.assertEqual([q["question"] for q in listed["settled"]], [number])
+        self.stop(client)
+        for change, text in (({"kind": "ask"}, "kind is 'ask'"), ({"kind": "label"}, 'has no "proposed"'), ({"proposed": "fly"}, "'fly' is not among"),
+                             ({"detail": 3}, "no object"), ({"kind": "compare", "proposed": "", "candidates": {}}, "two candidates"), ({"candidates": {"letter": "x"}}, "is not")):
+            self.write("parcels/gold.jsonl", json.dumps({**lines[0], **change}) + "\n")
+            self.assertIn(text, self.refused("case"), change)
 
     def test_nobody_answers_and_a_veto(self):
         self.edit(ask_cost=0.001, deadline_ms=30000)

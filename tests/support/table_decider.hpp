@@ -39,6 +39,8 @@ class TableDecider final : public runtime::Decider {
   bool fail = false;
   bool lose_one = false;
   int calls = 0;
+  std::optional<std::size_t> proposed;  ///< of questions
+  std::vector<double> plausible;
 
  private:
   runtime::Proposal propose_one(const runtime::Request& request, std::uint64_t stream) const {
@@ -62,7 +64,11 @@ class TableDecider final : public runtime::Decider {
         p.answer = "go|stop";
         p.rung = "set";
         break;
-      case kAsk: p.act = decision::Act::kAsk; break;
+      case kAsk:
+        p.act = decision::Act::kAsk;
+        p.proposed = proposed;
+        p.plausible = plausible;
+        break;
       case kFallBack: p.act = decision::Act::kFallBack; break;
       case kRefuse: p.act = decision::Act::kRefuse; break;
       case kError: p.error = "the row is empty"; break;

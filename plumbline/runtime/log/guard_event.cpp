@@ -46,11 +46,15 @@ Integer integer_at(const Json& in, const char* key) {
 Json question_json(const Question& q) {
   Json out = {{"actions", q.actions}, {"value", q.value}, {"deadline", q.deadline}};
   if (!q.decision.empty()) out["decision"] = q.decision;
-  if (q.kind != Question().kind) out["kind"] = q.kind;
+  if (q.kind != QuestionKind::kLabel) out["kind"] = question_kind_name(q.kind);
+  if (!q.proposed.empty()) out["proposed"] = q.proposed;
+  for (const Candidate& candidate : q.candidates)
+    out["candidates"].push_back({candidate.action, candidate.probability});
   if (!q.irreversible.empty()) out["irreversible"] = q.irreversible;
   if (!q.safe.empty()) out["safe"] = q.safe;
   if (!q.reason.empty()) out["reason"] = q.reason;
   if (!q.gold_name.empty()) out["gold"] = {{"name", q.gold_name}, {"answer", q.gold}, {"for", q.only_for}};
+  if (!q.shown.empty()) out["gold"]["shown"] = q.shown;  // as a text: the keys of the envelope stand outside it
   return out;
 }
 
@@ -60,7 +64,15 @@ Question question_of(const Json& in) {
   in.at("value").get_to(q.value);
   q.deadline = integer_at<Instant>(in, "deadline");
   q.decision = in.value("decision", "");
-  q.kind = in.value("kind", q.kind);
+  const std::string kind = in.value("kind", "label");
+  // "decision" is what questions were called before there were kinds.
+  const auto known = question_kind_of(kind == "decision" ? "label" : kind);
+  if (!known) throw std::out_of_range(fmt::format("\"kind\" is \"{}\"", kind));
+  q.kind = *known;
+  q.proposed = in.value("proposed", "");
+  if (const auto all = in.find("candidates"); all != in.end()) {
+    for (const Json& one : *all) q.candidates.push_back({one.at(0).get<std::string>(), one.at(1).get<double>()});
+  }
   q.irreversible = in.value("irreversible", q.irreversible);
   q.safe = in.value("safe", "");
   q.reason = in.value("reason", "");
@@ -68,6 +80,7 @@ Question question_of(const Json& in) {
     in.at("gold").at("name").get_to(q.gold_name);
     in.at("gold").at("answer").get_to(q.gold);
     in.at("gold").at("for").get_to(q.only_for);
+    q.shown = in.at("gold").value("shown", "");
   }
   return q;
 }

@@ -16,6 +16,7 @@ using base::make_error;
 using Kind = QueueEvent::Kind;
 
 constexpr std::array<std::string_view, 5> kCauses = {"answered", "expired", "vetoed", "disagreed", "displaced"};
+constexpr std::array<std::string_view, 4> kQuestionKinds = {"label", "compare", "correct", "approve"};
 constexpr std::array<std::string_view, 7> kKinds = {"ask", "lease", "release", "answer", "veto", "undo", "settle"};
 
 bool has(const std::vector<std::string>& words, const std::string& word) {
@@ -33,6 +34,13 @@ base::Status validate(const Question& q) {
   for (const std::string& action : q.irreversible)
     if (!has(q.actions, action))
       return make_error(Code::kValue, fmt::format("the irreversible action '{}' is not among the actions", action));
+  if (!q.proposed.empty() && !has(q.actions, q.proposed))
+    return make_error(Code::kValue, fmt::format("the proposed action '{}' is not among the actions", q.proposed));
+  for (const Candidate& candidate : q.candidates) {
+    if (!has(q.actions, candidate.action))
+      return make_error(Code::kValue, fmt::format("the candidate '{}' is not among the actions", candidate.action));
+    PL_CHECK(base::check_finite("QuestionQueue", "probability", candidate.probability));
+  }
   return base::check_finite("QuestionQueue", "value", q.value);
 }
 
@@ -41,10 +49,18 @@ base::Status validate(const Question& q) {
 std::string_view settle_cause_name(SettleCause cause) { return kCauses[static_cast<std::size_t>(cause)]; }
 std::string_view queue_event_name(QueueEvent::Kind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 
+std::string_view question_kind_name(QuestionKind kind) { return kQuestionKinds[static_cast<std::size_t>(kind)]; }
+
+std::optional<QuestionKind> question_kind_of(std::string_view name) {
+  const auto found = std::find(kQuestionKinds.begin(), kQuestionKinds.end(), name);
+  if (found == kQuestionKinds.end()) return std::nullopt;
+  return static_cast<QuestionKind>(found - kQuestionKinds.begin());
+}
+
 QuestionQueue::QuestionQueue(const QueueLimits& limits, std::vector<Question> gold)
     : limits_(limits), gold_(std::move(gold)) {}
 
-double QuestionQueue::expected_seconds(const std::string& kind) const {
+double QuestionQueue::expected_seconds(QuestionKind kind) const {
   const auto found = attention_.find(kind);
   const Attention measured = found == attention_.end() ? Attention{} : found->second;
   const double seconds = (limits_.attention_prior * limits_.attention_weight + measured.seconds) /
@@ -79,7 +95,7 @@ base::Result<const OpenQuestion*> QuestionQueue::find(std::uint64_t question, In
 
 std::optional<SettleCause> QuestionQueue::settled(std::uint64_t question) const {
   for (auto it = settled_.rbegin(); it != settled_.rend(); ++it)
-    if (it->first == question) return it->second;
+    if (it->question == question) return it->cause;
   return std::nullopt;
 }
 
@@ -133,14 +149,15 @@ base::Result<std::vector<QueueEvent>> QuestionQueue::ask(const Question& questio
   return events;
 }
 
+bool QuestionQueue::needs_second(const OpenQuestion& item) {
+  return item.votes.size() == 1 && item.question.irreversible.contains(item.votes.front().action);
+}
+
 bool QuestionQueue::available(const OpenQuestion& item, const std::string& rater, Instant now) const {
   if (now >= item.question.deadline || (!item.question.only_for.empty() && item.question.only_for != rater))
     return false;
   if (item.lease && now < item.lease->until && item.lease->rater != rater) return false;
-  if (item.votes.empty()) return true;
-  // One answer that needs a second, from somebody else.
-  const auto& vote = item.votes.front();
-  return item.votes.size() == 1 && item.question.irreversible.contains(vote.action) && vote.rater != rater;
+  return item.votes.empty() || (needs_second(item) && item.votes.front().rater != rater);
 }
 
 std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant now) const {
@@ -159,8 +176,9 @@ std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant n
       if (record != raters_.end() && record->second.gold_seen.contains(gold.gold_name)) continue;
       QueueEvent asked{Kind::kAsk, now, asked_ + 1, {}, {}, 0, SettleCause::kAnswered, gold};
       asked.asked->only_for = rater;
-      asked.asked->deadline = now + limits_.lease;
-      return {asked, leased(asked_ + 1, now + limits_.lease)};
+      // As much time as the question that it goes before: the clock must not tell which is which.
+      asked.asked->deadline = std::min(now + limits_.lease, open_.at(best).question.deadline);
+      return {asked, leased(asked_ + 1, asked.asked->deadline)};
     }
   }
   if (best == 0) return {};
@@ -280,7 +298,7 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
       item.votes.pop_back();
       break;
     case Kind::kSettle:
-      settled_.emplace_back(event.question, event.cause);
+      settled_.push_back({event.question, event.cause, event.action, event.rater, !item.question.gold_name.empty()});
       if (settled_.size() > limits_.remembered) settled_.pop_front();
       open_.erase(found);
       break;

@@ -27,18 +27,40 @@ using Instant = std::int64_t;
 inline constexpr Instant kMillisecond = 1'000'000;
 inline constexpr Instant kSecond = 1'000'000'000;
 
+/// What a person is asked to do. Questions of a kind take alike long.
+enum class QuestionKind : std::uint8_t {
+  kLabel,    ///< choose one of the actions
+  kCompare,  ///< which of two is better
+  kCorrect,  ///< accept what is proposed, or choose another action
+  kApprove,  ///< approve what is proposed, which cannot be undone, or veto it
+};
+/// "label", "compare", "correct", "approve".
+std::string_view question_kind_name(QuestionKind kind);
+/// The inverse; nothing for another word.
+std::optional<QuestionKind> question_kind_of(std::string_view name);
+
+/// An action that may be the right one.
+struct Candidate {
+  std::string action;
+  double probability = 0;
+  bool operator==(const Candidate&) const = default;
+};
+
 struct Question {
-  std::string decision;                ///< what waits for it; empty for gold
-  std::string kind = "decision";       ///< questions of a kind take alike long
+  std::string decision;  ///< what waits for it; empty for gold
+  QuestionKind kind = QuestionKind::kLabel;
   std::vector<std::string> actions;    ///< to choose from
   std::set<std::string> irreversible;  ///< those that two people must agree on
   std::string safe;                    ///< taken when nobody answers; empty: refuse
   double value = 0;                    ///< expected gain, in the declared cost, if it is answered
   Instant deadline = 0;
-  std::string reason;  ///< why it is asked
-  std::string gold;    ///< the known answer, or empty
+  std::string proposed;  ///< kCorrect, kApprove: what would be done; else empty, so that nobody leans on it
+  std::vector<Candidate> candidates;  ///< most probable first; kCompare: the two. Any action may be answered
+  std::string reason;                 ///< why it is asked
+  std::string gold;                   ///< the known answer, or empty
   std::string gold_name;
   std::string only_for;  ///< gold: its rater
+  std::string shown;     ///< gold: a JSON object with what is shown beside it, as of a real question; or empty
   bool operator==(const Question&) const = default;
 };
 
@@ -68,6 +90,16 @@ struct QueueLimits {
   double attention_prior = 10;      ///< seconds a question, before anything was measured …
   double attention_weight = 5;      ///< … with the weight of so many answers
   std::size_t remembered = 10'000;  ///< settled questions whose fate is still told
+};
+
+/// What became of a question.
+struct SettledQuestion {
+  std::uint64_t question = 0;
+  SettleCause cause = SettleCause::kAnswered;
+  std::string action;  ///< carried out; empty: refused
+  std::string rater;   ///< of the last word; empty: nobody
+  bool gold = false;
+  bool operator==(const SettledQuestion&) const = default;
 };
 
 /// A rater's work. Rates with bounds are the reader's: stats::clopper_pearson(gold_right, gold_seen).
@@ -133,9 +165,14 @@ class QuestionQueue {
   const std::map<std::string, RaterRecord>& raters() const { return raters_; }
   /// What became of a question lately.
   std::optional<SettleCause> settled(std::uint64_t question) const;
+  /// The same of the last ones, oldest first.
+  const std::deque<SettledQuestion>& settled_lately() const { return settled_; }
+  const QueueLimits& limits() const { return limits_; }
+  /// It has an answer that counts only when somebody else says the same.
+  static bool needs_second(const OpenQuestion& item);
   /// What this rater holds now; 0 = nothing.
   std::uint64_t held_by(const std::string& rater, Instant now) const;
-  double expected_seconds(const std::string& kind) const;
+  double expected_seconds(QuestionKind kind) const;
   double priority(const Question& question) const { return question.value / expected_seconds(question.kind); }
   /// The same state, whatever way led to it.
   bool operator==(const QuestionQueue& other) const;
@@ -158,8 +195,8 @@ class QuestionQueue {
   std::uint64_t asked_ = 0;
   std::map<std::uint64_t, OpenQuestion> open_;
   std::map<std::string, RaterRecord> raters_;
-  std::map<std::string, Attention> attention_;
-  std::deque<std::pair<std::uint64_t, SettleCause>> settled_;
+  std::map<QuestionKind, Attention> attention_;
+  std::deque<SettledQuestion> settled_;
 };
 
 }  // namespace plumbline::runtime

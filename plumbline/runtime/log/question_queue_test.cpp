@@ -60,16 +60,16 @@ TEST(QuestionQueue, MostValuePerSecondFirstAndNeverTwoPeopleOnOne) {
 TEST(QuestionQueue, KindsThatTakeLongComeLater) {
   QuestionQueue queue({.attention_prior = 10, .attention_weight = 1});
   Question slow = question(3, 1000 * kSecond);
-  slow.kind = "slow";
+  slow.kind = QuestionKind::kLabel;
   take(queue, queue.ask(slow, 0));
   take(queue, queue.lease("ann", 0));
   take(queue, queue.answer("ann", 1, "go", 50 * kSecond));
   take(queue, queue.due(50 * kSecond));
-  EXPECT_DOUBLE_EQ(queue.expected_seconds("slow"), (10 + 50) / 2.0);
-  EXPECT_DOUBLE_EQ(queue.expected_seconds("quick"), 10);
+  EXPECT_DOUBLE_EQ(queue.expected_seconds(QuestionKind::kLabel), (10 + 50) / 2.0);
+  EXPECT_DOUBLE_EQ(queue.expected_seconds(QuestionKind::kApprove), 10);
   take(queue, queue.ask(slow, 51 * kSecond));
   Question quick = question(1.5, 1000 * kSecond);
-  quick.kind = "quick";
+  quick.kind = QuestionKind::kApprove;
   take(queue, queue.ask(quick, 51 * kSecond));
   EXPECT_EQ(queue.lease("ann", 52 * kSecond).front().question, 3U) << "0.15 a second against 0.1";
 }
@@ -191,6 +191,36 @@ TEST(QuestionQueue, GoldMeasuresARaterAndDecidesNothing) {
   EXPECT_EQ(queue.raters().at("ann").gold_right, 1U);
 }
 
+TEST(QuestionQueue, AGoldQuestionHasTheTimeOfTheOneThatItGoesBefore) {
+  Question gold = question(1, 0, "");
+  gold.gold = "go";
+  gold.gold_name = "g";
+  QuestionQueue queue({.gold_every = 1}, {gold});
+  take(queue, queue.ask(question(1, 7 * kSecond), 0));
+  const auto leased = queue.lease("ann", kSecond);
+  EXPECT_EQ(leased.front().asked->deadline, 7 * kSecond);
+  EXPECT_EQ(leased.back().until, 7 * kSecond);
+}
+
+TEST(QuestionQueue, WhatBecameOfAQuestionIsTold) {
+  QuestionQueue queue;
+  take(queue, queue.ask(question(1, 100 * kSecond), 0));
+  Question q = question(1, 100 * kSecond);
+  q.irreversible = {"cut"};
+  take(queue, queue.ask(q, 0));
+  take(queue, queue.lease("ann", 0));
+  take(queue, queue.answer("ann", 1, "go", kSecond));
+  take(queue, queue.due(kSecond));
+  ASSERT_EQ(queue.settled_lately().size(), 1U);
+  EXPECT_EQ(queue.settled_lately().back(), (SettledQuestion{1, SettleCause::kAnswered, "go", "ann", false}));
+  take(queue, queue.lease("ann", kSecond));
+  EXPECT_FALSE(QuestionQueue::needs_second(queue.open().at(2)));
+  take(queue, queue.answer("ann", 2, "cut", 2 * kSecond));
+  EXPECT_TRUE(QuestionQueue::needs_second(queue.open().at(2)));
+  take(queue, queue.due(100 * kSecond));
+  EXPECT_EQ(queue.settled_lately().back(), (SettledQuestion{2, SettleCause::kExpired, "stop", "", false}));
+}
+
 TEST(QuestionQueue, AFullQueueKeepsWhatIsWorthMost) {
   QuestionQueue queue({.open = 2});
   take(queue, queue.ask(question(1, 100 * kSecond), 0));
@@ -220,6 +250,14 @@ TEST(QuestionQueue, BadQuestionsAreRefused) {
   EXPECT_THAT(queue.ask(q, 0).error().text(), HasSubstr("irreversible action 'fly'"));
   EXPECT_FALSE(queue.ask(question(std::numeric_limits<double>::quiet_NaN(), 100), 0).ok());
   EXPECT_FALSE(queue.ask(question(1, 100), 100).ok());
+  q = question(1, 100);
+  q.proposed = "fly";
+  EXPECT_THAT(queue.ask(q, 0).error().text(), HasSubstr("proposed action 'fly'"));
+  q = question(1, 100);
+  q.candidates = {{"fly", 0.5}};
+  EXPECT_THAT(queue.ask(q, 0).error().text(), HasSubstr("candidate 'fly'"));
+  q.candidates = {{"go", std::numeric_limits<double>::infinity()}};
+  EXPECT_FALSE(queue.ask(q, 0).ok());
   QuestionQueue other;
   EXPECT_FALSE(other.apply({QueueEvent::Kind::kLease, 0, 1, "ann", {}, 1, {}, {}}).ok());
   EXPECT_FALSE(other.apply({QueueEvent::Kind::kAsk, 0, 2, {}, {}, 0, {}, question(1, 100)}).ok());
@@ -246,8 +284,8 @@ class PlainQueue {
     }
     if (free.empty()) return "none";
     std::stable_sort(free.begin(), free.end(), [&](std::size_t a, std::size_t b) {
-      const double pa = items_[a].q.value / mean();
-      const double pb = items_[b].q.value / mean();
+      const double pa = items_[a].q.value / mean(items_[a].q.kind);
+      const double pb = items_[b].q.value / mean(items_[b].q.kind);
       return pa != pb ? pa > pb : items_[a].q.deadline < items_[b].q.deadline;
     });
     Item& x = items_[free.front()];
@@ -264,8 +302,8 @@ class PlainQueue {
     if (x.holder != who) return "not_leased";
     if (now >= x.until) return "lease_expired";
     if (std::find(x.q.actions.begin(), x.q.actions.end(), action) == x.q.actions.end()) return "unknown_action";
-    seconds_ += static_cast<double>(now - x.from) / 1e9;
-    ++answers_;
+    seconds_[x.q.kind] += static_cast<double>(now - x.from) / 1e9;
+    ++answers_[x.q.kind];
     x.holder.clear();
     x.votes.push_back({who, {action, now}});
     return "answer";
@@ -331,7 +369,7 @@ class PlainQueue {
     bool expired = false;
   };
   static bool held(const Item& x, Instant now) { return !x.holder.empty() && now < x.until; }
-  double mean() const { return (10.0 * 5 + seconds_) / (5.0 + answers_); }
+  double mean(QuestionKind kind) { return (10.0 * 5 + seconds_[kind]) / (5.0 + answers_[kind]); }
   std::string closed(std::size_t number, Instant now) const {
     if (number < 1 || number > items_.size()) return "unknown_question";
     const Item& x = items_[number - 1];
@@ -340,8 +378,8 @@ class PlainQueue {
   }
   Instant lease_;
   Instant undo_;
-  double seconds_ = 0;
-  int answers_ = 0;
+  std::map<QuestionKind, double> seconds_;
+  std::map<QuestionKind, int> answers_;
   std::vector<Item> items_;
 };
 
@@ -386,6 +424,7 @@ TEST(QuestionQueue, AgreesWithThePlainRulesOnRandomSequences) {
               question(static_cast<double>(rng.below(4)), now + static_cast<Instant>(1 + rng.below(25)) * kSecond);
           if (rng.bernoulli(0.8)) q.irreversible = {"cut"};
           if (rng.bernoulli(0.2)) q.safe.clear();
+          q.kind = static_cast<QuestionKind>(rng.below(4));
           got = act_on(queue, log, queue.ask(q, now), "ask " + std::to_string(++asked));
           expected = plain.ask(q);
           break;

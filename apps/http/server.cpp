@@ -1,4 +1,4 @@
-#include "apps/guard/server.hpp"
+#include "apps/http/server.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -19,12 +19,12 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 
-namespace plumbline::guard {
+namespace plumbline::http {
 namespace {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
-namespace http = boost::beast::http;
+namespace wire = boost::beast::http;
 using base::Code;
 using base::make_error;
 using boost::system::error_code;
@@ -36,8 +36,8 @@ base::Error refusal(std::string word, std::string message) {
 
 /// What all connections share. One thread runs it all.
 struct Shared {
-  Api& api;
-  ServerLimits limits;
+  Handler handler;
+  ServerOptions options;
   std::size_t connections = 0;
   bool stopping = false;
 };
@@ -57,7 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
       read();
     } else {
-      lowest().expires_after(std::chrono::seconds(shared_.limits.read_seconds));
+      lowest().expires_after(std::chrono::seconds(shared_.options.read_seconds));
       stream_.async_handshake(asio::ssl::stream_base::server, [self = this->shared_from_this()](error_code code) {
         if (!code) self->read();
       });
@@ -70,33 +70,38 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   void read() {
     if (shared_.stopping) return close();
     parser_.emplace();
-    parser_->header_limit(shared_.limits.header_bytes);
-    parser_->body_limit(shared_.limits.body_bytes);
-    lowest().expires_after(std::chrono::seconds(shared_.limits.read_seconds));
-    http::async_read(stream_, buffer_, *parser_,
+    parser_->header_limit(shared_.options.header_bytes);
+    parser_->body_limit(shared_.options.body_bytes);
+    lowest().expires_after(std::chrono::seconds(shared_.options.read_seconds));
+    wire::async_read(stream_, buffer_, *parser_,
                      [self = this->shared_from_this()](error_code code, std::size_t) { self->got(code); });
   }
 
   void got(error_code code) {
-    if (code == http::error::body_limit || code == http::error::header_limit || code == http::error::buffer_overflow)
-      return refuse("too_large", fmt::format("a body has at most {} bytes, a header {}", shared_.limits.body_bytes,
-                                             shared_.limits.header_bytes));
+    if (code == wire::error::body_limit || code == wire::error::header_limit || code == wire::error::buffer_overflow)
+      return refuse("too_large", fmt::format("a body has at most {} bytes, a header {}", shared_.options.body_bytes,
+                                             shared_.options.header_bytes));
     if (code == beast::error::timeout || code == asio::error::operation_aborted) return close();
-    if (code && code.category() == http::make_error_code(http::error::bad_version).category() &&
-        code != http::error::end_of_stream && code != http::error::partial_message)
+    if (code && code.category() == wire::make_error_code(wire::error::bad_version).category() &&
+        code != wire::error::end_of_stream && code != wire::error::partial_message)
       return refuse("bad_request", "this is not HTTP/1.1: " + code.message());
     if (code) return close();
-    // The deadline of a decision, and not that of reading, bounds the wait for its answer.
+    // Whoever answers bounds the wait for it (a decision its deadline), and not the time to read.
     lowest().expires_never();
     auto& message = parser_->get();
     ApiRequest request;
     request.method = std::string(message.method_string());
     request.target = std::string(message.target());
-    request.authorization = std::string(message[http::field::authorization]);
+    request.authorization = std::string(message[wire::field::authorization]);
+    request.host = std::string(message[wire::field::host]);
+    request.origin = std::string(message[wire::field::origin]);
+    request.if_none_match = std::string(message[wire::field::if_none_match]);
+    request.content_type = std::string(message[wire::field::content_type]);
     request.body = std::move(message.body());
     keep_alive_ = message.keep_alive();
+    head_ = message.method() == wire::verb::head;
     parser_.reset();
-    shared_.api.handle(request, [self = this->shared_from_this()](ApiReply reply) {
+    shared_.handler(request, [self = this->shared_from_this()](ApiReply reply) {
       asio::post(self->stream_.get_executor(),
                  [self, reply = std::move(reply)]() mutable { self->write(std::move(reply)); });
     });
@@ -104,6 +109,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
 
   void refuse(const char* word, std::string message) {
     keep_alive_ = false;
+    head_ = false;
     write(error_reply(refusal(word, std::move(message))));
   }
 
@@ -115,15 +121,18 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     response_->result(static_cast<unsigned>(reply.status));
     response_->version(11);
     response_->keep_alive(keep_alive_);
-    response_->set(http::field::content_type, reply.type);
+    for (const auto& [name, value] : shared_.options.headers) response_->set(name, value);
+    response_->set(wire::field::content_type, reply.type);
     response_->set("X-Content-Type-Options", "nosniff");
-    response_->set(http::field::cache_control, "no-store");
-    if (reply.status == 503) response_->set(http::field::retry_after, "1");
-    if (reply.status == 401) response_->set(http::field::www_authenticate, "Bearer");
+    response_->set(wire::field::cache_control, "no-store");
+    if (reply.status == 503) response_->set(wire::field::retry_after, "1");
+    if (reply.status == 401) response_->set(wire::field::www_authenticate, "Bearer");
+    for (const auto& [name, value] : reply.headers) response_->set(name, value);
     response_->body() = std::move(reply.body);
     response_->prepare_payload();
-    lowest().expires_after(std::chrono::seconds(shared_.limits.write_seconds));
-    http::async_write(stream_, *response_, [self = this->shared_from_this()](error_code code, std::size_t) {
+    if (head_) response_->body().clear();  // its length stays in the header
+    lowest().expires_after(std::chrono::seconds(shared_.options.write_seconds));
+    wire::async_write(stream_, *response_, [self = this->shared_from_this()](error_code code, std::size_t) {
       if (code || !self->keep_alive_) return self->close();
       self->read();
     });
@@ -138,9 +147,10 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   Shared& shared_;
   Stream stream_;
   beast::flat_buffer buffer_;
-  std::optional<http::request_parser<http::string_body>> parser_;
-  std::optional<http::response<http::string_body>> response_;
+  std::optional<wire::request_parser<wire::string_body>> parser_;
+  std::optional<wire::response<wire::string_body>> response_;
   bool keep_alive_ = true;
+  bool head_ = false;
 };
 
 using PlainConnection = Connection<beast::tcp_stream>;
@@ -149,7 +159,7 @@ using SecureConnection = Connection<beast::ssl_stream<beast::tcp_stream>>;
 }  // namespace
 
 struct Server::State {
-  State(Api& api, const ServerLimits& limits) : shared{api, limits} {}
+  State(Handler handler, ServerOptions options) : shared{std::move(handler), std::move(options)} {}
   // Connections die with the context, and use these two until then.
   Shared shared;
   std::optional<asio::ssl::context> tls;
@@ -168,7 +178,7 @@ struct Server::State {
         pause.async_wait([this](error_code) { accept(); });
         return;
       }
-      if (shared.connections < shared.limits.connections) {
+      if (shared.connections < shared.options.connections) {
         error_code ignored;
         socket.set_option(tcp::no_delay(true), ignored);
         if (tls) {
@@ -195,8 +205,8 @@ Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Server::~Server() = default;
 
-base::Result<std::unique_ptr<Server>> Server::listen(const std::string& address, Api& api, const TlsFiles& tls,
-                                                     const ServerLimits& limits) {
+base::Result<std::unique_ptr<Server>> Server::listen(const std::string& address, Handler handler, const TlsFiles& tls,
+                                                     ServerOptions options) {
   const std::size_t colon = address.rfind(':');
   std::string host = address.substr(0, colon == std::string::npos ? 0 : colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
@@ -207,7 +217,7 @@ base::Result<std::unique_ptr<Server>> Server::listen(const std::string& address,
   if (code || !number || std::stoul(port) > 65535)
     return make_error(Code::kParse, fmt::format("'{}' is not ADDRESS:PORT", address), "listen",
                       "For example 127.0.0.1:8077 or [::1]:8077");
-  auto state = std::make_unique<State>(api, limits);
+  auto state = std::make_unique<State>(std::move(handler), std::move(options));
   if (!tls.certificate.empty() || !tls.key.empty()) {
     state->tls.emplace(asio::ssl::context::tls_server);
     state->tls->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, code);
@@ -256,4 +266,4 @@ void Server::stop() {
   });
 }
 
-}  // namespace plumbline::guard
+}  // namespace plumbline::http

@@ -1,4 +1,4 @@
-#include "apps/guard/tokens.hpp"
+#include "apps/http/tokens.hpp"
 
 #include <algorithm>
 #include <fstream>
@@ -11,7 +11,7 @@
 #include "plumbline/base/hash.hpp"
 #include "plumbline/data/decision_log.hpp"
 
-namespace plumbline::guard {
+namespace plumbline::http {
 namespace {
 
 using base::Code;
@@ -45,7 +45,7 @@ Tokens Tokens::open_to_all() {
 base::Result<Tokens> Tokens::read(const std::string& path) {
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0)
-    return make_error(Code::kIo, "cannot be read", path, "Check `tokens` of [guard]");
+    return make_error(Code::kIo, "cannot be read", path, "A file with one line a token: NAME SCOPES EXPIRES TOKEN");
   if ((facts.st_mode & 077U) != 0)
     return make_error(Code::kValue, "may be read by others than its owner", path, fmt::format("chmod 600 {}", path));
   std::ifstream in(path, std::ios::binary);
@@ -106,4 +106,4 @@ base::Result<Caller> Tokens::recognise(std::string_view authorization, double no
   return found->caller;
 }
 
-}  // namespace plumbline::guard
+}  // namespace plumbline::http

@@ -10,7 +10,7 @@
 
 #include "plumbline/base/result.hpp"
 
-namespace plumbline::guard {
+namespace plumbline::http {
 
 enum class Scope : std::uint8_t { kDecide, kAnswer, kRead, kAdmin };
 /// "decide", "answer", "read", "admin".
@@ -49,4 +49,4 @@ class Tokens {
   bool everybody_ = false;
 };
 
-}  // namespace plumbline::guard
+}  // namespace plumbline::http
