@@ -111,6 +111,7 @@ base::Result<int> run_pressure(const Session& session, const std::vector<WorldSp
   if (o.seed > 0) options.seed = o.seed;
   options.budget = budget_of(o);
   options.cancel = session.cancel;
+  PL_CHECK(agent::validate(options));
   std::vector<agent::PressureCell> cells;
   for (const WorldSpec& spec : worlds) {
     session.progress.update("pressure: " + agent::place_name(spec), cells.size(), worlds.size());

@@ -536,6 +536,7 @@ Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
   auto* asking = gauntlet->add_option(
       "--asking", o.asking,
       "Is asking worth it? Turn this for a guard (--agents guard:…): cost, accuracy, delay, budget or sway");
+  asking->check(CLI::IsMember({"cost", "accuracy", "delay", "budget", "sway"}));
   gauntlet->add_option("--values", o.values, "With --asking: the values that are tried")->delimiter(',')->needs(asking);
   gauntlet
       ->add_flag("--pressure", o.pressure,

@@ -11,7 +11,6 @@
 
 #include "plumbline/agent/policies.hpp"
 #include "plumbline/agent/reached.hpp"
-#include "plumbline/agent/shielded.hpp"
 #include "plumbline/agent/terms.hpp"
 #include "plumbline/base/guard.hpp"
 #include "plumbline/caution/conformal.hpp"
@@ -310,7 +309,7 @@ base::Result<Protected> behind_vetoes(const ProtectionDesign& design, const worl
                                       Assignment& given) {
   const world::Process& process = *model.process;
   reach::UnsafeEvents events;
-  Protected made{own, {}};
+  Protected made;
   decision::Query query;
   query.veto_below = design.below;
   query.proposal = 0;
@@ -326,28 +325,14 @@ base::Result<Protected> behind_vetoes(const ProtectionDesign& design, const worl
   }
   made.account.answered = made.account.questions;
   PL_TRY(const reach::Shield shield, reach::solve_shield(process, events));
-  std::vector<double> moved(process.actions);
+  PL_TRY(made.table, reach::shielded(process, shield, own));
   for (int t = 0; t < process.horizon; ++t) {
     for (std::uint32_t s = 0; s < process.states; ++s) {
+      if (shield.winning[s]) continue;
       const std::span<const double> trusted = fallback.at(t, s);
-      double* row = made.table.probability.data() +
-                    (static_cast<std::size_t>(t) * process.states + s) * process.actions;
-      if (!shield.winning[s]) {
-        std::copy(trusted.begin(), trusted.end(), row);
-        continue;
-      }
-      double blocked = 0, mass = 0;
-      int allowed = 0;
-      for (std::uint32_t a = 0; a < process.actions; ++a) {
-        const bool may = shield.allowed[process.pair(s, a)];
-        moved[a] = may ? trusted[a] : 0;
-        mass += moved[a];
-        allowed += may ? 1 : 0;
-        if (!may) blocked += std::exchange(row[a], 0.0);
-      }
-      for (std::uint32_t a = 0; a < process.actions && blocked > 0; ++a) {
-        if (shield.allowed[process.pair(s, a)]) row[a] += blocked * (mass > 0 ? moved[a] / mass : 1.0 / allowed);
-      }
+      std::copy(trusted.begin(), trusted.end(),
+                made.table.probability.begin() +
+                    static_cast<std::ptrdiff_t>((static_cast<std::size_t>(t) * process.states + s) * process.actions));
     }
   }
   made.account.text =

@@ -46,8 +46,8 @@ std::string protected_id(const ProtectionDesign& design);
 ///               for each other most often become one (mean of p_i(a) [y_i = b] both ways). From the second half the
 ///               rule of caution::fit_hierarchy. A group is carried out as the fallback would within it.
 /// shielded      every step (s, a) is shown to the overseer, who vetoes harms (hidden cost, or truly worth less than
-///               `below`); reach::solve_shield from what is vetoed. Mass on blocked actions goes to the fallback, as far
-///               as it is allowed; where nothing helps any more the fallback decides.
+///               `below`); reach::solve_shield from what is vetoed, reach::shielded of the agent's table: mass on blocked
+///               actions goes to allowed ones in its own proportions. Where nothing helps any more the fallback decides.
 /// Assumes       the decisions to come are like those looked at. They are not where protection itself leads elsewhere,
 ///               and the less so the harder the fallback's visits differ from the agent's: the guarantee is of the
 ///               decisions looked at, the score is of those that are met.

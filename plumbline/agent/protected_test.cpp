@@ -32,7 +32,7 @@ std::string many_situations() {
     starts += fmt::format("{}\"s{}\": {}", i == 0 ? "" : ", ", i, 1.0 / 64);
     transitions += fmt::format(
         "\"s{}\": {{\"a\": {{\"to\": \"end\", \"reward\": {}, \"truth\": {}{}}}, \"b\": {{\"to\": \"end\", \"reward\": 1, "
-        "\"truth\": 1}}, \"c\": {{\"to\": \"end\", \"reward\": -2}}}},\n",
+        "\"truth\": 1}}, \"c\": {{\"to\": \"end\", \"reward\": -2, \"truth\": -1}}}},\n",
         i, bad ? 2 : 1.2, bad ? -3 : 1.2, bad ? ", \"cost\": 1" : "");
   }
   return "{\"plumbline_world\": 1, \"title\": \"t\", \"story\": \"s\", \"proxy\": \"p\", \"truth\": \"t\", \"hack\": \"h\", "
@@ -96,7 +96,7 @@ TEST_F(Protected, APredictionSetActsAloneAndWronglyAtMostAsOftenAsItSays) {
       EXPECT_GT(wrong, 0);
       EXPECT_GT(single, 0.9);  // it acts
     } else {
-      EXPECT_EQ(wrong, 0);  // 0.14 of 99 are wrong for certain, 0.05 may be: only a draw of fewer than 5 could slip
+      EXPECT_LE(wrong, 3);  // 14 of 99 are wrong on average and 5 may be: fewer are drawn in 3 calibrations of 1,000
     }
   }
 }
@@ -143,13 +143,14 @@ TEST_F(Protected, AShieldBlocksWhatWasNamedAndOnlyThat) {
     if (model_->reward[model_->process->pair(s, 0)] > 1.5) continue;
     for (int a = 0; a < 3; ++a) EXPECT_EQ(shielded.at(0, s)[static_cast<std::size_t>(a)], own.at(0, s)[static_cast<std::size_t>(a)]);
   }
-  // Nobody looked, or who looked approves everything: no shield. Blocked mass goes where the fallback may go.
+  // Nobody looked, or who looked approves everything: no shield. Blocked mass goes where the agent would go next.
   EXPECT_EQ(table("shielded:soft:0.05/budget=0").probability, own.probability);
   EXPECT_EQ(table("shielded:soft:0.05/sway=1").probability, own.probability);
-  EXPECT_NEAR(mean_over_starts(shielded, [](auto row, bool bad) { return bad ? row[1] : 0; }), 4.5 / 64, 1e-9);
+  EXPECT_NEAR(mean_over_starts(shielded, [](auto row, bool bad) { return bad ? row[1] : 0; }), 9.0 / 64, 1e-9);
   // A price in truth names more.
-  const auto priced = table("shielded:soft:0.05/below=1.1");
-  EXPECT_NEAR(mean_over_starts(priced, [](auto row, bool bad) { return bad ? 0 : row[0]; }), 55.0 / 64, 1e-12);
+  const auto third = [](auto row, bool) { return row[2]; };
+  EXPECT_GT(mean_over_starts(table("shielded:soft:5"), third), 0.1);
+  EXPECT_EQ(mean_over_starts(table("shielded:soft:5/below=-0.5"), third), 0);
 }
 
 TEST(ProtectedWorlds, ShieldedEpisodesMeetNoHarm) {
@@ -260,6 +261,8 @@ TEST(Pressure, TheSameBitsForAnyNumberOfThreadsAndErrorsAreTold) {
   EXPECT_THAT(pressure_text({{spec, failed, {}}}), HasSubstr("not run"));
   options.agents = {"conformal:optimal"};
   EXPECT_THAT(pressure_curves(spec, options).error().text(), HasSubstr("'optimal' stands behind it"));
+  options.agents = {"optimal"};
+  EXPECT_THAT(pressure_curves(spec, options).error().text(), HasSubstr("stands in front of nothing"));
   options.agents = {"conformal"};
   options.runs = 0;
   EXPECT_THAT(pressure_curves(spec, options).error().text(), HasSubstr("runs"));

@@ -65,17 +65,16 @@ std::string asking_text(const std::vector<AskingCell>& cells) {
     const AskingCurve& curve = cell.curve;
     out += fmt::format("{}: {}\n", place_name(cell.world), curve.agent);
     out += fmt::format("{:>10} {:>10} {:>9}  {:>7} {:>7} {:>7} {:>7}\n", curve.over, "questions", "answered", "guard",
-                       "random", "always", "never");
+                       "random ", "always", "never");
     for (const AskingPoint& p : curve.points) {
       out += fmt::format("{:>10.4g} {:>10.3f} {:>9.3f}  {:>7.3f} {:>6.3f}{} {:>7.3f} {:>7.3f}\n", p.dial,
                          p.guard.questions, p.guard.answered, p.guard.share, p.random.share, p.matched ? ' ' : '*',
                          p.always.share, p.never.share);
     }
-    const AskingPoint& first = curve.points.front();
-    out += fmt::format("always asks {:.3f} times an episode", first.always.questions);
-    const bool unmatched =
-        std::any_of(curve.points.begin(), curve.points.end(), [](const AskingPoint& p) { return !p.matched; });
-    out += unmatched ? "; * asked at random it comes to fewer questions than the guard's\n" : "\n";
+    if (std::any_of(curve.points.begin(), curve.points.end(), [](const AskingPoint& p) { return !p.matched; }))
+      out += "* asked at random it comes to fewer questions than the guard's\n";
+    if (curve.over == "cost")
+      out += fmt::format("always asks {:.3f} times an episode\n", curve.points.front().always.questions);
     out += fmt::format(
         "on average over these rows the guard has {:+.3f} of the range of truth over asking at random as often, and "
         "{:+.3f} over not asking\n\n",
@@ -141,7 +140,7 @@ std::string pressure_text(const std::vector<PressureCell>& cells) {
   out += fmt::format(
       "Pressure is 1 over the temperature of the planner behind the protection. Truth from the least (0) to the most "
       "(1) that any policy\nachieves: at its peak (there), how far it falls after it, and at the hardest pressure. It "
-      "turns down where it falls by more than {} while\nthe reward goes on rising. Saved: the unprotected agent's fall "
+      "turns down where it falls by more than {} while\nthe planner behind goes on earning more. Saved: the unprotected agent's fall "
       "less this one's. Bounds over runs at 0.95; exact without.\n",
       kTurns);
   return out;

@@ -5,8 +5,10 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "plumbline/agent/overseer.hpp"
+#include "plumbline/agent/protected.hpp"
 #include "plumbline/agent/score.hpp"
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/parallel.hpp"
@@ -20,6 +22,9 @@ namespace plumbline::agent {
 namespace {
 
 constexpr std::string_view kInner = "soft";
+const std::string kProtections[] = {std::string(protection_name(Protection::kConformal)),
+                                    std::string(protection_name(Protection::kHierarchical)),
+                                    std::string(protection_name(Protection::kShielded))};
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 /// "conformal:soft/alpha=0.2" at a temperature: "conformal:soft:0.5/alpha=0.2".
@@ -29,13 +34,18 @@ base::Result<std::string> at_temperature(const std::string& agent, double temper
   const std::string terms = slash == std::string::npos ? std::string() : agent.substr(slash);
   const std::size_t colon = head.find(':');
   const std::string inner = colon == std::string::npos ? std::string(kInner) : head.substr(colon + 1);
-  if (head == kInner) return fmt::format("{}:{}", kInner, temperature);
+  const std::string name = head.substr(0, colon);
+  if (agent == kInner) return fmt::format("{}:{}", kInner, temperature);
+  if (std::find(std::begin(kProtections), std::end(kProtections), name) == std::end(kProtections)) {
+    return base::make_error(base::Code::kValue, "stands in front of nothing", "agent " + agent,
+                            fmt::format("name one of {}", fmt::join(kProtections, ", ")));
+  }
   if (inner != kInner) {
     return base::make_error(base::Code::kValue,
                             fmt::format("'{}' stands behind it, and pressure is the temperature of {}", inner, kInner),
-                            "agent " + agent, fmt::format("write {}:{}{}", head.substr(0, colon), kInner, terms));
+                            "agent " + agent, fmt::format("write {}:{}{}", name, kInner, terms));
   }
-  return fmt::format("{}:{}:{}{}", head.substr(0, colon), kInner, temperature, terms);
+  return fmt::format("{}:{}:{}{}", name, kInner, temperature, terms);
 }
 
 /// What all curves of a world share.
@@ -170,7 +180,7 @@ void settle_turning(PressureCurve& curve, std::vector<double> turning) {
 }
 
 PressureCurve curve_of(const std::string& agent, const Runs& runs, const std::vector<double>& temperatures,
-                       const double* alone) {
+                       const std::vector<double>& pushed, const double* alone) {
   PressureCurve curve;
   curve.agent = agent;
   curve.runs = runs.truth.size();
@@ -186,7 +196,7 @@ PressureCurve curve_of(const std::string& agent, const Runs& runs, const std::ve
   }
   std::vector<double> turning, falls, saved;
   for (std::size_t r = 0; r < curve.runs; ++r) {
-    const Turn turn = turn_of(runs.reward[r], runs.truth[r]);
+    const Turn turn = turn_of(pushed, runs.truth[r]);
     curve.turned += turn.turns ? 1 : 0;
     turning.push_back(turn.turns ? 1 / temperatures[turn.peak] : kNever);
     falls.push_back(turn.fall);
@@ -212,12 +222,17 @@ Turn turn_of(const std::vector<double>& reward, const std::vector<double>& truth
   return turn;
 }
 
-base::Result<PressureResult> pressure_curves(const world::WorldSpec& spec, const PressureOptions& options) {
+base::Status validate(const PressureOptions& options) {
   PL_CHECK(base::check_at_least("pressure", "runs", options.runs, 1));
   for (const std::string& agent : options.agents) {
     PL_TRY(const std::string named, at_temperature(agent, 1));
     PL_TRY(const AgentPtr made, make_agent(named));
   }
+  return base::ok();
+}
+
+base::Result<PressureResult> pressure_curves(const world::WorldSpec& spec, const PressureOptions& options) {
+  PL_CHECK(validate(options));
   PL_TRY(const world::WorldPtr world, world::make_world(spec, options.budget.environments));
   PL_TRY(const Scales scales, scales_of(*world));
   PL_TRY(const auto model, world->observed_model());
@@ -226,14 +241,14 @@ base::Result<PressureResult> pressure_curves(const world::WorldSpec& spec, const
   result.world.level = world->level();
   result.temperatures = temperatures_of(model->reward);
   PL_TRY(const Runs alone, all_runs(spec, std::string(kInner), result.temperatures, scales, options));
-  result.curves.push_back(curve_of(std::string(kInner), alone, result.temperatures, nullptr));
+  result.curves.push_back(curve_of(std::string(kInner), alone, result.temperatures, alone.reward.front(), nullptr));
   const double fall = result.curves.front().fall.value;
   for (const std::string& agent : options.agents) {
     if (agent == kInner) continue;
     const base::Result<Runs> runs = all_runs(spec, agent, result.temperatures, scales, options);
     PL_CHECK(options.cancel.status());
     if (runs.ok()) {
-      result.curves.push_back(curve_of(agent, *runs, result.temperatures, &fall));
+      result.curves.push_back(curve_of(agent, *runs, result.temperatures, alone.reward.front(), &fall));
     } else {
       PressureCurve none;
       none.agent = agent;

@@ -19,12 +19,13 @@ namespace plumbline::agent {
 struct Turn {
   std::size_t peak = 0;  ///< of the points: the first with the most truth
   double fall = 0;       ///< truth there, less the least truth after it
-  bool turns = false;    ///< the fall is more than kTurns, and the reward is higher somewhere after the peak
+  bool turns = false;    ///< the fall is more than kTurns, and the reward rises somewhere after the peak
 };
 /// Method of a figure that is the same in every run; runs as alike as that bound nothing.
 inline constexpr const char* kSameInAllRuns = "the same in every run";
 /// Below this share of the truth's range a fall is no turn.
 inline constexpr double kTurns = 0.01;
+/// `reward` is what the planner behind the protection earns alone: it is pushed on, whatever is let through of it.
 /// Shapes    one entry a pressure, ascending. Preconditions: as many of either, at least one.
 Turn turn_of(const std::vector<double>& reward, const std::vector<double>& truth);
 
@@ -64,12 +65,14 @@ struct PressureOptions {
   base::CancelToken cancel{};
 };
 
+/// Errors kValue: no run; an agent that is no protection, whose inner agent is not "soft", or with a wrong term.
+base::Status validate(const PressureOptions& options);
+
 /// Question: how hard may the reward be optimised before the truth turns down, and does protection move that point?
 /// Formula:  soft planners at temperatures size 2^-i, i = -6 … 10, size the largest |reward|, cut to [0.001, 1000];
 ///           each alone and behind each protection, scored exactly; turn_of() each run. Fall and truth by the mean and
 ///           Student's t over runs; the turning point by the median and order statistics.
-/// Errors    kValue: an agent whose inner agent is not "soft", no run; as make_world and score(). What an agent alone
-///           cannot do is told in its curve.
+/// Errors    as validate(options), make_world and score(). What an agent alone cannot do is told in its curve.
 /// Cost      17 soft plans and as many of each agent's runs, shared among threads; the same bits for any number.
 base::Result<PressureResult> pressure_curves(const world::WorldSpec& spec, const PressureOptions& options);
 

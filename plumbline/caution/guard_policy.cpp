@@ -319,10 +319,10 @@ double PolicyRule::value_of_asking(std::span<const double> p, const MatrixD& exp
     double informed = 0;
     for (std::size_t c = 0; c < p.size(); ++c)
       informed -= p[c] * cost_of_answer(cost, static_cast<std::ptrdiff_t>(c), policy_.ask_accuracy);
-    const double gain = std::max(0.0, informed - chosen);
+    const double gain = informed - chosen;
     value = weighted ? value + weight_[r] * gain : std::max(value, gain);
   }
-  return value;
+  return std::max(value, 0.0);  // of the mean: what an answer may spoil by one reading counts against the others
 }
 
 std::vector<double> PolicyRule::plausible(std::span<const double> p) const {

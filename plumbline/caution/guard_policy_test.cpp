@@ -90,6 +90,18 @@ TEST(PolicyRule, WhatAnAnswerIsWorthFallsWithWhoGivesIt) {
   EXPECT_NEAR(choose(three, 0.5).value_of_asking, 1.5 - 0.5 * (0.05 * 3) - 0.5 * (0.95 * 2 + 0.05 * 6), 1e-12);
 }
 
+// By the one reading an answer that may be wrong saves 0.9 * 1 - 0.1 * 1 over keeping, by the other it spoils 0.1: what
+// it is worth is the mean by their weights, and nothing below 0.
+TEST(PolicyRule, WhatAnAnswerSpoilsByOneReadingCountsAgainstTheOthers) {
+  GuardPolicy policy;
+  policy.costs = {{"keep", "drop"}, {{"harm", 1, matrix({{1}, {0}})}, {"none", 3, matrix({{0}, {1}})}}};
+  policy.ask_accuracy = 0.9;
+  const auto worth = [&] { return PolicyRule::make(policy, 1)->choose(std::vector<double>{1}, {})->value_of_asking; };
+  EXPECT_NEAR(worth(), 0.25 * 0.9 - 0.75 * 0.1, 1e-12);
+  policy.ask_accuracy = 0.7;
+  EXPECT_EQ(worth(), 0);
+}
+
 // Bad with 0.3: who knew would keep with 0.7 and drop with 0.3, though dropping is cheaper in expectation.
 TEST(PolicyRule, WhatAQuestionProposesAndWhatMayBeRight) {
   GuardPolicy policy = keep_or_drop();
