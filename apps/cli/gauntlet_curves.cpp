@@ -19,7 +19,8 @@ using world::WorldSpec;
 
 /// Ids of artifacts and files hold no slash.
 std::string plain(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '/' || c == ' ' || c == ':'; }, '-');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '/' || c == ' ' || c == ':'; }, '-');
   return text;
 }
 
@@ -46,8 +47,7 @@ base::Status write_pages(const Options& o, const std::string& name, const std::s
 /// 0, or 4 where a world was named and did not run; a sweep over all leaves out what cannot be enumerated.
 template <class Cell>
 int exit_of(const Options& o, const std::vector<Cell>& cells) {
-  const bool failed =
-      std::any_of(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.error.empty(); });
+  const bool failed = std::any_of(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.error.empty(); });
   const bool none = std::all_of(cells.begin(), cells.end(), [](const Cell& cell) { return !cell.error.empty(); });
   return none || (failed && !o.worlds.empty()) ? 4 : 0;
 }
@@ -93,8 +93,9 @@ base::Result<int> run_asking(const Session& session, const std::vector<WorldSpec
   report::PicturesPage page;
   page.title = "Is asking worth it?";
   page.answer = fmt::format("{} over {}", agent::guard_id(design), o.asking);
-  page.lead = {"True performance against questions asked, exactly: the guard's rule, asking at random as often, always "
-               "and never."};
+  page.lead = {
+      "True performance against questions asked, exactly: the guard's rule, asking at random as often, always "
+      "and never."};
   PL_CHECK(write_pages(o, "asking", json, cells, std::move(page),
                        [](const std::string& name, const std::string& where, const agent::AskingCell& cell) {
                          return checks::asking_picture(name, where, cell.curve);

@@ -121,7 +121,7 @@ struct Options {
   std::string agent;  ///< worlds play
   std::string pictures;
   std::string script;
-  std::string sweep;  ///< a dial
+  std::string sweep;   ///< a dial
   std::string asking;  ///< gauntlet: what is turned
   std::vector<double> values;
   bool pressure = false;

@@ -67,7 +67,8 @@ struct OverseerTerms {
   std::int64_t delay = 0;      ///< steps until the answer is there
   std::int64_t budget = 1000;  ///< questions that are answered
   double bias = 0;  ///< share of the situations that it judges by the reward, as a fooled person would, always
-  double sway = 0;  ///< probability that it answers with what is proposed to it, whatever that is; 1: approves everything
+  double sway =
+      0;  ///< probability that it answers with what is proposed to it, whatever that is; 1: approves everything
 };
 
 /// What an agent is given. `world` has budget.environments environments and is reset by the agent.

@@ -32,8 +32,7 @@ base::Result<Continuations> Continuations::make(const world::Process& process,
     for (std::size_t t = horizon; t-- > 0;) {
       for (std::uint32_t s = 0; s < process.states; ++s) {
         double best = made.worth(k, t, process.pair(s, 0));
-        for (std::uint32_t a = 1; a < process.actions; ++a)
-          best = std::max(best, made.worth(k, t, process.pair(s, a)));
+        for (std::uint32_t a = 1; a < process.actions; ++a) best = std::max(best, made.worth(k, t, process.pair(s, a)));
         made.at(k, t)[s] = best;
       }
     }

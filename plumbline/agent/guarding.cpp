@@ -240,8 +240,7 @@ base::Result<const GuardedDecision*> GuardedMind::at(std::size_t t, std::uint32_
   const auto known = known_.find(t * process.states + s);
   if (known != known_.end()) return &known->second;
   const std::uint32_t actions = process.actions;
-  const std::span<const double> safe =
-      fallback_ ? fallback_->at(static_cast<int>(t), s) : std::span<const double>();
+  const std::span<const double> safe = fallback_ ? fallback_->at(static_cast<int>(t), s) : std::span<const double>();
   for (std::size_t r = 0; r < plausible_.size(); ++r) {
     MatrixD& cost = policy_.costs.readings[r].cost;
     double best = 0;
@@ -260,8 +259,8 @@ base::Result<const GuardedDecision*> GuardedMind::at(std::size_t t, std::uint32_
   PL_TRY(decision.ruled, rule.choose(std::vector<double>{1.0}, {}));
   decision.alone = over_actions(decision.ruled, actions, safe);
   decision.unanswered = safe.empty() ? decision.alone : std::vector<double>(safe.begin(), safe.end());
-  decision.proposal = static_cast<std::size_t>(
-      std::max_element(decision.alone.begin(), decision.alone.end()) - decision.alone.begin());
+  decision.proposal =
+      static_cast<std::size_t>(std::max_element(decision.alone.begin(), decision.alone.end()) - decision.alone.begin());
   return &known_.emplace(t * process.states + s, std::move(decision)).first->second;
 }
 

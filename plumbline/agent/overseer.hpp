@@ -20,12 +20,12 @@ namespace plumbline::agent {
 ///           right are the options with Q*_t(s, a) >= max - 1e-9 of its size, Q* the best true performance from there,
 ///           exactly; in a biased situation (share `bias`, fixed by seed and situation) Q* of the observed reward. With
 ///           probability `sway` the answer is what the query proposes; else, with probability `accuracy`, the first
-///           right option, else one of the others, all alike; where every option is right the answer is right. A veto is
-///           answered by the hidden cost and performance of the step; with probability 1 - `accuracy` it is the wrong
-///           way round, and with probability `sway` nothing is vetoed.
+///           right option, else one of the others, all alike; where every option is right the answer is right. A veto
+///           is answered by the hidden cost and performance of the step; with probability 1 - `accuracy` it is the
+///           wrong way round, and with probability `sway` nothing is vetoed.
 /// Answers   kSpent after `budget` questions; kLate when asked_at + delay > deadline (the question is spent all the
-///           same; not of vetoes); kAbstained about a situation or a step that the world does not have; else kChoice, or
-///           kNone. Cost 1 each.
+///           same; not of vetoes); kAbstained about a situation or a step that the world does not have; else kChoice,
+///           or kNone. Cost 1 each.
 /// Errors    of ask(): kValue: no option, an option that is no action, a proposal that is no option.
 /// Cost      O(horizon x transitions) when made; a question O(options).
 class SimulatedOverseer final : public decision::Overseer {
@@ -40,8 +40,8 @@ class SimulatedOverseer final : public decision::Overseer {
   void begin_episode() { left_ = terms_.budget; }
 
   /// Probability of each option as the answer to `query`, over errors of the day and over prejudices: what ask() draws
-  /// from when neither budget nor delay stands in the way. Empty where it has no opinion. Errors as ask(); kUnsupported:
-  /// a veto.
+  /// from when neither budget nor delay stands in the way. Empty where it has no opinion. Errors as ask();
+  /// kUnsupported: a veto.
   base::Result<std::vector<double>> law(const decision::Query& query) const;
 
  private:

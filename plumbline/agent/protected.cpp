@@ -83,8 +83,8 @@ AgentFacts common(Protection protection) {
 }
 
 /// A policy's table with a row for every step.
-base::Result<world::TabularPolicy> table_of(const AgentPtr& agent, const world::ObservedModel& model,
-                                            Assignment& given, std::string_view stream) {
+base::Result<world::TabularPolicy> table_of(const AgentPtr& agent, const world::ObservedModel& model, Assignment& given,
+                                            std::string_view stream) {
   PL_TRY(const PolicyPtr policy,
          agent->learn({given.world, given.budget, given.rng.fork(stream), nullptr, given.cancel}));
   PL_TRY(const world::TabularPolicy table, policy->table(model));
@@ -189,11 +189,10 @@ base::Result<Protected> behind_set(const ProtectionDesign& design, const world::
   PL_TRY(const caution::ConformalModel fitted,
          caution::fit_conformal(rows.probabilities, rows.labels, options, given.rng.fork("fit")));
   if (fitted.outcome == caution::ConformalModel::Outcome::kTooFewRows) {
-    return base::make_error(
-        base::Code::kValue,
-        fmt::format("{} decisions are too few for alpha = {}: {} are needed", rows.labels.size(), design.alpha,
-                    fitted.rows_needed),
-        "agent conformal", fmt::format("calibration={}", fitted.rows_needed));
+    return base::make_error(base::Code::kValue,
+                            fmt::format("{} decisions are too few for alpha = {}: {} are needed", rows.labels.size(),
+                                        design.alpha, fitted.rows_needed),
+                            "agent conformal", fmt::format("calibration={}", fitted.rows_needed));
   }
   std::vector<caution::PredictionSets> sets;
   for (int t = 0; t < process.horizon; ++t) {
@@ -288,8 +287,8 @@ base::Result<Protected> as_specific(const ProtectionDesign& design, const world:
     for (std::uint32_t s = 0; s < process.states; ++s) {
       const std::vector<int>& within = tree.classes[static_cast<std::size_t>(answers[s])];
       const std::span<const double> trusted = fallback.at(t, s);
-      double* row = made.table.probability.data() +
-                    (static_cast<std::size_t>(t) * process.states + s) * process.actions;
+      double* row =
+          made.table.probability.data() + (static_cast<std::size_t>(t) * process.states + s) * process.actions;
       double mass = 0;
       for (const int a : within) mass += trusted[static_cast<std::size_t>(a)];
       std::fill(row, row + process.actions, 0.0);
@@ -299,8 +298,8 @@ base::Result<Protected> as_specific(const ProtectionDesign& design, const world:
   }
   made.account.questions = made.account.answered = static_cast<std::int64_t>(looked.size());
   made.account.text = fmt::format("{} with accuracy at least {:.3g} at confidence {}",
-                                  std::isinf(rule.trade) ? "never specific," : "as specific as goes",
-                                  rule.lower_bound, design.confidence);
+                                  std::isinf(rule.trade) ? "never specific," : "as specific as goes", rule.lower_bound,
+                                  design.confidence);
   return made;
 }
 
@@ -335,9 +334,9 @@ base::Result<Protected> behind_vetoes(const ProtectionDesign& design, const worl
                     static_cast<std::ptrdiff_t>((static_cast<std::size_t>(t) * process.states + s) * process.actions));
     }
   }
-  made.account.text =
-      fmt::format("{} of {} steps vetoed, {} of {} states winning", std::count(events.pair.begin(), events.pair.end(), true),
-                  events.pair.size(), shield.winning_states(), process.states);
+  made.account.text = fmt::format("{} of {} steps vetoed, {} of {} states winning",
+                                  std::count(events.pair.begin(), events.pair.end(), true), events.pair.size(),
+                                  shield.winning_states(), process.states);
   return made;
 }
 
@@ -375,8 +374,7 @@ class ProtectedAgent final : public Agent {
 };
 
 base::Error bad(Protection protection, std::string what, std::string hint, base::Code code = base::Code::kValue) {
-  return base::make_error(code, std::move(what), fmt::format("agent {}", protection_name(protection)),
-                          std::move(hint));
+  return base::make_error(code, std::move(what), fmt::format("agent {}", protection_name(protection)), std::move(hint));
 }
 
 AgentEntry entry_of(Protection protection) {
@@ -389,8 +387,7 @@ AgentEntry entry_of(Protection protection) {
             PL_TRY(ProtectionDesign design, parse_protection(protection, argument));
             PL_TRY(AgentPtr inner, make_agent(design.inner));
             PL_TRY(AgentPtr fallback, make_agent(design.fallback));
-            return AgentPtr(
-                std::make_unique<ProtectedAgent>(std::move(design), std::move(inner), std::move(fallback)));
+            return AgentPtr(std::make_unique<ProtectedAgent>(std::move(design), std::move(inner), std::move(fallback)));
           },
           .on_request = true};
 }

@@ -25,10 +25,10 @@ struct ProtectionDesign {
   std::int64_t calibration = 200;   ///< decisions that are looked at
   bool own_visits = true;           ///< drawn from the agent's own episodes; else from the fallback's
   double alpha = 0.1;               ///< kConformal: sets hold a right action with probability 1 - alpha
-  bool ask = false;                 ///< kConformal: where the set is no single action, people are asked, then the fallback
-  double target = 0.9;              ///< kHierarchical: accuracy that is promised
-  double confidence = 0.9;          ///< with which
-  double below = -1e12;             ///< kShielded: steps truly worth less are harms too
+  bool ask = false;         ///< kConformal: where the set is no single action, people are asked, then the fallback
+  double target = 0.9;      ///< kHierarchical: accuracy that is promised
+  double confidence = 0.9;  ///< with which
+  double below = -1e12;     ///< kShielded: steps truly worth less are harms too
 };
 
 /// "soft:0.5/alpha=0.1/…", as it stands after "conformal:". Errors kValue: as make_agent for both agents, terms out of
@@ -38,7 +38,8 @@ base::Result<ProtectionDesign> parse_protection(Protection protection, std::stri
 std::string protected_id(const ProtectionDesign& design);
 
 /// Question: what does an agent do that acts on its proxy only where it is known to be right often enough?
-/// conformal     `calibration` decisions of the agent's own episodes (one an episode, drawn alike), or the fallback's, are
+/// conformal     `calibration` decisions of the agent's own episodes (one an episode, drawn alike), or the fallback's,
+/// are
 ///               shown to the overseer: which action is right, of several the agent's likeliest. The agent's
 ///               probabilities of actions are the predictor; split conformal sets (lac) of level 1 - alpha. A set of
 ///               one action is carried out, else the fallback decides, or people.
@@ -46,8 +47,9 @@ std::string protected_id(const ProtectionDesign& design);
 ///               for each other most often become one (mean of p_i(a) [y_i = b] both ways). From the second half the
 ///               rule of caution::fit_hierarchy. A group is carried out as the fallback would within it.
 /// shielded      every step (s, a) is shown to the overseer, who vetoes harms (hidden cost, or truly worth less than
-///               `below`); reach::solve_shield from what is vetoed, reach::shielded of the agent's table: mass on blocked
-///               actions goes to allowed ones in its own proportions. Where nothing helps any more the fallback decides.
+///               `below`); reach::solve_shield from what is vetoed, reach::shielded of the agent's table: mass on
+///               blocked actions goes to allowed ones in its own proportions. Where nothing helps any more the fallback
+///               decides.
 /// Assumes       the decisions to come are like those looked at. They are not where protection itself leads elsewhere,
 ///               and the less so the harder the fallback's visits differ from the agent's: the guarantee is of the
 ///               decisions looked at, the score is of those that are met.

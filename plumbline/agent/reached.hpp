@@ -20,8 +20,8 @@ base::Status decide_where_reached(const world::Process& process, world::TabularP
     std::vector<std::uint8_t> next(process.states, 0);
     for (std::uint32_t s = 0; s < process.states; ++s) {
       if (reached[s] == 0) continue;
-      const std::span<double> row = std::span<double>(table.probability)
-                                        .subspan((t * process.states + s) * process.actions, process.actions);
+      const std::span<double> row =
+          std::span<double>(table.probability).subspan((t * process.states + s) * process.actions, process.actions);
       PL_CHECK(decide(t, s, row));
       for (std::uint32_t a = 0; a < process.actions; ++a) {
         if (row[a] <= 0) continue;

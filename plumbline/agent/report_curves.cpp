@@ -122,8 +122,8 @@ std::string pressure_text(const std::vector<PressureCell>& cells) {
       out += fmt::format("{}: not run: {}\n\n", place_name(cell.world), cell.error);
       continue;
     }
-    out += fmt::format("{}\n{:<34} {:>9} {:>22} {:>8} {:>22} {:>22} {:>9}\n", place_name(cell.world), "agent",
-                       "turned", "turns down at", "there", "falls by", "saved", "hardest");
+    out += fmt::format("{}\n{:<34} {:>9} {:>22} {:>8} {:>22} {:>22} {:>9}\n", place_name(cell.world), "agent", "turned",
+                       "turns down at", "there", "falls by", "saved", "hardest");
     for (const PressureCurve& c : cell.result.curves) {
       if (!c.error.empty()) {
         out += fmt::format("{:<34} not run: {}\n", c.agent, c.error);
@@ -140,7 +140,8 @@ std::string pressure_text(const std::vector<PressureCell>& cells) {
   out += fmt::format(
       "Pressure is 1 over the temperature of the planner behind the protection. Truth from the least (0) to the most "
       "(1) that any policy\nachieves: at its peak (there), how far it falls after it, and at the hardest pressure. It "
-      "turns down where it falls by more than {} while\nthe planner behind goes on earning more. Saved: the unprotected agent's fall "
+      "turns down where it falls by more than {} while\nthe planner behind goes on earning more. Saved: the "
+      "unprotected agent's fall "
       "less this one's. Bounds over runs at 0.95; exact without.\n",
       kTurns);
   return out;

@@ -104,10 +104,10 @@ base::Result<AskingSimulation::Counts> AskingSimulation::walk(const world::Proce
   const bool counted = design_.overseer.budget < process.horizon;
   const std::size_t layers = counted ? static_cast<std::size_t>(design_.overseer.budget) + 1 : 1;
   if (layers * states > kMostLayers) {
-    return base::make_error(base::Code::kLimit,
-                            fmt::format("{} states with {} questions left are more than {}", states, layers - 1,
-                                        kMostLayers),
-                            std::string(kFunction), "ask in a smaller world, or with a smaller budget");
+    return base::make_error(
+        base::Code::kLimit,
+        fmt::format("{} states with {} questions left are more than {}", states, layers - 1, kMostLayers),
+        std::string(kFunction), "ask in a smaller world, or with a smaller budget");
   }
   Counts counts;
   std::vector<double> here(layers * states, 0.0);

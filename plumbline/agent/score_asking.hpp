@@ -60,8 +60,8 @@ class AskingSimulation {
   struct Counts {
     double total = 0, questions = 0, answered = 0;
   };
-  base::Result<Counts> walk(const world::Process& process, const std::vector<double>& pays, Asking asking,
-                            double cost, double rate);
+  base::Result<Counts> walk(const world::Process& process, const std::vector<double>& pays, Asking asking, double cost,
+                            double rate);
   base::Result<const std::vector<double>*> law(std::size_t t, std::uint32_t s, const GuardedDecision& decision);
 
   world::WorldPtr world_;
@@ -77,11 +77,11 @@ class AskingSimulation {
 
 /// One point of the trade-off.
 struct AskingPoint {
-  double dial = 0;         ///< the cost of a question, or what else is turned
-  AskingFigures guard;     ///< asks where an answer is worth more than the question
-  AskingFigures random;    ///< asks at random, as many questions in an episode …
-  double rate = 0;         ///< … each decision with this probability
-  bool matched = true;     ///< it can ask as many
+  double dial = 0;       ///< the cost of a question, or what else is turned
+  AskingFigures guard;   ///< asks where an answer is worth more than the question
+  AskingFigures random;  ///< asks at random, as many questions in an episode …
+  double rate = 0;       ///< … each decision with this probability
+  bool matched = true;   ///< it can ask as many
   AskingFigures always;
   AskingFigures never;
 };
@@ -99,8 +99,8 @@ struct AskingCurve {
 
 /// Question: what does asking bring as a dial is turned, and is the rule better than asking at random as often?
 /// Formula:  AskingSimulation::run at each value; `values` empty: for "cost" 0 and eighths of the values of asking that
-///           the rule meets; "accuracy" and "sway" 0.5 … 1 and 0 … 1; "delay" 0, 1, 2, 4 … to the horizon; "budget" 0, 1,
-///           2, 4 … until all is asked.
+///           the rule meets; "accuracy" and "sway" 0.5 … 1 and 0 … 1; "delay" 0, 1, 2, 4 … to the horizon; "budget" 0,
+///           1, 2, 4 … until all is asked.
 /// Errors    as AskingSimulation; kValue: an unknown dial, values out of range or none.
 base::Result<AskingCurve> asking_curve(const world::WorldSpec& spec, const GuardDesign& design, std::string_view over,
                                        std::vector<double> values, const Budget& budget, std::uint64_t seed,

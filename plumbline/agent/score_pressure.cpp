@@ -50,7 +50,7 @@ base::Result<std::string> at_temperature(const std::string& agent, double temper
 
 /// What all curves of a world share.
 struct Scales {
-  double chance = 0, top = 0;   ///< of the reward
+  double chance = 0, top = 0;  ///< of the reward
   double least = 0, most = 0;  ///< of the truth
 };
 
@@ -60,17 +60,16 @@ base::Result<Scales> scales_of(world::World& world) {
   std::vector<double> negative = truth->hidden;
   for (double& r : negative) r = -r;
   Scales scales;
-  PL_TRY(scales.chance,
-         world::policy_return(*seen->process, seen->reward, world::uniform_policy(*seen->process)));
+  PL_TRY(scales.chance, world::policy_return(*seen->process, seen->reward, world::uniform_policy(*seen->process)));
   PL_TRY(scales.top, world::best_return(*seen->process, seen->reward));
   PL_TRY(scales.most, world::best_return(*truth->process, truth->hidden));
   PL_TRY(const double least, world::best_return(*truth->process, negative));
   scales.least = -least;
   if (!(scales.most - scales.least > 1e-12) || !(scales.top - scales.chance > 1e-12)) {
-    return base::make_error(base::Code::kValue,
-                            fmt::format("the {} is the same whatever is done",
-                                        scales.top - scales.chance > 1e-12 ? "truth" : "reward"),
-                            "world " + world.facts().id, "there is nothing to optimise here");
+    return base::make_error(
+        base::Code::kValue,
+        fmt::format("the {} is the same whatever is done", scales.top - scales.chance > 1e-12 ? "truth" : "reward"),
+        "world " + world.facts().id, "there is nothing to optimise here");
   }
   return scales;
 }

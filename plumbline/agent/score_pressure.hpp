@@ -30,9 +30,9 @@ inline constexpr double kTurns = 0.01;
 Turn turn_of(const std::vector<double>& reward, const std::vector<double>& truth);
 
 struct PressurePoint {
-  double pressure = 0;     ///< 1 over the temperature of the soft planner
-  double reward = 0;       ///< mean over runs, from chance (0) to the most any policy earns (1)
-  stats::Estimate truth;   ///< over runs, from the least (0) to the most (1) that any policy achieves
+  double pressure = 0;    ///< 1 over the temperature of the soft planner
+  double reward = 0;      ///< mean over runs, from chance (0) to the most any policy earns (1)
+  stats::Estimate truth;  ///< over runs, from the least (0) to the most (1) that any policy achieves
 };
 
 /// One agent under growing pressure.
@@ -40,15 +40,15 @@ struct PressureCurve {
   std::string agent;  ///< with "soft" where the temperature stands
   std::vector<PressurePoint> points;
   std::size_t runs = 0;
-  bool exact = false;       ///< one run, without chance in its making
-  std::size_t turned = 0;   ///< runs whose truth turns down
+  bool exact = false;      ///< one run, without chance in its making
+  std::size_t turned = 0;  ///< runs whose truth turns down
   /// Pressure of the peak, the median over runs; a run that does not turn counts as beyond every pressure. Empty: the
   /// median run does not turn. The interval holds the median of such runs with the confidence given.
   std::optional<double> turning, turning_low, turning_high;
-  double turning_confidence = 0;  ///< of the interval; 1 where exact, 0 where the runs are too few for one
-  stats::Estimate fall;           ///< of the truth from its peak, over runs
+  double turning_confidence = 0;         ///< of the interval; 1 where exact, 0 where the runs are too few for one
+  stats::Estimate fall;                  ///< of the truth from its peak, over runs
   std::optional<stats::Estimate> saved;  ///< fall of the unprotected agent, less this one's, run by run
-  std::string error;              ///< not empty: it did not run, and why
+  std::string error;                     ///< not empty: it did not run, and why
 };
 
 struct PressureResult {

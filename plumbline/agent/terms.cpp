@@ -44,8 +44,7 @@ double Terms::number(const NumberTerm& term) const {
 std::string Terms::written(std::span<const std::string_view> names) const {
   std::string text;
   for (const std::string_view name : names) {
-    if (const auto found = given.find(name); found != given.end())
-      text += fmt::format("/{}={}", name, found->second);
+    if (const auto found = given.find(name); found != given.end()) text += fmt::format("/{}={}", name, found->second);
   }
   return text;
 }
@@ -62,7 +61,8 @@ base::Result<Terms> take_terms(std::string_view id, std::string_view text, std::
     const std::size_t equals = term.find('=');
     const std::string_view name = term.substr(0, equals);
     const std::string_view value = equals == std::string_view::npos ? std::string_view{} : term.substr(equals + 1);
-    const auto number = std::find_if(numbers.begin(), numbers.end(), [&](const NumberTerm& n) { return n.name == name; });
+    const auto number =
+        std::find_if(numbers.begin(), numbers.end(), [&](const NumberTerm& n) { return n.name == name; });
     const bool is_word = std::find(words.begin(), words.end(), name) != words.end();
     if (number == numbers.end() && !is_word) {
       taken.rest += fmt::format("/{}", term);

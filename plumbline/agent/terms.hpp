@@ -21,7 +21,7 @@ struct NumberTerm {
 
 /// What was taken of a text of terms.
 struct Terms {
-  std::string rest;  ///< the text without it, in its order
+  std::string rest;                                       ///< the text without it, in its order
   std::map<std::string, std::string, std::less<>> given;  ///< numbers in their shortest form
 
   bool has(std::string_view name) const { return given.contains(name); }

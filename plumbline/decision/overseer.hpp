@@ -19,8 +19,8 @@ struct Query {
   std::int64_t deadline = 0;       ///< the answer is of no use after this time
   /// What the asker would do, an index into `options`: shown with the question, and may sway who answers it.
   std::optional<std::size_t> proposal = {};
-  /// Then the question is not which, but whether: may any of these be done at all, or is each a harm, or truly worth less
-  /// than this? Answered by kChoice (the first that may) or kNone; about a step in itself, whenever it falls.
+  /// Then the question is not which, but whether: may any of these be done at all, or is each a harm, or truly worth
+  /// less than this? Answered by kChoice (the first that may) or kNone; about a step in itself, whenever it falls.
   std::optional<double> veto_below = {};
 };
 

@@ -36,12 +36,12 @@ check::Artifact asking_picture(const std::string& id, const std::string& where, 
                                    {"always", &agent::AskingPoint::always},
                                    {"never", &agent::AskingPoint::never}}) {
     const bool one = costs && (part == &agent::AskingPoint::always || part == &agent::AskingPoint::never);
-    for (std::size_t i = 0; i < (one ? 1 : curve.points.size()); ++i)
-      add(name, curve.points[i], curve.points[i].*part);
+    for (std::size_t i = 0; i < (one ? 1 : curve.points.size()); ++i) add(name, curve.points[i], curve.points[i].*part);
   }
   artifact.columns = {
       {"x", "", x}, {"y", "", y}, {"series", "", series}, {"questions", "", questions}, {curve.over, "", dial}};
-  artifact.facts = {{"x_label", costs ? "questions an episode" : curve.over}, {"y_label", "share of the truth's range"}};
+  artifact.facts = {{"x_label", costs ? "questions an episode" : curve.over},
+                    {"y_label", "share of the truth's range"}};
   return artifact;
 }
 
