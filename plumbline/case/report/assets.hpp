@@ -1,5 +1,6 @@
 #pragma once
-/// What web/ is built into and the library embeds: the report's script, style sheet and icons, and every file of the dashboard.
+/// What web/ is built into and the library embeds: the report's script, style sheet and icons, and every file of the
+/// dashboard.
 
 #include <span>
 #include <string_view>
@@ -20,7 +21,8 @@ struct Asset {
   bool immutable = false;  ///< the name holds a hash of the content, so that it may be kept for ever
 };
 
-/// The page ("/") first, then what it loads. Nothing in it is inline: a policy of script-src 'self'; style-src 'self' holds.
+/// The page ("/") first, then what it loads. Nothing in it is inline: a policy of script-src 'self'; style-src 'self'
+/// holds.
 std::span<const Asset> dashboard_assets();
 
 }  // namespace plumbline::report

@@ -158,6 +158,7 @@ export class Router {
       // On the first page the focus stays where the browser put it, so that the skip link comes first.
       if (!this.first) (this.main.querySelector<HTMLElement>('h1') ?? this.main).focus({ preventScroll: true });
     }
+    if (this.first) window.performance.mark('plumbline-ready');
     this.first = false;
     document.documentElement.dataset.ready = 'yes';
   }

@@ -39,7 +39,6 @@ function signIn(error: ApiError, again: () => void): HTMLElement {
     const value = input.value.trim();
     if (value === '') return;
     setToken(value);
-    document.dispatchEvent(new Event('plumbline-signed-in'));
     again();
   } } }, h('label', { for: 'token' }, 'Token'), input, h('button', { type: 'submit', class: 'primary' }, 'Sign in'));
   return h('div', { class: 'state failure sign', role: 'alert' }, icon('skipped', 'unsure'),

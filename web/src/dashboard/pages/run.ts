@@ -16,12 +16,13 @@ import { answerLook, badge, bounds, count, duration, figure, heading, icon, ledg
 const kRank = ['refuted', 'defeated', 'stale', 'not evaluated', 'undetermined', 'supported'];
 const words = (standing: string): string => standing.replace(/_/g, ' ');
 
-function answer({ run, claims }: Run): HTMLElement {
+function answer({ run, claims, not_judged: why }: Run): HTMLElement {
+  if (claims === null) return h('div', { class: 'state empty' }, icon('unsure', 'unsure'), h('div', null, h('p', { class: 'state-title' }, 'Not judged.'), h('p', null, why ?? ''), h('p', { class: 'muted' }, 'The figures below are as they were computed.')));
   const look = answerLook(run.status === 'started' ? null : run.exit_status);
   const counts = standings.map((word) => [standingLook(word), claims.filter((claim) => words(claim.standing) === word).length] as const).filter(([, n]) => n > 0);
-  return h('div', { class: `card answer ${look.css}` }, h('p', { class: 'ask' }, `May I ship ${run.system || 'this'}?`),
+  return h('section', { id: 'answer', 'aria-label': 'The answer' }, h('div', { class: `card answer ${look.css}` }, h('p', { class: 'ask' }, `May I ship ${run.system || 'this'}?`),
     h('p', { class: 'say' }, icon(look.shape), look.word), run.exit_reason && h('p', { class: 'because' }, run.exit_reason),
-    counts.length > 0 && h('p', null, h('span', { class: 'counts words' }, counts.map(([of, n]) => count(of, n)))));
+    counts.length > 0 && h('p', null, h('span', { class: 'counts words' }, counts.map(([of, n]) => count(of, n))))));
 }
 
 function claimRow(claim: Claim, evidence: Map<string, Evidence>): HTMLElement {
@@ -37,11 +38,12 @@ function claimRow(claim: Claim, evidence: Map<string, Evidence>): HTMLElement {
     h('td', { class: 'number', 'data-v': claim.judged_level ?? '' }, claim.judged_level === null ? (deciding && deciding.exactness !== 'sampled' ? deciding.exactness : '') : figure(claim.judged_level)));
 }
 
-function claimsSection({ claims, evidence }: Run): HTMLElement {
+function claimsSection({ claims, evidence }: Run): HTMLElement | null {
+  if (claims === null) return null;
   const byId = new Map(evidence.map((one) => [one.id, one]));
   return h('section', { id: 'claims', 'aria-labelledby': 'claims-title' }, h('h2', { id: 'claims-title' }, 'Claims'),
     claims.length === 0 ? empty('The manifest makes no claims.', 'The figures below stand for themselves.')
-      : sortable(table('Claims', [head('Verdict'), head('Claim'), head('Figure', 'number'), head('Interval'), head('Level', 'number')], claims.map((claim) => claimRow(claim, byId)), 'list top')));
+      : sortable(table('Claims', [head('Verdict'), head('Claim'), head('Figure', 'number'), head('Interval'), head('Level', 'number')], claims.map((claim) => claimRow(claim, byId)), 'list upper')));
 }
 
 function argumentList(nodes: Map<string, ArgumentNode>, ids: string[], open: ReadonlySet<string>): HTMLElement {
@@ -55,9 +57,10 @@ function argumentList(nodes: Map<string, ArgumentNode>, ids: string[], open: Rea
 }
 
 /// The drawing comes as text with the reader's token and is shown as an image: what it holds cannot act on this page.
-function argumentSection(data: Run, { api, params }: Visit): HTMLElement {
+function argumentSection({ argument }: Run, { api, params }: Visit): HTMLElement | null {
+  if (argument === null) return null;
   const drawing = h('div', { class: 'argument-scroll', tabindex: 0, role: 'region', 'aria-label': 'The argument as a drawing' });
-  const nodes = new Map(data.argument.nodes.map((node) => [node.id, node]));
+  const nodes = new Map(argument.nodes.map((node) => [node.id, node]));
   if (nodes.size > 0) {
     void region(drawing, 'Loading the drawing', () => api.text(`/api/runs/${encodeURIComponent(params.run)}/argument.svg`), (svg) => {
       const bytes = Array.from(new TextEncoder().encode(svg), (byte) => String.fromCharCode(byte)).join('');
@@ -66,7 +69,7 @@ function argumentSection(data: Run, { api, params }: Visit): HTMLElement {
   }
   return h('section', { id: 'argument', 'aria-labelledby': 'argument-title' }, h('h2', { id: 'argument-title' }, 'The argument'),
     nodes.size === 0 ? empty('There is nothing to argue.', 'The manifest makes no claims.')
-      : h('div', { class: 'card argument-card' }, drawing, h('details', null, h('summary', null, 'The argument as a list'), argumentList(nodes, data.argument.roots, new Set()))));
+      : h('div', { class: 'card argument-card' }, drawing, h('details', null, h('summary', null, 'The argument as a list'), argumentList(nodes, argument.roots, new Set()))));
 }
 
 function figureRow(one: Evidence, claims: Claim[]): HTMLElement {
@@ -113,7 +116,7 @@ function parts({ run, claims, evidence, findings, ledger }: Run): Part[] {
     const owner = Array.from(ran.keys()).filter((id) => one.id.startsWith(`${id}.`)).sort((a, b) => b.length - a.length)[0];
     if (one.kind !== 'row-outcomes') part(owner ?? 'other tables').artifacts.push(one);
   }
-  claims.forEach((claim) => ran.get(claim.check)?.claims.push(claim));
+  (claims ?? []).forEach((claim) => ran.get(claim.check)?.claims.push(claim));
   for (const one of ran.values()) {
     const worst = kRank.find((word) => one.claims.some((claim) => words(claim.standing) === word));
     one.look = worst ? standingLook(worst) : one.errors.length > 0 ? ledgerLook(one.errors[0].status) : ledgerLook('ok');
@@ -126,7 +129,7 @@ function checkBody(one: Part, { api, params }: Visit): Child {
   return h('div', { class: 'check-body' },
     one.errors.map((entry) => h('p', null, badge(ledgerLook(entry.status)), ' ', entry.subject || 'this check', ': ', entry.reason)),
     one.findings.length > 0 && [h('h4', null, 'Findings'), h('ul', { class: 'findings' }, one.findings.map((found) => h('li', null, h('div', { class: 'head' }, severity(found.severity), h('span', null, found.title)), findingBody(found))))],
-    one.evidence.length > 0 && [h('h4', null, 'Figures'), sortable(table(`Figures of ${one.id}`, [head('Metric'), head('About'), head('Figure', 'number'), head('Interval'), head('n', 'number'), head('Method')], one.evidence.map((row) => figureRow(row, one.claims)), 'list top'))],
+    one.evidence.length > 0 && [h('h4', null, 'Figures'), sortable(table(`Figures of ${one.id}`, [head('Metric'), head('About'), head('Figure', 'number'), head('Interval'), head('n', 'number'), head('Method')], one.evidence.map((row) => figureRow(row, one.claims)), 'list upper'))],
     one.artifacts.length > 0 && [h('h4', null, 'Pictures'), h('div', { class: 'figures' }, one.artifacts.map((artifact) => lazyFigure(api, params.run, artifact.sha256, artifact.title, isWide(artifact.kind, 0))))]);
 }
 
@@ -152,7 +155,7 @@ function ledgerTable(label: string, entries: LedgerEntry[]): HTMLElement {
     entries.slice().sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status)).map((one) => h('tr', null,
       h('td', { 'data-v': order.indexOf(one.status) }, badge(ledgerLook(one.status))), h('td', { class: 'mono' }, one.check), h('td', null, one.subject),
       h('td', null, one.reason, one.rows && h('span', { class: 'sub' }, one.rows)),
-      h('td', { class: 'number', 'data-v': tried(one) ? one.seconds : '' }, one.cached ? 'cached' : tried(one) ? duration(one.seconds) : ''))), 'list top'));
+      h('td', { class: 'number', 'data-v': tried(one) ? one.seconds : '' }, one.cached ? 'cached' : tried(one) ? duration(one.seconds) : ''))), 'list upper'));
 }
 
 /// What was tried first; what did not apply, mostly many, is one step away and never left out.
@@ -205,10 +208,10 @@ export default definePage<Run>({
     const jump = (id: string, label: string): HTMLElement => h('li', null, h('a', { href: path('runs', visit.params.run, { at: id }) }, label));
     return h('div', null,
       heading(run.system || run.id, [run.name && [run.name, ', '], 'run ', h('span', { class: 'mono' }, run.id), ', ', time(run.started), ' UTC'],
-        h('a', { class: 'button', href: path('compare', { second: run.id }) }, 'Compare'), reportLink(visit)),
+        h('a', { class: 'button', href: path('compare', { second: run.id }) }, 'Compare'), data.claims !== null && reportLink(visit)),
       answer(data),
       (run.notes ?? []).length > 0 && h('details', { class: 'notes' }, h('summary', null, plural(run.notes.length, 'note')), h('ul', null, run.notes.map((note) => h('li', null, note)))),
-      h('ul', { class: 'jump', 'aria-label': 'Parts of this page' }, jump('claims', 'Claims'), jump('argument', 'Argument'), jump('checks', 'Checks'), jump('ledger', 'Ledger'), jump('provenance', 'Provenance')),
+      h('ul', { class: 'jump', 'aria-label': 'Parts of this page' }, data.claims !== null && [jump('claims', 'Claims'), jump('argument', 'Argument')], jump('checks', 'Checks'), jump('ledger', 'Ledger'), jump('provenance', 'Provenance')),
       claimsSection(data), argumentSection(data, visit), checksSection(data, visit), ledgerSection(data), provenanceSection(data));
   },
 });
