@@ -86,8 +86,8 @@ class PolicyRule {
   /// of
   ///           reading and class; rules between readings (maximin, regret, baseline:0, vote, bargain) see each
   ///           reading's expectation. A set costs set_cost for each label beyond the first, and the dearest action's
-  ///           cost where the truth is not in it. Asks when the value of asking exceeds ask_cost (is_worth_asking); that
-  ///           value is what carrying out the answer would save over the choice, at least 0: with probability
+  ///           cost where the truth is not in it. Asks when the value of asking exceeds ask_cost (is_worth_asking);
+  ///           that value is what carrying out the answer would save over the choice, at least 0: with probability
   ///           ask_accuracy the cheapest action of the right class, else one of the dearer ones, all alike.
   /// Errors    of the rule.
   base::Result<RuledChoice> choose(std::span<const double> p, std::span<const std::uint8_t> in_set) const;

@@ -59,8 +59,8 @@ base::Status check_model(const decision::PredictorInfo& info, const ClassifierPa
 }  // namespace
 
 base::Result<std::unique_ptr<ClassifierDecider>> ClassifierDecider::make(decision::PredictorPtr model,
-                                                                         ClassifierParts parts, caution::GuardPolicy policy,
-                                                                         Options options) {
+                                                                         ClassifierParts parts,
+                                                                         caution::GuardPolicy policy, Options options) {
   PL_CHECK(check_model(model->info(), parts));
   PL_CHECK(base::check_at_least("ClassifierDecider", "batch", options.batch, 1));
   if (std::abs(1 - policy.alpha - parts.doubts.level) > 1e-9) {

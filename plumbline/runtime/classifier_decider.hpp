@@ -17,7 +17,8 @@ namespace plumbline::runtime {
 ///   1  the model answers; its logits over the temperature are the centre of the head's Gaussian
 ///   2  p-value of the distance at most alpha: a new domain, where beliefs do not count: ask if a person might
 ///      save more than a question costs, else fall back, else refuse
-///   3  the rule over the costs (caution/guard_policy.hpp); the value of asking against its cost; exploration among safe ones
+///   3  the rule over the costs (caution/guard_policy.hpp); the value of asking against its cost; exploration among
+///   safe ones
 /// Rungs: "model" (an action), "set" (several labels; act modify), "ask", "fallback", "refuse".
 /// A set is the conformal one, or, where the parts hold a hierarchy, everything below the hierarchy's answer.
 /// `actions` of a proposal: the actions of the costs, "set" where it may be an answer, and "refuse". For kAsk the
