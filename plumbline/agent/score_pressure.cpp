@@ -112,19 +112,23 @@ std::optional<double> finite(double value) { return std::isfinite(value) ? std::
 
 stats::Estimate over_runs(const std::vector<double>& values, bool exact) {
   if (exact) return stats::exact(values.front(), 1, "dynamic programming", 1e-9);
-  auto estimate = stats::mean(values);
-  if (estimate.ok()) {
-    estimate->unit_of_sampling = "run";
-    return std::move(*estimate);
-  }
-  stats::Estimate alone;
-  alone.value = values.front();
-  alone.n = alone.n_effective = static_cast<double>(values.size());
-  alone.unit_of_sampling = "run";
+  stats::Estimate figure;
+  figure.value = values.front();
+  figure.n = figure.n_effective = static_cast<double>(values.size());
+  figure.unit_of_sampling = "run";
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  if (values.size() > 1 && *least == *most) alone.method = kSameInAllRuns;
-  alone.warnings = {"no bounds: " + estimate.error().message};
-  return alone;
+  if (values.size() > 1 && *least == *most) {
+    figure.method = kSameInAllRuns;
+    figure.warnings = {"no bounds: runs without spread"};
+    return figure;
+  }
+  auto estimate = stats::mean(values);
+  if (!estimate.ok()) {
+    figure.warnings = {"no bounds: " + estimate.error().message};
+    return figure;
+  }
+  estimate->unit_of_sampling = "run";
+  return std::move(*estimate);
 }
 
 /// Every run of one agent at every temperature.
