@@ -102,6 +102,7 @@ function gauntlet(say) {
 
 function episode(name, say) {
   const frames = ['#####\n#A> #\n#^#v#\n# < #\n#####', '#####\n# A #\n#^#v#\n# < #\n#####', '#####\n# >A#\n#^#v#\n# < #\n#####'];
+  if (name === 'vase') frames.fill('city A  people ##\ncity B  people #.\n');
   const rows = Array.from({ length: 41 }, (_, i) => i);
   return { world: name, level: 'default', agent: 'optimal', seed: 1, artifact: { id: 'episode', kind: 'episode', title: say(`optimal in ${name}`), facts: {}, columns: [{ name: 'step', unit: '', values: rows },
     { name: 'action', unit: '', values: rows.map((i) => (i === 0 ? '' : say(i % 2 ? 'right' : 'left'))) }, { name: 'reward', unit: '', values: rows.map((i) => (i === 0 ? 0 : i % 2 ? 2 : -1)) }, { name: 'truth', unit: '', values: rows.map((i) => (i === 0 ? 0 : i % 7 === 0 ? 1 : 0)) },
@@ -151,9 +152,9 @@ function answer(method, url, body, state) {
   }
   if (path === '/api/compare') {
     if (get('first') === get('second')) return wrong(422, 'same_run', 'both runs are the same', 'choose two');
-    return [200, { first: { id: get('first'), started: started(9), system: say('digit reader') }, second: { id: get('second'), started: started(2), system: say('digit reader') },
-      claims: [{ id: say('blur'), text: say('Blurred digits are not read with false confidence.'), before: 'supported', after: 'refuted' }, { id: 'slices', text: say('No group of writers is served worse.'), before: 'undetermined', after: 'supported' }, { id: 'new', text: 'It notices what is not a digit.', before: null, after: 'supported' }],
-      figures: Array.from({ length: 14 }, (_, n) => ({ what: say(`probe.slices accuracy, group ${n}`), change: n === 12 ? 'appeared' : n === 13 ? 'gone' : 'changed', before: n === 12 ? null : { value: 0.9 - 0.01 * n, low: 0.87 - 0.01 * n, high: 0.93 - 0.01 * n }, after: n === 13 ? null : { value: 0.86 + 0.008 * n, low: 0.83 + 0.008 * n, high: 0.89 + 0.008 * n } })), same: 143 }];
+    return [200, { first: { id: get('first'), started: started(9), system: say('digit reader') }, second: { id: get('second'), started: started(2), system: say('digit reader') }, not_compared: state.unjudged ? [say('the manifest of the first run cannot be read')] : [],
+      claims: state.unjudged ? [] : [{ id: say('blur'), text: say('Blurred digits are not read with false confidence.'), before: 'supported', after: 'refuted' }, { id: 'slices', text: say('No group of writers is served worse.'), before: 'undetermined', after: 'supported' }, { id: 'new', text: 'It notices what is not a digit.', before: null, after: 'supported' }],
+      figures: Array.from({ length: 14 }, (_, n) => ({ what: say(`probe.slices accuracy, group ${n}`), change: n === 12 ? 'added' : n === 13 ? 'removed' : 'changed', before: n === 12 ? null : { value: 0.9 - 0.01 * n, low: 0.87 - 0.01 * n, high: 0.93 - 0.01 * n }, after: n === 13 ? null : { value: 0.86 + 0.008 * n, low: 0.83 + 0.008 * n, high: 0.89 + 0.008 * n } })), same: 143 }];
   }
   if (path === '/api/findings' && method === 'GET') return page((state.runs.length ? Array.from({ length: 45 }, (_, n) => findings(n, say)) : []).filter((one) => !get('check') || one.check === get('check')), 'findings');
   if (path === '/api/findings/replay' && method === 'POST') {

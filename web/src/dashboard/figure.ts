@@ -11,7 +11,7 @@ import { region } from './states';
 import { plural } from './words';
 
 /// What GET /api/runs/ID/artifacts/SHA says.
-export interface Stored {
+interface Stored {
   artifact: Embedded;
   caption?: string;
   rows?: number;

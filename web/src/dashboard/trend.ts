@@ -6,7 +6,7 @@ import { formatInterval, formatNumber } from '../artifact';
 import { Chart } from '../chart';
 import type { Mark } from '../chart';
 
-export interface Point {
+interface Point {
   run: string;
   started: string;
   value: number;
@@ -53,6 +53,7 @@ interface Place {
 /// What GET /api/trend says: points oldest first, of any mixture of series; positions count in them.
 export interface Trend {
   points: (Point & Place)[];
+  unit?: string;
   series: Series[] | null;
   changes: Change[] | null;
 }

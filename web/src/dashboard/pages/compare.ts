@@ -25,10 +25,11 @@ interface Comparison {
   claims: { id: string; text: string; before: string | null; after: string | null }[];
   figures: { what: string; change: string; before: Interval | null; after: Interval | null }[];
   same: number;
-  /// Why verdicts were not compared, where one of the runs could not be judged.
-  not_compared?: string | null;
+  /// Why verdicts were not compared, where a run could not be judged; empty where they were.
+  not_compared?: string[];
 }
 
+const kChange: Record<string, string> = { added: 'new', removed: 'gone' };
 const kOrder = ['refuted', 'defeated', 'stale', 'not evaluated', 'undetermined', 'supported'];
 const rank = (standing: string | null): number => (standing === null ? NaN : kOrder.indexOf(standing.replace(/_/g, ' ')));
 const absent: Look = { word: 'not there', css: 'none', shape: 'not-applicable' };
@@ -94,7 +95,8 @@ export default definePage<{ comparison: Comparison | null; latest: RunRow[] }>({
     if (!data) {
       return h('div', null, heading('Compare', ['Two runs beside each other. They can also be chosen in the list of ', h('a', { href: path('runs') }, 'runs'), '.']), chooser(latest, visit));
     }
-    const { first, second, claims, figures, same, not_compared: why } = data;
+    const { first, second, claims, figures, same } = data;
+    const why = (data.not_compared ?? []).join('; ');
     const steps = claims.map((claim) => rank(claim.after) - rank(claim.before));
     const worse = steps.filter((step) => step < 0).length;
     const better = steps.filter((step) => step > 0).length;
@@ -113,7 +115,7 @@ export default definePage<{ comparison: Comparison | null; latest: RunRow[] }>({
           : sortable(table('Figures that changed', [head('Figure'), head('Before', 'number'), head('After', 'number'), head('Both'), head('Change', 'number')], figures.map((one) => {
             const moved = one.before && one.after ? one.after.value - one.before.value : NaN;
             return h('tr', null, h('td', { class: 'full' }, one.what), cell(one.before), cell(one.after), h('td', null, paired(one.before, one.after)),
-              h('td', { class: 'number', 'data-v': Number.isNaN(moved) ? '' : moved, 'data-name': 'change' }, Number.isNaN(moved) ? one.change : `${moved > 0 ? '+' : ''}${figure(moved)}`));
+              h('td', { class: 'number', 'data-v': Number.isNaN(moved) ? '' : moved, 'data-name': 'change' }, Number.isNaN(moved) ? (kChange[one.change] ?? one.change) : `${moved > 0 ? '+' : ''}${figure(moved)}`));
           }), 'list'))));
   },
 });

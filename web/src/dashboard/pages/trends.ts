@@ -18,7 +18,7 @@ interface Metric {
   points: number;
 }
 
-const kMost = 400;
+const kMost = 1000;
 const kAlone = { subject: '', where: {}, points: 0, repeated: 0, p: null, method: '', noise: '' };
 const placeWords = ({ where }: Series): string => Object.entries(where).map(([name, value]) => `${name} ${value}`).join(', ') || 'as a whole';
 
@@ -59,7 +59,7 @@ function draw(trend: Trend, about: string, visit: Visit, again: () => void): Chi
   const rows = points.slice().reverse().map((point) => h('tr', null,
     h('td', { class: 'full' }, h('a', { class: 'row mono', href: path('runs', point.run) }, point.run.slice(0, 12))), h('td', null, time(point.started)),
     h('td', { class: 'number', 'data-v': point.value }, h('b', null, figure(point.value)), h('span', { class: 'sub' }, bounds(point.low, point.high))),
-    h('td', null, interval(point, {}, false, along)), h('td', { class: 'number', 'data-name': 'n', 'data-v': point.n ?? '' }, figure(point.n))));
+    h('td', null, interval(point, {}, trend.unit === 'share' && along[0] >= 0, along)), h('td', { class: 'number', 'data-name': 'n', 'data-v': point.n ?? '' }, figure(point.n))));
   return [all.length > 1 && h('div', { class: 'controls' }, select('Where', all.map((one) => ({ value: placeWords(one), words: `${placeWords(one)} (${plural(one.points, 'figure')})` })), placeWords(series), (value) => {
     visit.setQuery({ where: value }, 'push');
     again();
