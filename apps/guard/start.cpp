@@ -327,7 +327,7 @@ base::Result<Started> start(const StartOptions& options) {
                       "Settle the claims with `plumbline assess`, or take the risk by name with --accept CLAIM");
   started.options.accepted = started.start.accepted;
 
-  PL_TRY(const runtime::GuardPolicy policy, runtime::read_policy(manifest, parts->model, parts->classes));
+  PL_TRY(const caution::GuardPolicy policy, caution::read_policy(manifest, parts->model, parts->classes));
   const auto section = manifest.models.find(parts->model);
   if (section == manifest.models.end())
     return make_error(Code::kValue, fmt::format("there is no [model.{}], which the parts were fitted to", parts->model),

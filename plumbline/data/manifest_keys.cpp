@@ -177,6 +177,7 @@ std::vector<SectionSpec> make_specs() {
                 {"budget", kNumber, false, "cost of questions at most"},
                 {"alpha", kNumber, false, "error level of its sets and p-values (default 0.05)"},
                 {"ask_cost", kNumber, false, "cost of a question, in the unit of the costs (default: nobody is asked)"},
+                {"ask_accuracy", kNumber, false, "probability that an answer is right (default 1)"},
                 {"set_cost", kNumber, false, "cost of each further label of a set as answer (default: none is given)"},
                 {"hierarchy", kTexts, false,
                  "lines \"parent: child, child\" over the classes: a set is then a parent and what is below it"},
