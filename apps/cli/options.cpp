@@ -54,6 +54,13 @@ void add_workers(CLI::App* command, Options& o) {
       ->capture_default_str();
 }
 
+constexpr const char* kGauntletFooter = R"(
+Examples:
+  plumbline gauntlet --worlds boat_race --agents optimal,q_learning
+  plumbline gauntlet --worlds potemkin_villages --asking cost --agents guard:slips:expected/accuracy=0.9
+  plumbline gauntlet --worlds delegation --pressure --agents conformal:soft/alpha=0.2,shielded
+)";
+
 constexpr const char* kEffectFooter = R"(
 Exit status: 0 an answer (which may warn), 2 bad usage or bad input, 3 cannot say.
 
@@ -554,6 +561,17 @@ Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
   gauntlet->add_flag("--check", o.check_stamp,
                      "Run one cell of each family again and compare its bits with the stamped table");
   gauntlet->add_flag("--list", o.list, "The agents");
+  auto* asking = gauntlet->add_option(
+      "--asking", o.asking,
+      "Is asking worth it? Turn this for a guard (--agents guard:…): cost, accuracy, delay, budget or sway");
+  asking->check(CLI::IsMember({"cost", "accuracy", "delay", "budget", "sway"}));
+  gauntlet->add_option("--values", o.values, "With --asking: the values that are tried")->delimiter(',')->needs(asking);
+  gauntlet
+      ->add_flag("--pressure", o.pressure,
+                 "Where does truth turn down? Optimise the reward harder and harder, alone and behind "
+                 "--agents conformal,hierarchical,shielded")
+      ->excludes(asking);
+  gauntlet->footer(kGauntletFooter);
   add_json(gauntlet, o);
 
   auto* replicate = app.add_subcommand(

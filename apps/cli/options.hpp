@@ -127,7 +127,10 @@ struct Options {
   std::string agent;  ///< worlds play
   std::string pictures;
   std::string script;
-  std::string sweep;  ///< a dial
+  std::string sweep;   ///< a dial
+  std::string asking;  ///< gauntlet: what is turned
+  std::vector<double> values;
+  bool pressure = false;
   std::string model;  ///< verify
   std::string property;
   std::string certificate;        ///< to be written

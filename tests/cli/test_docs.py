@@ -156,6 +156,17 @@ class Docs(SystemTest):
         """docs/user/effects.md, likewise."""
         self.assertGreaterEqual(self.run_page("effects.md"), 12)
 
+    def test_trends_from_the_page(self):
+        """docs/user/trends.md: the ledger that it makes, the refuted claim, the figures that the page names."""
+        self.assertEqual(self.run_page("trends.md"), 3)
+        points = json.loads((self.folder / "trend.json").read_text())["points"]
+        self.assertEqual([p["evidence"]["where"] for p in points], [{"by": "corrected", "data": "field"}])
+        self.assertLess(points[0]["evidence"]["low"], 3)
+        self.assertGreater(points[0]["evidence"]["high"], 3)
+        report = json.loads((self.folder / "report/evidence.json").read_text())
+        figures = {e["where"]["by"]: e["value"] for e in report["evidence"] if e["metric"] == "growth"}
+        self.assertGreater(figures["reports"], 4)
+
     def run_page(self, page):
         """Writes the files, runs the commands, compares the output shown; how many commands there are."""
         ran = 0

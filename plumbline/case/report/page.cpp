@@ -103,7 +103,7 @@ void PageWriter::facts(const check::Artifact& a) {
       "x_label",      "y_label",      "x_scale",     "y_scale",     "reference", "reference_label",
       "marker",       "marker_label", "level",       "step",        "play",      "row_label",
       "column_label", "worse",        "domain_low",  "domain_high", "midpoint",  "value_label",
-      "size_label",   "tile_width",   "tile_height", "columns"};
+      "size_label",   "tile_width",   "tile_height", "columns",     "changes",   "changes_at"};
   std::string words;
   std::size_t written = 0;
   for (const auto& [name, value] : a.facts) {

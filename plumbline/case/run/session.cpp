@@ -450,12 +450,13 @@ base::Result<const data::OtherSection*> TaskContext::section(const std::string& 
 
 base::Rng TaskContext::rng(std::string_view purpose) { return base::Rng(seed(), {check_id_, task_.subject, purpose}); }
 
-std::string TaskContext::examples_policy(const std::string& data) {
-  const std::string& declared = manifest().examples;
-  if (declared != "default") return declared;
-  const auto set = session_.dataset(data);
+std::string Session::examples_policy(const std::string& data) {
+  if (manifest_.examples != "default") return manifest_.examples;
+  const auto set = dataset(data);
   return set.ok() && (*set)->kind == data::Dataset::Kind::kImages ? "full" : "none";
 }
+
+std::string TaskContext::examples_policy(const std::string& data) { return session_.examples_policy(data); }
 
 std::map<std::string, std::string> TaskContext::inputs_read() const {
   std::map<std::string, std::string> out;
