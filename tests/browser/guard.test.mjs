@@ -1,6 +1,7 @@
 // The live guard and the overseer's page in a real browser, before a real guard under real requests:
 // guard.test.mjs PLUMBLINE ASSETS [SCREENSHOTS]. ASSETS is the folder that web/build.mjs wrote (index.html, assets/).
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { launch, suite, violations } from './chromium.mjs';
@@ -496,6 +497,35 @@ await test('inputs and examples that are images are drawn as images', async () =
   } finally {
     people.state.change = null;
   }
+});
+
+await test('with tokens: the page asks for one, the guard knows who answers, and what a token lacks is said', async () => {
+  const made = example(plumbline, { ...calm, deadline_ms: 30000, gold_every: 0, tokens: 'tokens' });
+  const tokens = join(made.folder, 'tokens');
+  writeFileSync(tokens, 'shop decide,answer,read never shop-0123456789abcdef\nann answer,read never ann-0123456789abcdef\neye read never eye-0123456789abcdef\n', { mode: 0o600 });
+  const guarded = await new Guard(plumbline, made.manifest).start();
+  guarded.token = 'shop-0123456789abcdef';
+  const signed = await dashboard(plumbline, guarded, ['--tokens', tokens]);
+  const { page } = await visit(signed, '#/answer');
+  const signIn = async (token) => { await page.fill('#token', token); await page.press('#token', 'Enter'); };
+  await signIn('eye-0123456789abcdef');
+  await page.waitForFunction(() => /scope/.test(document.querySelector('.notice')?.textContent ?? ''), null, { timeout: 8000 });
+  assert.equal(await page.locator('#rater').count(), 0, 'the token says who it is');
+  await page.locator('#sign-out').click();
+  await page.waitForSelector('#token', { timeout: 8000 });
+  await signIn('ann-0123456789abcdef');
+  await page.evaluate(() => { window.location.hash = '#/answer'; });
+  await page.waitForSelector('.answering[data-phase="waiting"]', { timeout: 8000 });
+  const answer = guarded.decide('signed', TORN);
+  await waitShown(page);
+  await press(page, await keyOf(page, 'parcel'));
+  const { body } = await answer;
+  assert.deepEqual([body.detail.carry_out, body.detail.person.by], ['parcel', 'ann']);
+  await page.evaluate(() => { window.location.hash = '#/guard'; });
+  await page.waitForSelector('.live', { timeout: 8000 });
+  assert.match(await page.locator('.latest').innerText(), /signed[\s\S]*ann/);
+  assert.equal(await signed.close(), 0);
+  await guarded.kill();
 });
 
 await test('both servers end as they should', async () => {

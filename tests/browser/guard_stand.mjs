@@ -74,7 +74,7 @@ export class Guard {
   }
 
   async call(method, path, body) {
-    const reply = await fetch(`http://${this.address}${path}`, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+    const reply = await fetch(`http://${this.address}${path}`, { method, headers: this.token ? { Authorization: `Bearer ${this.token}` } : {}, body: body === undefined ? undefined : JSON.stringify(body) });
     return { status: reply.status, body: await reply.json() };
   }
 
@@ -95,10 +95,10 @@ export class Guard {
 }
 
 /// The dashboard as `plumbline serve --guard` shows it, where nothing was assessed.
-export async function dashboard(plumbline, guard) {
+export async function dashboard(plumbline, guard, more = []) {
   const folder = mkdtempSync(join(tmpdir(), 'plumbline-serve-'));
   folders.push(folder);
-  const { child, address, ended } = await listening(plumbline, ['serve', '--guard', `http://${guard.address}`, '--listen', '127.0.0.1:0'], folder);
+  const { child, address, ended } = await listening(plumbline, ['serve', '--guard', `http://${guard.address}`, '--listen', '127.0.0.1:0', ...more], folder);
   return { url: `http://${address}/`, close: async () => { child.kill('SIGTERM'); return ended; } };
 }
 
