@@ -64,6 +64,8 @@ class GuardLoop {
   bool drain(std::chrono::milliseconds patience);
 
   Instant now() const;
+  /// Seconds since 1970 by the guard's own clock: the wall clock was read at the start, and may be set since.
+  double wall() const;
   LoopMetrics metrics() const;
   bool stopped() const { return journal_stopped_; }
   bool draining() const { return draining_; }
@@ -84,6 +86,7 @@ class GuardLoop {
   LoopOptions options_;
   Clock::time_point started_;
   Instant start_;
+  double wall_start_;
   std::atomic<bool> journal_stopped_ = false;
   std::atomic<bool> draining_ = false;
 
