@@ -99,7 +99,7 @@ base::Status GuardState::replay(const JournalFrame& frame, const std::string& pl
   const auto here = [&](const base::Error& error) {
     return error.at(fmt::format("{}, frame {}", place, frame.number));
   };
-  const auto event = parse_guard_event(frame.payload, {});
+  const auto event = parse_guard_event(frame.payload, {}, EventTexts::kForFold);
   if (!event.ok()) return here(event.error());
   const base::Status applied = apply(*event, frame);
   return applied.ok() ? base::ok() : base::Status(here(applied.error()));

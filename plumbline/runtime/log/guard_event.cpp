@@ -177,8 +177,8 @@ class Cursor {
     text_.remove_prefix(word.size());
     return true;
   }
-  template <class Integer>
-  bool number(std::string_view key, Integer& value) {
+  template <class Number>
+  bool number(std::string_view key, Number& value) {
     if (!literal(key)) return false;
     const auto [stop, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
     if (error != std::errc{}) return false;
@@ -198,33 +198,49 @@ class Cursor {
     text_.remove_prefix(end + 1);
     return true;
   }
-  bool done() const { return text_.empty(); }
+  std::string_view rest() const { return text_; }
 
  private:
   std::string_view text_;
 };
 
-/// The two events of every request. Nothing where the text has any other form: then the parser has the word.
-std::optional<GuardEvent> quick_event(std::string_view envelope) {
-  Cursor in(envelope);
-  GuardEvent event;
-  const bool arrive = in.literal(R"({"e":"arrive")");
-  if (!arrive && !in.literal(R"({"e":"decide")")) return std::nullopt;
-  if (!in.number(R"(,"t":)", event.at) || !in.text(R"(,"id":")", event.id)) return std::nullopt;
-  in.text(R"(,"fallback":")", event.fallback);
-  if (arrive) {
+/// The events of every request, at the head of the text; `rest` is what follows: a detail, a record, a brace. Nothing
+/// where the text has any other form: then the parser has the word.
+std::optional<GuardEvent> quick_event(std::string_view text, std::string_view& rest) {
+  Cursor in(text);
+  std::optional<GuardEvent> out(std::in_place);
+  GuardEvent& event = *out;
+  if (in.literal(R"({"e":"arrive","t":)")) {
     event.kind = Kind::kArrive;
-    if (!in.number(R"(,"content":)", event.content) || !in.number(R"(,"deadline":)", event.deadline))
-      return std::nullopt;
-  } else {
+  } else if (in.literal(R"({"e":"decide","t":)")) {
     event.kind = Kind::kDecide;
-    unsigned kind = 9, cause = 9;
-    if (!in.number(R"(,"k":)", kind) || !in.number(R"(,"c":)", cause) || kind > 4 || cause > 4) return std::nullopt;
-    event.decision = static_cast<data::DecisionKind>(kind);
-    event.cause = static_cast<data::DecisionCause>(cause);
-    event.shadow = in.literal(R"(,"shadow":true)");
+  } else if (in.literal(R"({"e":"feedback","t":)")) {
+    event.kind = Kind::kFeedback;
+  } else {
+    return std::nullopt;
   }
-  return in.done() ? std::optional(std::move(event)) : std::nullopt;
+  if (!in.number("", event.at) || !in.text(R"(,"id":")", event.id)) return std::nullopt;
+  in.text(R"(,"fallback":")", event.fallback);
+  switch (event.kind) {
+    case Kind::kArrive:
+      if (!in.number(R"(,"content":)", event.content) || !in.number(R"(,"deadline":)", event.deadline))
+        return std::nullopt;
+      break;
+    case Kind::kDecide: {
+      unsigned kind = 9, cause = 9;
+      if (!in.number(R"(,"k":)", kind) || !in.number(R"(,"c":)", cause) || kind > 4 || cause > 4) return std::nullopt;
+      event.decision = static_cast<data::DecisionKind>(kind);
+      event.cause = static_cast<data::DecisionCause>(cause);
+      event.shadow = in.literal(R"(,"shadow":true)");
+      break;
+    }
+    default:
+      if (!in.number(R"(,"reward":)", event.reward) || !in.number(R"(,"delay":)", event.delay)) return std::nullopt;
+      if (!std::isfinite(event.reward) || !std::isfinite(event.delay)) return std::nullopt;
+      in.text(R"(,"rater":")", event.rater);
+  }
+  rest = in.rest();
+  return rest == "}" || rest.starts_with(kDetail) || rest.starts_with(kRecord) ? std::move(out) : std::nullopt;
 }
 
 }  // namespace
@@ -259,16 +275,19 @@ base::Result<std::string> to_json(const GuardEvent& event) {
   }
 }
 
-base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place) {
+base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place, EventTexts texts) {
   if (!data::is_utf8(text)) return make_error(Code::kParse, "is not UTF-8", place);
   if (!text.ends_with('}'))
     return make_error(Code::kParse, "is no event of a guard: it does not end with a brace", place);
-  const Parts parts = parts_of(text);
-  if (auto quick = quick_event(parts.envelope)) {
+  std::string_view rest;
+  if (auto quick = quick_event(text, rest)) {
+    if (texts == EventTexts::kForFold) return std::move(*quick);
+    const Parts parts = parts_of(rest);
     quick->detail = parts.detail;
     quick->record = parts.record;
     return std::move(*quick);
   }
+  const Parts parts = parts_of(text);
   try {
     const Json in = Json::parse(std::string(parts.envelope) + '}');
     GuardEvent event = event_of(in);

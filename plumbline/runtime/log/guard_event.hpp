@@ -44,8 +44,14 @@ struct GuardEvent {
 
 /// Errors kValue: a number that is not finite, text that is not UTF-8.
 base::Result<std::string> to_json(const GuardEvent& event);
+/// What a reader wants of the texts at an event's end.
+enum class EventTexts {
+  kAll,
+  kForFold,  ///< where a state is folded: detail and record of an outcome may be left empty
+};
 /// The inverse; `detail` and `record` are taken as text and not looked into. Errors kParse, with `place` in front.
-base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place);
+base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place,
+                                           EventTexts texts = EventTexts::kAll);
 
 /// {"detail": …, "record": …} of a decide event as it stands in the journal. Precondition: to_json wrote it.
 std::string answer_body(std::string_view decide);
