@@ -160,6 +160,8 @@ struct Options {
   std::string listen;
   std::string export_log;
   bool shadow = false;
+  bool compact = false;
+  bool discard = false;  ///< guard --compact
   EstimateOptions estimate;
   LearnOptions learn;
   CausalOptions causal;

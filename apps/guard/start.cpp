@@ -258,6 +258,18 @@ base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<
   return LogPlace{path.empty() ? manifest.folder + "/.plumbline/guard" : path, {}};
 }
 
+base::Result<runtime::CompactionOptions> compaction_options(const data::Manifest& manifest,
+                                                            const std::map<std::string, std::string>& roots) {
+  const Keys keys(manifest, roots);
+  runtime::GuardOptions guard;
+  PL_CHECK(read_limits(keys, guard));
+  runtime::CompactionOptions options;
+  PL_TRY(options.gold, read_gold(keys.path("gold")));
+  options.queue = guard.queue;
+  options.remembered = guard.remembered;
+  return options;
+}
+
 base::Result<Started> start(const StartOptions& options) {
   data::ManifestOptions reading;
   reading.roots = options.roots;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "plumbline/base/guard.hpp"
@@ -21,8 +22,9 @@ using base::make_error;
 using Json = nlohmann::ordered_json;
 using Kind = GuardEvent::Kind;
 
-constexpr std::array<std::string_view, 7> kKinds = {"start", "arrive",   "propose", "decide",
-                                                    "void",  "feedback", "queue"};
+constexpr std::array<std::string_view, 8> kKinds = {"start", "arrive",   "propose", "decide",
+                                                    "void",  "feedback", "queue",   "fold"};
+constexpr std::size_t kCounts = 29;
 constexpr std::string_view kRecord = ",\"record\":";
 constexpr std::string_view kDetail = ",\"detail\":";
 
@@ -162,6 +164,14 @@ GuardEvent event_of(const Json& in) {
       in.at("delay").get_to(event.delay);
       event.rater = in.value("rater", "");
       break;
+    case Kind::kFold:
+      if (!in.at("counts").is_array() || in.at("counts").size() != kCounts)
+        throw std::out_of_range(fmt::format("\"counts\" holds not {} numbers", kCounts));
+      for (const Json& one : in.at("counts")) {
+        if (!one.is_number_unsigned()) throw std::out_of_range("\"counts\" holds what is no count");
+        event.counts.push_back(one.get<std::uint64_t>());
+      }
+      break;
     default: break;
   }
   if (in.contains("queue")) event.queue = queue_of(in.at("queue"), event.at);
@@ -263,6 +273,7 @@ base::Result<std::string> to_json(const GuardEvent& event) {
         out += fmt::format(",\"reward\":{},\"delay\":{}", event.reward, event.delay);
         if (!event.rater.empty()) out += ",\"rater\":" + quoted(event.rater);
         break;
+      case Kind::kFold: out += fmt::format(",\"counts\":[{}]", fmt::join(event.counts, ",")); break;
       default: break;
     }
     if (event.queue) out += ",\"queue\":" + queue_json(*event.queue).dump();

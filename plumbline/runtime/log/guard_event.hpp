@@ -9,11 +9,13 @@
 ///   void     nothing counts for this request: the answer did not go out in time
 ///   feedback a reward
 ///   queue    a person took, gave back, answered, took back or vetoed a question
+///   fold     what events that are left out of a snapshot come to: `counts`
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/decision_log.hpp"
@@ -22,7 +24,7 @@
 namespace plumbline::runtime {
 
 struct GuardEvent {
-  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue };
+  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue, kFold };
   Kind kind = Kind::kStart;
   Instant at = 0;
   std::string id;  ///< of the request
@@ -33,13 +35,14 @@ struct GuardEvent {
   data::DecisionKind decision = data::DecisionKind::kAct;    ///< decide
   data::DecisionCause cause = data::DecisionCause::kPolicy;  ///< decide
   bool shadow = false;                                       ///< decide
-  std::string detail;               ///< propose, decide, start: a JSON object as text, or empty
-  std::string record;               ///< propose, decide: a decision record as text (data::decision_to_json)
-  std::string reason;               ///< void
-  double reward = 0;                ///< feedback
-  double delay = 0;                 ///< feedback: seconds since the decision
-  std::string rater;                ///< feedback
-  std::optional<QueueEvent> queue;  ///< queue; propose: the question; decide: its settlement
+  std::string detail;                 ///< propose, decide, start: a JSON object as text, or empty
+  std::string record;                 ///< propose, decide: a decision record as text (data::decision_to_json)
+  std::string reason;                 ///< void
+  double reward = 0;                  ///< feedback
+  double delay = 0;                   ///< feedback: seconds since the decision
+  std::string rater;                  ///< feedback
+  std::vector<std::uint64_t> counts;  ///< fold: arrivals, void, rewards, starts, outcomes by kind and cause (5 x 5)
+  std::optional<QueueEvent> queue;    ///< queue; propose: the question; decide: its settlement
 };
 
 /// Errors kValue: a number that is not finite, text that is not UTF-8.
