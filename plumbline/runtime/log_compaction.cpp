@@ -61,17 +61,21 @@ std::uint64_t place_to_cut(const Survey& log, std::size_t remembered) {
   return 0;
 }
 
-/// Ids that the snapshot cannot do without: those named behind the cut, and those that people were asked about.
-base::Result<std::unordered_set<std::string>> ids_to_keep(const std::string& folder, std::uint64_t cut) {
-  std::unordered_set<std::string> keep;
+/// Ids that the snapshot cannot do without: those named behind the cut, those that people were asked about, and those
+/// of which monitors took note, since what they remember is a fold of it. Where they watch, that is also all rewards.
+base::Result<std::unordered_set<std::string>> ids_to_keep(const std::string& folder, std::uint64_t cut, bool watched) {
+  std::unordered_set<std::string> keep, rewarded;
   const auto visit = [&](const JournalFrame& frame) -> base::Status {
     PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, folder, EventTexts::kForFold));
     const bool behind = frame.at.segment >= cut;
-    if (!event.id.empty() && (behind || event.queue)) keep.insert(event.id);
+    watched = watched || event.note || event.kind == Kind::kAcknowledge;
+    if (event.kind == Kind::kFeedback) rewarded.insert(event.id);
+    if (!event.id.empty() && (behind || event.queue || event.note)) keep.insert(event.id);
     return base::ok();
   };
   PL_TRY(const JournalState read, read_file_journal(folder, visit));
   static_cast<void>(read);
+  if (watched) keep.merge(rewarded);
   return keep;
 }
 
@@ -86,14 +90,15 @@ void count(const GuardEvent& event, GuardCounts& counts) {
       ++counts.decisions[static_cast<std::size_t>(event.decision)][static_cast<std::size_t>(event.cause)];
       break;
     case Kind::kPropose:
+    case Kind::kAcknowledge:
     case Kind::kQueue: break;
   }
 }
 
 /// The frames of a snapshot that stands for all before `cut`.
-base::Result<std::vector<std::string>> fold_before(const std::string& folder, std::uint64_t cut) {
-  PL_TRY(const std::unordered_set<std::string> keep, ids_to_keep(folder, cut));
-  std::vector<std::string> payloads = {""};
+base::Result<std::vector<KeptFrame>> fold_before(const std::string& folder, std::uint64_t cut, bool watched) {
+  PL_TRY(const std::unordered_set<std::string> keep, ids_to_keep(folder, cut, watched));
+  std::vector<KeptFrame> frames(1);  // the sum, as number 0
   GuardEvent sum;
   sum.kind = Kind::kFold;
   GuardCounts counts;
@@ -101,11 +106,11 @@ base::Result<std::vector<std::string>> fold_before(const std::string& folder, st
     if (frame.at.segment >= cut) return base::ok();
     PL_TRY(GuardEvent event, parse_guard_event(frame.payload, folder, EventTexts::kForFold));
     sum.at = std::max(sum.at, event.at);
-    if (event.queue || keep.contains(event.id)) {
+    if (event.queue || event.kind == Kind::kAcknowledge || keep.contains(event.id)) {
       event.detail.clear();
       event.record.clear();
       PL_TRY(std::string text, to_json(event));
-      payloads.push_back(std::move(text));
+      frames.push_back({frame.number, std::move(text)});
     } else {
       count(event, counts);
     }
@@ -114,8 +119,8 @@ base::Result<std::vector<std::string>> fold_before(const std::string& folder, st
   PL_TRY(const JournalState read, read_file_journal(folder, visit));
   static_cast<void>(read);
   sum.counts = counts.list();
-  PL_TRY(payloads.front(), to_json(sum));
-  return payloads;
+  PL_TRY(frames.front().payload, to_json(sum));
+  return frames;
 }
 
 /// The state that the snapshot and the rest of the log give.
@@ -216,15 +221,15 @@ base::Result<Compaction> compact_log(const std::string& folder, const Compaction
   PL_TRY(const Survey log, survey(folder, options));
   const std::uint64_t cut = place_to_cut(log, options.remembered);
   if (cut == 0) return done;
-  PL_TRY(const std::vector<std::string> payloads, fold_before(folder, cut));
-  const std::string bytes = snapshot_bytes(cut, payloads);
+  PL_TRY(const std::vector<KeptFrame> frames, fold_before(folder, cut, options.watched));
+  const std::string bytes = snapshot_bytes(cut, frames);
   PL_TRY(const GuardState same, state_with(folder, cut, bytes, options));
   if (!(same == log.state))
     return make_error(Code::kInternal, "a snapshot would not give the state that the log gives; nothing was changed",
                       folder, "This is a defect in Plumbline; please report it");
   done.next = cut;
   done.folded = cut - 1;
-  done.kept = payloads.size();
+  done.kept = frames.size();
   done.bytes_after = bytes.size();
   if (before.snapshot != 0) done.bytes_before += size_of(snapshot_path(folder, before.snapshot));
   for (const std::uint64_t first : before.segments)

@@ -5,7 +5,8 @@
 /// What goes   whole segments before the last `remembered` outcomes and before anything that is open: nothing in them
 ///             can be repeated, rewarded or answered any more.
 /// Snapshot    a log again, much shorter: requests that ended and are named nowhere else come to one event with their
-///             counts; events about people stay, without the records at their ends.
+///             counts; events about people stay, without the records at their ends, and so do all that
+///             monitors took note of.
 /// Proof       the snapshot and the rest are folded before anything is moved, and must give the state that the whole
 /// log
 ///             gives; if they do not, nothing is changed.
@@ -14,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,7 @@ struct CompactionOptions {
   QueueLimits queue;  ///< these three as the guard has them
   std::vector<Question> gold;
   std::size_t remembered = 1'000'000;
+  std::shared_ptr<const MonitorPlan> monitors{};    ///< may be left out: what monitors see is kept in any case
   bool discard = false;                             ///< delete what a snapshot stands for; else it is kept in archive/
   std::function<void(std::string_view)> step = {};  ///< called before each change to the disk, for tests
 };

@@ -22,8 +22,12 @@ namespace {
 using ::testing::HasSubstr;
 using Row = testing::TableDecider::Row;
 
-GuardOptions guard_options() {
+GuardOptions guard_options(bool watched = false) {
   GuardOptions options;
+  if (watched) {
+    options.monitors.drift = {*parse_drift_signal("input"), *parse_drift_signal("reward")};
+    options.monitors.run_length = 100;  // alarms, so that there is something to remember
+  }
   options.fallback = "stop";
   options.deadline = kSecond;
   options.margin = 100 * kMillisecond;
@@ -42,14 +46,14 @@ CompactionOptions compaction() {
 
 /// Traffic with everything in it: acts, failures, questions answered and not, rewards early and late, void answers,
 /// restarts. Ids of a number above `from` are new.
-void live(const std::string& log, std::uint64_t seed, int from, int requests) {
+void live(const std::string& log, std::uint64_t seed, int from, int requests, bool watched = false) {
   base::Rng rng(seed, {"compaction"});
   testing::TableDecider decider;
   Instant now = 0;
   Ticket ticket = 0;
   const auto open = [&] {
-    auto opened =
-        Guard::open(decider.info(), log, {.sync = SyncPolicy::kNone, .segment_bytes = 6000}, guard_options(), 1000);
+    auto opened = Guard::open(decider.info(), log, {.sync = SyncPolicy::kNone, .segment_bytes = 6000},
+                              guard_options(watched), 1000);
     EXPECT_TRUE(opened.ok()) << opened.error().text();
     now = (*opened)->clock_start();
     return std::move(opened).value();
@@ -83,8 +87,8 @@ void live(const std::string& log, std::uint64_t seed, int from, int requests) {
   commit();
 }
 
-GuardState fold(const std::string& log) {
-  GuardState state(guard_options().queue, {}, guard_options().remembered);
+GuardState fold(const std::string& log, const std::shared_ptr<const MonitorPlan>& plan = {}) {
+  GuardState state(guard_options().queue, {}, guard_options().remembered, plan);
   const auto read = read_journal(log, [&](const JournalFrame& frame) { return state.replay(frame, "log"); });
   EXPECT_TRUE(read.ok()) << read.error().text();
   return state;
@@ -132,6 +136,25 @@ TEST(LogCompaction, SnapshotAndRestGiveTheSameStateAndTheGuardGoesOn) {
     EXPECT_TRUE(fold(log) == later) << "seed " << seed;
     EXPECT_EQ(exported(log), more);
     EXPECT_GT(later.counts().arrivals, 300U);
+  }
+}
+
+TEST(LogCompaction, WhatMonitorsRememberStays) {
+  const testing::TempFolder folder;
+  const std::string log = folder.file("log");
+  live(log, 8, 0, 250, true);
+  auto made = MonitorPlan::make(guard_options(true).monitors, testing::TableDecider().info(), {});
+  ASSERT_TRUE(made.ok()) << made.error().text();
+  const std::shared_ptr<const MonitorPlan> plan = std::move(made).value();
+  const GuardState before = fold(log, plan);
+  CompactionOptions options = compaction();
+  for (const bool known : {true, false}) {
+    options.monitors = known ? plan : nullptr;
+    const auto done = compact_log(log, options);
+    ASSERT_TRUE(done.ok()) << done.error().text();
+    EXPECT_EQ(done->next > 0, known);
+    EXPECT_TRUE(fold(log, plan) == before);
+    EXPECT_FALSE(fold(log) == before) << "the monitors remember something";
   }
 }
 

@@ -26,15 +26,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (scan.ok() && !last && scan->torn_bytes != 0) std::abort();
   }
   // The same bytes as a snapshot: taken whole, or not at all.
-  std::vector<std::string> payloads;
+  std::vector<runtime::KeptFrame> frames;
   std::uint64_t first = 0;
   for (std::size_t i = 8; i < 16 && i < size; ++i) first |= static_cast<std::uint64_t>(data[i]) << (8 * (i - 8));
   const auto whole = runtime::scan_snapshot(segment, first, "x", [&](const runtime::JournalFrame& frame) {
-    payloads.emplace_back(frame.payload);
+    frames.push_back({frame.number, std::string(frame.payload)});
     return plumbline::base::ok();
   });
   // Another grouping of the frames says the same, but these bytes have one form.
-  if (whole.ok() && runtime::snapshot_bytes(first, payloads).size() != size) std::abort();
+  if (whole.ok() && runtime::snapshot_bytes(first, frames).size() != size) std::abort();
   (void)runtime::parse_guard_event(segment, "x");
   return 0;
 }

@@ -61,7 +61,7 @@ void PageWriter::picture(const check::Artifact& a) {
   const EmbeddedJson json = embed_json(a, picture_limits_.artifact_bytes);
   const bool image = a.media_type == "image/png" && !a.bytes.empty();
   const bool wide = a.kind == "gallery" || a.kind == "treemap" || a.kind == "fates" || a.kind == "table" ||
-                    a.kind == "network" || (a.kind == "grid" && json.rows > 60) ||
+                    a.kind == "network" || a.kind == "episode" || (a.kind == "grid" && json.rows > 60) ||
                     (a.kind == "confusion" && json.rows > 144);
   const bool drawn = a.kind != "table";
   const std::string id = anchor(a.id);

@@ -10,6 +10,9 @@
 ///   feedback a reward
 ///   queue    a person took, gave back, answered, took back or vetoed a question
 ///   fold     what events that are left out of a snapshot come to: `counts`
+///   acknowledge  somebody saw the alarm of a monitor (`id`), which then starts anew
+///
+/// decide and propose carry the monitors' note of the proposal, if there are monitors.
 
 #include <cstdint>
 #include <optional>
@@ -19,15 +22,16 @@
 
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/decision_log.hpp"
+#include "plumbline/runtime/log/monitor_note.hpp"
 #include "plumbline/runtime/log/question_queue.hpp"
 
 namespace plumbline::runtime {
 
 struct GuardEvent {
-  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue, kFold };
+  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue, kAcknowledge, kFold };
   Kind kind = Kind::kStart;
   Instant at = 0;
-  std::string id;  ///< of the request
+  std::string id;  ///< of the request; acknowledge: name of the monitor
   std::uint32_t content =
       0;                 ///< arrive: checksum of unit and input, so that an id used twice for different things shows
   std::string fallback;  ///< arrive, propose; empty: refuse
@@ -40,9 +44,10 @@ struct GuardEvent {
   std::string reason;                 ///< void
   double reward = 0;                  ///< feedback
   double delay = 0;                   ///< feedback: seconds since the decision
-  std::string rater;                  ///< feedback
+  std::string rater;                  ///< feedback, acknowledge: who
   std::vector<std::uint64_t> counts;  ///< fold: arrivals, void, rewards, starts, outcomes by kind and cause (5 x 5)
   std::optional<QueueEvent> queue;    ///< queue; propose: the question; decide: its settlement
+  std::optional<MonitorNote> note;    ///< decide, propose: what monitors saw of the proposal
 };
 
 /// Errors kValue: a number that is not finite, text that is not UTF-8.

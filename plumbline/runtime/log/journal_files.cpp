@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
-#include <optional>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -146,34 +145,47 @@ base::Status write_all(int fd, std::string_view bytes, std::uint64_t offset, con
   return base::ok();
 }
 
-std::string snapshot_bytes(std::uint64_t next, const std::vector<std::string>& payloads) {
+std::string snapshot_bytes(std::uint64_t next, const std::vector<KeptFrame>& frames) {
   std::string out = segment_header(next);
   std::uint32_t sum = 0;
-  for (const std::string& payload : payloads) {
+  for (const KeptFrame& frame : frames) {
+    const std::string payload = fmt::format("{} {}", frame.number, frame.payload);
     append_frame(out, kSegmentHeader, payload);
     sum = base::crc32c(payload, sum);
   }
-  append_frame(out, kSegmentHeader, seal_of(next, payloads.size(), sum));
+  append_frame(out, kSegmentHeader, seal_of(next, frames.size(), sum));
   return out;
 }
 
 base::Result<SegmentScan> scan_snapshot(std::string_view bytes, std::uint64_t next, const std::string& name,
                                         const JournalVisit& visit) {
-  std::optional<JournalFrame> held;  // shown when another follows: the last one is the seal
-  std::uint64_t number = 0;
+  const auto wrong = [&](std::string what) {
+    return make_error(Code::kParse, "is no whole snapshot: " + std::move(what), name,
+                      "The disk or a program changed what was durable; restore the file from a copy");
+  };
+  std::string_view held;  // shown when another follows: the last one is the seal
+  std::uint64_t frames = 0, least = 0, held_at = 0;
   std::uint32_t sum = 0;
+  const auto show = [&](std::string_view payload, std::uint64_t offset) -> base::Status {
+    std::uint64_t number = 0;
+    const auto [stop, error] = std::from_chars(payload.data(), payload.data() + payload.size(), number);
+    const auto digits = static_cast<std::size_t>(stop - payload.data());
+    if (error != std::errc{} || number < least || number >= next || !payload.substr(digits).starts_with(' ') ||
+        payload.size() == digits + 1 || std::to_string(number).size() != digits)
+      return wrong(fmt::format("frame {} has no number that fits", frames));
+    least = number + 1;
+    sum = base::crc32c(payload, sum);
+    return visit({number, {0, offset}, payload.substr(digits + 1)});
+  };
   PL_TRY(SegmentScan scan,
          scan_segment(bytes, name, false, [&](std::uint64_t offset, std::string_view payload) -> base::Status {
-           if (held) {
-             sum = base::crc32c(held->payload, sum);
-             PL_CHECK(visit(*held));
-           }
-           held = JournalFrame{++number, {0, offset}, payload};
+           if (frames++ > 0) PL_CHECK(show(held, held_at));
+           held = payload;
+           held_at = offset;
            return base::ok();
          }));
-  if (scan.first != next || !held || held->payload != seal_of(next, number - 1, sum))
-    return make_error(Code::kParse, "is no whole snapshot: its seal does not fit", name,
-                      "The disk or a program changed what was durable; restore the file from a copy");
+  if (scan.first != next || frames == 0 || held != seal_of(next, frames - 1, sum))
+    return wrong("its seal does not fit");
   --scan.frames;
   return scan;
 }

@@ -56,9 +56,15 @@ base::Result<SegmentScan> scan_file(const std::string& folder, std::uint64_t fir
 /// A last segment without one whole frame says nothing: it was begun and never used.
 base::Result<bool> is_unused(const std::string& folder, std::uint64_t first);
 
-/// The bytes of a snapshot: frames in the form of a segment's, the last of which seals their number and their sum.
-std::string snapshot_bytes(std::uint64_t next, const std::vector<std::string>& payloads);
-/// Every payload of a snapshot, numbered from 1, in segment 0. Errors kParse: anything that is not as it was written.
+/// A frame of a snapshot, with the number that it had in the log.
+struct KeptFrame {
+  std::uint64_t number = 0;
+  std::string payload;
+};
+/// The bytes of a snapshot: frames in the form of a segment's, each behind its number, the last of which seals their
+/// count and their sum. Precondition: numbers rise and are below `next`.
+std::string snapshot_bytes(std::uint64_t next, const std::vector<KeptFrame>& frames);
+/// Every frame of a snapshot, in segment 0. Errors kParse: anything that is not as it was written.
 base::Result<SegmentScan> scan_snapshot(std::string_view bytes, std::uint64_t next, const std::string& name,
                                         const JournalVisit& visit);
 base::Result<SegmentScan> scan_snapshot_file(const std::string& folder, std::uint64_t next, const JournalVisit& visit);

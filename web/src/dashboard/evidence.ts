@@ -91,9 +91,11 @@ export interface Run {
     exit_reason: string;
     artifacts: { id: string; kind: string; title: string; caption: string; sha256: string }[];
   };
-  claims: Claim[];
+  /// null, with the reason in `not_judged`, where the manifest that makes the claims cannot be read any more.
+  claims: Claim[] | null;
   evidence: Evidence[];
   findings: Finding[];
   ledger: LedgerEntry[];
-  argument: { nodes: ArgumentNode[]; roots: string[] };
+  argument: { nodes: ArgumentNode[]; roots: string[] } | null;
+  not_judged?: string;
 }

@@ -6,12 +6,12 @@ import { Artifact, formatNumber } from '../artifact';
 import { drawPicture } from '../draw';
 import { enhanceTable } from '../table';
 import type { Api } from './api';
-import { h } from './dom';
+import { clean, h } from './dom';
 import { region } from './states';
 import { plural } from './words';
 
 /// What GET /api/runs/ID/artifacts/SHA says.
-export interface Stored {
+interface Stored {
   artifact: Embedded;
   caption?: string;
   rows?: number;
@@ -24,9 +24,15 @@ export interface Stored {
 const kDrawing = new Set(('x_label y_label x_scale y_scale reference reference_label marker marker_label level step play row_label column_label worse domain_low '
   + 'domain_high midpoint value_label size_label tile_width tile_height columns').split(' '));
 
+/// The pictures and tables set text as it comes, so it is cleaned before they see it.
+function cleaned(data: Embedded): Artifact {
+  return new Artifact({ ...data, title: clean(data.title), facts: Object.fromEntries(Object.entries(data.facts ?? {}).map(([name, value]) => [name, clean(String(value))])),
+    columns: data.columns.map((column) => ({ name: clean(column.name), unit: clean(column.unit ?? ''), values: column.values.map((value) => (typeof value === 'string' ? clean(value) : value)) })) });
+}
+
 /// Draws `data` into `host` once the pictures are there.
 export async function picture(host: HTMLElement, data: Embedded | Artifact): Promise<void> {
-  const artifact = data instanceof Artifact ? data : new Artifact(data);
+  const artifact = data instanceof Artifact ? data : cleaned(data);
   const { pictures } = await import('../pictures/index');
   const kind = pictures.get(artifact.kind);
   if (kind && artifact.length > 0) drawPicture(host, artifact, kind, (drawn) => { host.dataset.drawn = drawn; });
@@ -50,7 +56,7 @@ export function isWide(kind: string, rows: number): boolean {
 
 /// The whole figure of one artifact.
 export function figure(stored: Stored): HTMLElement {
-  const artifact = new Artifact(stored.artifact);
+  const artifact = cleaned(stored.artifact);
   const drawn = artifact.kind !== 'table' && artifact.kind !== 'row-outcomes';
   const host = h('div', { class: 'picture' });
   const facts = Object.entries(stored.artifact.facts ?? {}).filter(([name]) => !kDrawing.has(name)).slice(0, 24);

@@ -12,7 +12,7 @@ export interface Interval {
   high?: End;
 }
 
-export interface Threshold {
+interface Threshold {
   atLeast?: End;
   atMost?: End;
 }
@@ -20,7 +20,8 @@ export interface Threshold {
 const kWidth = 168;
 const known = (end: End): end is number => typeof end === 'number' && Number.isFinite(end);
 
-/// Places values in [0, kWidth], with room beside the outermost; shares never leave [0, 1].
+/// Places values in [0, kWidth], with room beside the outermost; shares never leave [0, 1]. Rows that are to be compared get the
+/// same `values`.
 function scale(values: End[], share: boolean): { x: (value: number) => number; from: number; to: number } | null {
   const ends = values.filter(known);
   if (ends.length === 0) return null;
@@ -52,9 +53,10 @@ function line(at: Interval, y: number, x: (value: number) => number, css: string
 const ends = (from: number, to: number, y: number): SVGElement[] => [s('text', { x: 0, y }, formatNumber(Number(from.toPrecision(3)))), s('text', { x: kWidth, y, 'text-anchor': 'end' }, formatNumber(Number(to.toPrecision(3))))];
 const said = (at: Interval): string => `${formatNumber(at.value)} ${bounds(at.low, at.high)}`.trim();
 
-export function interval(at: Interval, claim: Threshold = {}, share = false): SVGSVGElement | null {
+/// `along`: ends of the other rows of a table whose intervals are to stand on one scale.
+export function interval(at: Interval, claim: Threshold = {}, share = false, along: End[] = []): SVGSVGElement | null {
   const { atLeast, atMost } = claim;
-  const placed = scale([at.value, at.low, at.high, atLeast, atMost], share);
+  const placed = scale([at.value, at.low, at.high, atLeast, atMost, ...along], share);
   if (!placed || !known(at.value)) return null;
   const { x, from, to } = placed;
   const label = [said(at), known(atLeast) && `claimed at least ${formatNumber(atLeast)}`, known(atMost) && `claimed at most ${formatNumber(atMost)}`].filter(Boolean).join(', ');
@@ -64,6 +66,12 @@ export function interval(at: Interval, claim: Threshold = {}, share = false): SV
     (known(atLeast) || known(atMost)) && s('rect', { class: 'allowed', x: left.toFixed(1), y: 1, width: Math.max(0, right - left).toFixed(1), height: 16 }),
     s('path', { class: 'track', d: `M0 9H${kWidth}` }), line(at, 9, x, 'point'),
     [atLeast, atMost].filter(known).map((edge) => s('path', { class: 'threshold', d: `M${x(edge).toFixed(1)} 0V18` })), ends(from, to, 28));
+}
+
+/// The outermost ends of several figures, for `along`.
+export function span(all: Interval[]): number[] {
+  const values = all.flatMap((one) => [one.value, one.low, one.high]).filter(known);
+  return values.length > 0 ? [Math.min(...values), Math.max(...values)] : [];
 }
 
 /// Before above with a hollow point, after below with a full one, on one scale.

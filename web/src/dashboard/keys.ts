@@ -106,3 +106,32 @@ export function arrows(host: HTMLElement, selector: string): void {
     all[next].scrollIntoView({ block: 'nearest' });
   });
 }
+
+/// A table whose cells are reached with the arrow keys: one of them is a stop for the tab key, the others are beside it.
+export function gridKeys(host: HTMLElement, rows: string, cells: string): void {
+  const grid = Array.from(host.querySelectorAll(rows), (row) => Array.from(row.querySelectorAll<HTMLElement>(cells)));
+  const first = grid.find((row) => row.length > 0)?.[0];
+  if (!first) return;
+  let current = first;
+  const stop = (element: HTMLElement): void => {
+    current.tabIndex = -1;
+    current = element;
+    current.tabIndex = 0;
+  };
+  stop(first);
+  host.addEventListener('focusin', (event) => { if (event.target instanceof HTMLElement && event.target.matches(cells)) stop(event.target); });
+  host.addEventListener('keydown', (event) => {
+    const steps: Record<string, [number, number]> = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1], Home: [0, -Infinity], End: [0, Infinity] };
+    const step = steps[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof HTMLElement) || !event.target.matches(cells)) return;
+    const row = grid.findIndex((one) => one.includes(current));
+    const column = grid[row].indexOf(current);
+    const within = (at: number, length: number): number => Math.min(length - 1, Math.max(0, at));
+    const below = grid[within(row + step[0], grid.length)];
+    const next = below[within(column + step[1], below.length)];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+    next.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  });
+}

@@ -33,13 +33,39 @@ function main(): void {
   const signOut = element<HTMLButtonElement>('sign-out');
   let section = '';
   const mark = (): void => nav.querySelectorAll<HTMLAnchorElement>('a').forEach((link) => {
-    if (link.dataset.section === section) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (link.dataset.section !== section) {
+      link.removeAttribute('aria-current');
+      return;
+    }
+    link.setAttribute('aria-current', 'page');
+    // On a narrow screen the pages are a strip that scrolls sideways.
+    if (nav.scrollWidth > nav.clientWidth) nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
   });
+  // Which pages there are depends on what the server stands before; the first page does not wait for it, and where it was not
+  // told (no token yet, no answer) it is asked again with the next page.
+  let told = false;
+  let asking = false;
+  const ask = async (): Promise<void> => {
+    if (told || asking) return;
+    asking = true;
+    try {
+      const overview = await new Api(new AbortController().signal).get<Overview>('/api/overview');
+      const runs = overview.stores.reduce((sum, store) => sum + store.runs, 0);
+      of.textContent = `${plural(overview.stores.length, 'store')}, ${plural(runs, 'run')}`;
+      of.title = `Plumbline ${overview.version}`;
+      drawNavigation(nav, overview);
+      mark();
+      told = true;
+    } catch {
+      // The page itself says what failed.
+    }
+    asking = false;
+  };
   const moved = (at: string | null): void => {
     section = at === null ? 'nowhere' : (at.split('/')[1] ?? '');
     signOut.hidden = token() === null;
     mark();
+    void ask();
   };
   const router = new Router(routes, place, keys, moved, element('progress'), element('said'));
 
@@ -61,22 +87,6 @@ function main(): void {
     window.location.reload();
   });
   router.start();
-
-  // Which pages there are depends on what the server stands before; the first page does not wait for it.
-  const ask = async (): Promise<void> => {
-    try {
-      const overview = await new Api(new AbortController().signal).get<Overview>('/api/overview');
-      const runs = overview.stores.reduce((sum, store) => sum + store.runs, 0);
-      of.textContent = `${plural(overview.stores.length, 'store')}, ${plural(runs, 'run')}`;
-      of.title = `Plumbline ${overview.version}`;
-      drawNavigation(nav, overview);
-      mark();
-    } catch {
-      // The page itself says what failed.
-    }
-  };
-  void ask();
-  document.addEventListener('plumbline-signed-in', () => void ask());
 }
 
 main();

@@ -1,9 +1,11 @@
 /// Addresses behind the "#": which page they name, what a visit of it is given, and what happens to the old one.
 
-import { Api, ApiError } from './api';
+import { Api, ApiError, unreachable } from './api';
+import { h } from './dom';
 import type { Keys } from './keys';
 import type { Page, Route, Visit } from './page';
 import { failure, loading } from './states';
+import { heading } from './words';
 
 interface Place {
   route: Route;
@@ -21,7 +23,7 @@ function decoded(part: string): string {
 }
 
 /// The route that `hash` names, with the named parts of its path; null where there is none.
-export function match(routes: readonly Route[], hash: string): Place | null {
+function match(routes: readonly Route[], hash: string): Place | null {
   const [path, tail = ''] = hash.replace(/^#/, '').split(/\?(.*)/s);
   const parts = path.split('/').filter((part) => part !== '');
   for (const route of routes) {
@@ -40,6 +42,15 @@ function shown(query: URLSearchParams): string {
   const copy = new URLSearchParams(query);
   copy.delete('at');
   return copy.toString();
+}
+
+/// A page's file may be asked for when the server is gone: that is the server's silence, not the page's fault.
+async function fetched(route: Route): Promise<Page> {
+  try {
+    return (await route.module()).default;
+  } catch {
+    throw unreachable();
+  }
 }
 
 export class Router {
@@ -74,8 +85,11 @@ export class Router {
     else this.claim();
     const place = match(this.routes, hash || '#/');
     if (place && this.current && place.path === this.current.path && shown(place.query) === shown(this.current.query) && this.main.dataset.state === 'ready') {
-      this.current = place;
-      this.lookAt(place.query.get('at'));
+      // The visit goes on, and with it the query that it may change.
+      const at = place.query.get('at');
+      if (at === null) this.current.query.delete('at');
+      else this.current.query.set('at', at);
+      this.lookAt(at);
       return;
     }
     if (place) {
@@ -89,7 +103,7 @@ export class Router {
       this.main.dataset.state = 'failed';
       this.main.removeAttribute('aria-busy');
       this.progress.hidden = true;
-      this.main.replaceChildren(failure(new ApiError(0, 'no_page', 'there is no page at this address', 'Choose one from the list of pages.'), null));
+      this.main.replaceChildren(heading('No such page'), failure(new ApiError(0, 'no_page', 'there is no page at this address', 'Choose one from the list of pages.'), null));
     }
   }
 
@@ -102,7 +116,7 @@ export class Router {
   private lookAt(id: string | null): void {
     const target = id ? document.getElementById(id) : null;
     if (!target) {
-      window.scrollTo(0, 0);
+      window.scrollTo({ top: 0, behavior: 'instant' });
       return;
     }
     for (let element: HTMLElement | null = target; element; element = element.parentElement) if (element instanceof HTMLDetailsElement) element.open = true;
@@ -127,20 +141,20 @@ export class Router {
     const wait = window.setTimeout(() => this.main.replaceChildren(loading('Loading…')), this.main.childElementCount > 0 && !this.first ? 300 : 0);
     const visit = this.visit(place, controller);
     let state = 'ready';
-    let title = '';
+    let title = 'This page';
     let body: Node;
     try {
-      const page: Page = (await place.route.module()).default;
+      const page = await fetched(place.route);
+      if (typeof page.title === 'string') title = page.title;
       const data = await page.load(visit);
       if (signal.aborted) return;
       body = await page.render(data, visit);
-      title = typeof page.title === 'string' ? page.title : page.title(data, visit);
+      if (typeof page.title !== 'string') title = page.title(data, visit);
     } catch (error) {
       if (signal.aborted) return;
       console.error(error);
       state = 'failed';
-      title = 'Failed';
-      body = failure(error, () => this.reload());
+      body = h('div', null, heading(title), failure(error, () => this.reload()));
     } finally {
       window.clearTimeout(wait);
     }
@@ -154,10 +168,11 @@ export class Router {
     if (arrive && at && scroll === 0) {
       this.lookAt(at);
     } else if (arrive) {
-      window.scrollTo(0, scroll);
+      window.scrollTo({ top: scroll, behavior: 'instant' });
       // On the first page the focus stays where the browser put it, so that the skip link comes first.
       if (!this.first) (this.main.querySelector<HTMLElement>('h1') ?? this.main).focus({ preventScroll: true });
     }
+    if (this.first) window.performance.mark('plumbline-ready');
     this.first = false;
     document.documentElement.dataset.ready = 'yes';
   }

@@ -10,4 +10,11 @@ export const routes: readonly Route[] = [
   { path: '/', nav: { label: 'Overview', key: 'o', group: 'Evidence' }, module: ready(overview) },
   { path: '/runs', nav: { label: 'Runs', key: 'r', group: 'Evidence' }, module: ready(runs) },
   { path: '/runs/:run', module: () => import('./pages/run') },
+  { path: '/trends', nav: { label: 'Trends', key: 't', group: 'Evidence' }, module: () => import('./pages/trends') },
+  { path: '/compare', nav: { label: 'Compare', key: 'c', group: 'Evidence' }, module: () => import('./pages/compare') },
+  { path: '/compare/:first/:second', module: () => import('./pages/compare') },
+  { path: '/findings', nav: { label: 'Findings', key: 'f', group: 'Evidence' }, module: () => import('./pages/findings') },
+  { path: '/gauntlet', nav: { label: 'Gauntlet', key: 'g', group: 'Worlds' }, module: () => import('./pages/gauntlet') },
+  { path: '/worlds', nav: { label: 'Worlds', key: 'w', group: 'Worlds' }, module: () => import('./pages/worlds') },
+  { path: '/worlds/:world', module: () => import('./pages/world') },
 ];

@@ -39,7 +39,6 @@ function signIn(error: ApiError, again: () => void): HTMLElement {
     const value = input.value.trim();
     if (value === '') return;
     setToken(value);
-    document.dispatchEvent(new Event('plumbline-signed-in'));
     again();
   } } }, h('label', { for: 'token' }, 'Token'), input, h('button', { type: 'submit', class: 'primary' }, 'Sign in'));
   return h('div', { class: 'state failure sign', role: 'alert' }, icon('skipped', 'unsure'),
@@ -70,5 +69,8 @@ export async function region<T>(host: HTMLElement, words: string, load: () => Pr
   window.clearTimeout(wait);
   if (latest.get(host) !== mine) return;
   host.removeAttribute('aria-busy');
+  // Whoever stood on a link stands on the same link afterwards, where it is still there.
+  const held = host.contains(document.activeElement) ? document.activeElement?.getAttribute('href') : null;
   fill(host, shown);
+  if (held) host.querySelector<HTMLElement>(`a[href="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
 }

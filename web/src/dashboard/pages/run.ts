@@ -16,12 +16,13 @@ import { answerLook, badge, bounds, count, duration, figure, heading, icon, ledg
 const kRank = ['refuted', 'defeated', 'stale', 'not evaluated', 'undetermined', 'supported'];
 const words = (standing: string): string => standing.replace(/_/g, ' ');
 
-function answer({ run, claims }: Run): HTMLElement {
+function answer({ run, claims, not_judged: why }: Run): HTMLElement {
+  if (claims === null) return h('div', { class: 'state empty' }, icon('unsure', 'unsure'), h('div', null, h('p', { class: 'state-title' }, 'Not judged.'), h('p', null, why ?? ''), h('p', { class: 'muted' }, 'The figures below are as they were computed.')));
   const look = answerLook(run.status === 'started' ? null : run.exit_status);
   const counts = standings.map((word) => [standingLook(word), claims.filter((claim) => words(claim.standing) === word).length] as const).filter(([, n]) => n > 0);
-  return h('div', { class: `card answer ${look.css}` }, h('p', { class: 'ask' }, `May I ship ${run.system || 'this'}?`),
+  return h('section', { id: 'answer', 'aria-label': 'The answer' }, h('div', { class: `card answer ${look.css}` }, h('p', { class: 'ask' }, `May I ship ${run.system || 'this'}?`),
     h('p', { class: 'say' }, icon(look.shape), look.word), run.exit_reason && h('p', { class: 'because' }, run.exit_reason),
-    counts.length > 0 && h('p', null, h('span', { class: 'counts words' }, counts.map(([of, n]) => count(of, n)))));
+    counts.length > 0 && h('p', null, h('span', { class: 'counts words' }, counts.map(([of, n]) => count(of, n))))));
 }
 
 function claimRow(claim: Claim, evidence: Map<string, Evidence>): HTMLElement {
@@ -34,14 +35,15 @@ function claimRow(claim: Claim, evidence: Map<string, Evidence>): HTMLElement {
       claim.waiver && h('span', { class: 'sub' }, `Waiver by ${claim.waiver.owner}, ${claim.waiver.expired ? 'expired' : 'until'} ${claim.waiver.expires}: ${claim.waiver.reason}`)),
     h('td', { class: 'number', 'data-v': claim.value ?? '' }, claim.value === null ? 'none' : h('b', null, figure(claim.value)), h('span', { class: 'sub' }, bounds(claim.low, claim.high))),
     h('td', null, claim.value !== null && interval({ value: claim.value, low: claim.low, high: claim.high }, { atLeast: claim.at_least, atMost: claim.at_most }, deciding?.unit === 'share' && claim.value >= 0)),
-    h('td', { class: 'number', 'data-v': claim.judged_level ?? '' }, claim.judged_level === null ? (deciding && deciding.exactness !== 'sampled' ? deciding.exactness : '') : figure(claim.judged_level)));
+    h('td', { class: 'number', 'data-name': claim.judged_level === null ? null : 'level', 'data-v': claim.judged_level ?? '' }, claim.judged_level === null ? (deciding && deciding.exactness !== 'sampled' ? deciding.exactness : '') : figure(claim.judged_level)));
 }
 
-function claimsSection({ claims, evidence }: Run): HTMLElement {
+function claimsSection({ claims, evidence }: Run): HTMLElement | null {
+  if (claims === null) return null;
   const byId = new Map(evidence.map((one) => [one.id, one]));
   return h('section', { id: 'claims', 'aria-labelledby': 'claims-title' }, h('h2', { id: 'claims-title' }, 'Claims'),
     claims.length === 0 ? empty('The manifest makes no claims.', 'The figures below stand for themselves.')
-      : sortable(table('Claims', [head('Verdict'), head('Claim'), head('Figure', 'number'), head('Interval'), head('Level', 'number')], claims.map((claim) => claimRow(claim, byId)), 'list top')));
+      : sortable(table('Claims', [head('Verdict'), head('Claim'), head('Figure', 'number'), head('Interval'), head('Level', 'number')], claims.map((claim) => claimRow(claim, byId)), 'list upper')));
 }
 
 function argumentList(nodes: Map<string, ArgumentNode>, ids: string[], open: ReadonlySet<string>): HTMLElement {
@@ -55,18 +57,21 @@ function argumentList(nodes: Map<string, ArgumentNode>, ids: string[], open: Rea
 }
 
 /// The drawing comes as text with the reader's token and is shown as an image: what it holds cannot act on this page.
-function argumentSection(data: Run, { api, params }: Visit): HTMLElement {
+function argumentSection({ argument }: Run, { api, params }: Visit): HTMLElement | null {
+  if (argument === null) return null;
   const drawing = h('div', { class: 'argument-scroll', tabindex: 0, role: 'region', 'aria-label': 'The argument as a drawing' });
-  const nodes = new Map(data.argument.nodes.map((node) => [node.id, node]));
+  const nodes = new Map(argument.nodes.map((node) => [node.id, node]));
   if (nodes.size > 0) {
     void region(drawing, 'Loading the drawing', () => api.text(`/api/runs/${encodeURIComponent(params.run)}/argument.svg`), (svg) => {
       const bytes = Array.from(new TextEncoder().encode(svg), (byte) => String.fromCharCode(byte)).join('');
-      return h('img', { class: 'drawing', alt: 'The argument as a drawing; the list below says the same in words.', src: `data:image/svg+xml;base64,${btoa(bytes)}` });
+      // A drawing wider than its frame shows its middle, where the top goal stands.
+      const centre = (): void => { drawing.scrollLeft = (drawing.scrollWidth - drawing.clientWidth) / 2; };
+      return h('img', { class: 'drawing', on: { load: centre }, alt: 'The argument as a drawing; the list below says the same in words.', src: `data:image/svg+xml;base64,${btoa(bytes)}` });
     });
   }
   return h('section', { id: 'argument', 'aria-labelledby': 'argument-title' }, h('h2', { id: 'argument-title' }, 'The argument'),
     nodes.size === 0 ? empty('There is nothing to argue.', 'The manifest makes no claims.')
-      : h('div', { class: 'card argument-card' }, drawing, h('details', null, h('summary', null, 'The argument as a list'), argumentList(nodes, data.argument.roots, new Set()))));
+      : h('div', { class: 'card argument-card' }, drawing, h('details', null, h('summary', null, 'The argument as a list'), argumentList(nodes, argument.roots, new Set()))));
 }
 
 function figureRow(one: Evidence, claims: Claim[]): HTMLElement {
@@ -78,11 +83,11 @@ function figureRow(one: Evidence, claims: Claim[]): HTMLElement {
     h('td', { class: 'number', 'data-v': one.value ?? '' }, h('b', null, figure(one.value)), h('span', { class: 'sub' }, exact ? 'exact' : bounds(one.low, one.high))),
     h('td', null, one.value !== null && interval({ value: one.value, low: exact ? null : one.low, high: exact ? null : one.high }, claim ? { atLeast: claim.at_least, atMost: claim.at_most } : {}, one.unit === 'share' && one.value >= 0),
       h('span', { class: 'sub' }, one.exactness === 'sampled' ? `level ${figure(one.level)}` : one.exactness, one.unit && one.unit !== '1' && `, ${one.unit}`)),
-    h('td', { class: 'number', 'data-v': one.n }, figure(one.n), h('span', { class: 'sub' }, one.unit_of_sampling)),
+    h('td', { class: 'number', 'data-name': 'n', 'data-v': one.n }, figure(one.n), h('span', { class: 'sub' }, one.unit_of_sampling)),
     h('td', null, one.method, one.warnings.map((warning) => h('span', { class: 'sub unsure' }, `Careful: ${warning}`))));
 }
 
-export function findingBody(one: Finding): Child {
+function findingBody(one: Finding): Child {
   const rows = one.rows ?? [];
   return [one.detail && h('p', null, one.detail), one.next_step && h('p', null, h('b', null, 'Next: '), one.next_step),
     rows.length > 0 && h('p', { class: 'muted' }, `${rows.length === 1 ? 'Row' : 'Rows'} of ${one.data || 'the data'}: `, h('span', { class: 'mono' }, rows.slice(0, 30).join(', '), rows.length > 30 && ' …'))];
@@ -113,7 +118,7 @@ function parts({ run, claims, evidence, findings, ledger }: Run): Part[] {
     const owner = Array.from(ran.keys()).filter((id) => one.id.startsWith(`${id}.`)).sort((a, b) => b.length - a.length)[0];
     if (one.kind !== 'row-outcomes') part(owner ?? 'other tables').artifacts.push(one);
   }
-  claims.forEach((claim) => ran.get(claim.check)?.claims.push(claim));
+  (claims ?? []).forEach((claim) => ran.get(claim.check)?.claims.push(claim));
   for (const one of ran.values()) {
     const worst = kRank.find((word) => one.claims.some((claim) => words(claim.standing) === word));
     one.look = worst ? standingLook(worst) : one.errors.length > 0 ? ledgerLook(one.errors[0].status) : ledgerLook('ok');
@@ -126,7 +131,7 @@ function checkBody(one: Part, { api, params }: Visit): Child {
   return h('div', { class: 'check-body' },
     one.errors.map((entry) => h('p', null, badge(ledgerLook(entry.status)), ' ', entry.subject || 'this check', ': ', entry.reason)),
     one.findings.length > 0 && [h('h4', null, 'Findings'), h('ul', { class: 'findings' }, one.findings.map((found) => h('li', null, h('div', { class: 'head' }, severity(found.severity), h('span', null, found.title)), findingBody(found))))],
-    one.evidence.length > 0 && [h('h4', null, 'Figures'), sortable(table(`Figures of ${one.id}`, [head('Metric'), head('About'), head('Figure', 'number'), head('Interval'), head('n', 'number'), head('Method')], one.evidence.map((row) => figureRow(row, one.claims)), 'list top'))],
+    one.evidence.length > 0 && [h('h4', null, 'Figures'), sortable(table(`Figures of ${one.id}`, [head('Metric'), head('About'), head('Figure', 'number'), head('Interval'), head('n', 'number'), head('Method')], one.evidence.map((row) => figureRow(row, one.claims)), 'list upper'))],
     one.artifacts.length > 0 && [h('h4', null, 'Pictures'), h('div', { class: 'figures' }, one.artifacts.map((artifact) => lazyFigure(api, params.run, artifact.sha256, artifact.title, isWide(artifact.kind, 0))))]);
 }
 
@@ -152,7 +157,7 @@ function ledgerTable(label: string, entries: LedgerEntry[]): HTMLElement {
     entries.slice().sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status)).map((one) => h('tr', null,
       h('td', { 'data-v': order.indexOf(one.status) }, badge(ledgerLook(one.status))), h('td', { class: 'mono' }, one.check), h('td', null, one.subject),
       h('td', null, one.reason, one.rows && h('span', { class: 'sub' }, one.rows)),
-      h('td', { class: 'number', 'data-v': tried(one) ? one.seconds : '' }, one.cached ? 'cached' : tried(one) ? duration(one.seconds) : ''))), 'list top'));
+      h('td', { class: 'number', 'data-v': tried(one) ? one.seconds : '' }, one.cached ? 'cached' : tried(one) ? duration(one.seconds) : ''))), 'list upper'));
 }
 
 /// What was tried first; what did not apply, mostly many, is one step away and never left out.
@@ -205,10 +210,10 @@ export default definePage<Run>({
     const jump = (id: string, label: string): HTMLElement => h('li', null, h('a', { href: path('runs', visit.params.run, { at: id }) }, label));
     return h('div', null,
       heading(run.system || run.id, [run.name && [run.name, ', '], 'run ', h('span', { class: 'mono' }, run.id), ', ', time(run.started), ' UTC'],
-        h('a', { class: 'button', href: path('compare', { second: run.id }) }, 'Compare'), reportLink(visit)),
+        h('a', { class: 'button', href: path('compare', { second: run.id }) }, 'Compare'), data.claims !== null && reportLink(visit)),
       answer(data),
       (run.notes ?? []).length > 0 && h('details', { class: 'notes' }, h('summary', null, plural(run.notes.length, 'note')), h('ul', null, run.notes.map((note) => h('li', null, note)))),
-      h('ul', { class: 'jump', 'aria-label': 'Parts of this page' }, jump('claims', 'Claims'), jump('argument', 'Argument'), jump('checks', 'Checks'), jump('ledger', 'Ledger'), jump('provenance', 'Provenance')),
+      h('ul', { class: 'jump', 'aria-label': 'Parts of this page' }, data.claims !== null && [jump('claims', 'Claims'), jump('argument', 'Argument')], jump('checks', 'Checks'), jump('ledger', 'Ledger'), jump('provenance', 'Provenance')),
       claimsSection(data), argumentSection(data, visit), checksSection(data, visit), ledgerSection(data), provenanceSection(data));
   },
 });

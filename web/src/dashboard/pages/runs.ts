@@ -30,6 +30,8 @@ export interface RunList {
 }
 
 const kLimit = 50;
+/// Verdicts that the store keeps; stale and defeated come about when a run is opened.
+const kSearched = ['supported', 'refuted', 'undetermined', 'not evaluated'];
 
 /// The run's answer, or how it ended where it gave none.
 export function runBadge(run: RunRow): HTMLElement {
@@ -94,7 +96,7 @@ export default definePage<RunList>({
       return [drawn, pages(data.offset, data.runs.length, data.total, kLimit, (offset) => {
         visit.setQuery({ offset: offset || null }, 'push');
         load().then(() => list.querySelector<HTMLElement>('a.row')?.focus()).catch(() => undefined);
-        window.scrollTo(0, 0);
+        window.scrollTo({ top: 0, behavior: 'instant' });
       })];
     };
     // A request that a later one overtakes is given up.
@@ -114,7 +116,7 @@ export default definePage<RunList>({
     return h('div', null, heading('Runs', 'Every assessment that was stored, newest first.'),
       h('div', { class: 'controls', role: 'search', 'aria-label': 'Find runs' },
         search('Find', 'System, name or number of the run', visit.query.get('query') ?? '', filter('query')),
-        select('Claims', [{ value: '', words: 'any verdict' }, ...standings.map((word) => ({ value: word, words: `some ${word}` }))], visit.query.get('verdict') ?? '', filter('verdict')),
+        select('Claims', [{ value: '', words: 'any verdict' }, ...kSearched.map((word) => ({ value: word, words: `some ${word}` }))], visit.query.get('verdict') ?? '', filter('verdict')),
         select('Ended', [{ value: '', words: 'in any way' }, ...['success', 'error', 'cancelled', 'started'].map((word) => ({ value: word, words: statusLook(word).word }))], visit.query.get('status') ?? '', filter('status')),
         select('Order', [{ value: '', words: 'newest first' }, { value: 'started', words: 'oldest first' }, { value: '-seconds', words: 'longest first' }, { value: 'system', words: 'by system' }, { value: '-evidence', words: 'most figures first' }], visit.query.get('sort') ?? '', filter('sort'))),
       list, bar);
