@@ -29,6 +29,7 @@ struct CompactionOptions {
   std::vector<Question> gold;
   std::size_t remembered = 1'000'000;
   std::shared_ptr<const MonitorPlan> monitors{};    ///< may be left out: what monitors see is kept in any case
+  bool watched = false;                             ///< monitors are declared, even if none took note yet
   bool discard = false;                             ///< delete what a snapshot stands for; else it is kept in archive/
   std::function<void(std::string_view)> step = {};  ///< called before each change to the disk, for tests
 };

@@ -25,7 +25,7 @@ using Row = testing::TableDecider::Row;
 GuardOptions guard_options(bool watched = false) {
   GuardOptions options;
   if (watched) {
-    options.monitors.drift = {*parse_drift_signal("input"), *parse_drift_signal("reward")};
+    options.monitors.drift = {DriftSignal::kAleatoric, DriftSignal::kReward};
     options.monitors.run_length = 100;  // alarms, so that there is something to remember
   }
   options.fallback = "stop";
@@ -145,11 +145,11 @@ TEST(LogCompaction, WhatMonitorsRememberStays) {
   live(log, 8, 0, 250, true);
   auto made = MonitorPlan::make(guard_options(true).monitors, testing::TableDecider().info(), {});
   ASSERT_TRUE(made.ok()) << made.error().text();
-  const std::shared_ptr<const MonitorPlan> plan = std::move(made).value();
+  const auto plan = std::make_shared<const MonitorPlan>(std::move(*made));
   const GuardState before = fold(log, plan);
   CompactionOptions options = compaction();
   for (const bool known : {true, false}) {
-    options.monitors = known ? plan : nullptr;
+    options.monitors = known ? std::shared_ptr<const MonitorPlan>(plan) : nullptr;
     const auto done = compact_log(log, options);
     ASSERT_TRUE(done.ok()) << done.error().text();
     EXPECT_EQ(done->next > 0, known);
