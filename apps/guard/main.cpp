@@ -7,7 +7,6 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include "apps/guard/api.hpp"
 #include "plumbline/runtime/decision_export.hpp"
@@ -102,16 +101,8 @@ base::Result<int> compact(const Command& command) {
   return 0;
 }
 
-/// As many connections as the system lets this process have.
-void raise_descriptors() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 base::Result<int> serve(const Command& command) {
-  raise_descriptors();
+  http::raise_descriptors();
   PL_TRY(Started started, start(command.start));
   http::Tokens tokens = http::Tokens::open_to_all();
   if (!started.tokens.empty()) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/guard/examples.hpp"
 #include "apps/http/server.hpp"
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/manifest.hpp"
@@ -32,6 +33,7 @@ struct Started {
   http::TlsFiles tls;
   std::string model;  ///< name
   std::unique_ptr<runtime::Decider> decider;
+  ShownExamples examples;  ///< training rows that a question may show
   runtime::GuardOptions options;
   runtime::JournalOptions journal;
   runtime::StartDecision start;

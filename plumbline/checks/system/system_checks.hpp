@@ -8,5 +8,6 @@ namespace plumbline::checks::system {
 check::Entry exploration_cancelled();
 check::Entry feedback_loop();
 check::Entry objective_conflict();
+check::Entry trend();
 
 }  // namespace plumbline::checks::system
