@@ -883,6 +883,43 @@ class Killed(GuardTest):
             self.assertEqual(body["record"], record)
 
 
+class Compacted(GuardTest):
+    def compact(self, *words):
+        out, err, code = plumbline("guard", self.manifest, "--compact", *words)
+        self.assertEqual((code, err), (0, ""))
+        return out
+
+    def export(self):
+        path = self.folder / "log.jsonl"
+        out, err, code = plumbline("guard", self.manifest, "--export", path)
+        self.assertEqual(code, 0, err)
+        return out, path.read_text()
+
+    def test_old_records_are_folded_and_the_guard_knows_the_same(self):
+        self.edit(remember=50, segment_mib=1)
+        client = self.start()
+        second = plumbline("guard", self.manifest, "--compact")
+        self.assertEqual(second[2], 2)
+        self.assertIn("in use by another process", second[1])
+        for call in range(10):
+            rows = [{"id": f"{call}/{i}", "input": SURE} for i in range(500)]
+            client.call("POST", "/v1/decide", {"requests": rows})
+        _, last = client.decide("last", SURE)
+        arrivals = re.search(r"arrivals_total (\d+)", client.call("GET", "/metrics")[1])[1]
+        self.stop(client)
+        before = self.export()
+        self.assertRegex(self.compact(), r"\d+ records folded into \d+, \d+ bytes into \d+; the log goes on at record \d+\n\d+ segments moved")
+        self.assertIn("nothing to fold", self.compact())
+        self.assertEqual(self.export(), before)
+        client = self.start()
+        self.assertEqual(client.decide("last", SURE)[1]["record"], last["record"])
+        self.assertIn(f"arrivals_total {arrivals}\n", client.call("GET", "/metrics")[1])
+        self.stop(client)
+        done = plumbline("guard", self.manifest, "--discard")
+        self.assertEqual(done[2], 2)
+        self.assertIn("--compact", done[1])
+
+
 class Document(GuardTest):
     """The OpenAPI document against the server."""
 
