@@ -21,6 +21,7 @@ base::Result<int> run_guard(const Session& session) {
   for (const auto& [name, folder] : o.roots) add("--root", name + "=" + folder);
   add("--listen", o.listen);
   add("--export", o.export_log);
+  add("--export-questions", o.export_questions);
   if (o.shadow) words.emplace_back("--shadow");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

@@ -156,6 +156,7 @@ struct Options {
   std::vector<std::string> accept;  ///< guard
   std::string listen;
   std::string export_log;
+  std::string export_questions;
   bool shadow = false;
   EstimateOptions estimate;
   LearnOptions learn;

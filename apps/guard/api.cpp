@@ -357,6 +357,10 @@ void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
           if (item.lease && now < item.lease->until) one["with"] = item.lease->rater;
           out["questions"].push_back(std::move(one));
         }
+        if (queue.limits().budget)
+          out["budget"] = {{"of", *queue.limits().budget},
+                           {"spent", queue.spent(now)},
+                           {"window_seconds", static_cast<double>(queue.limits().budget_window) / 1e9}};
         constexpr std::size_t kLately = 20;
         out["settled"] = Json::array();
         for (auto it = queue.settled_lately().rbegin(); it != queue.settled_lately().rend(); ++it) {

@@ -11,6 +11,7 @@
 
 #include "apps/guard/api.hpp"
 #include "plumbline/runtime/decision_export.hpp"
+#include "plumbline/runtime/question_export.hpp"
 #if PLUMBLINE_WITH_TORCH
 #include "plumbline/nn/executor.hpp"
 #endif
@@ -21,11 +22,13 @@ namespace {
 constexpr const char* kUsage =
     "usage: plumbline-guard system.toml [--accept CLAIM]... [--listen ADDRESS:PORT] [--shadow] [--root "
     "NAME=FOLDER]...\n"
-    "       plumbline-guard system.toml --export LOG.jsonl\n";
+    "       plumbline-guard system.toml --export LOG.jsonl\n"
+    "       plumbline-guard system.toml --export-questions QUESTIONS.jsonl\n";
 
 struct Command {
   StartOptions start;
   std::string export_to;
+  std::string export_questions_to;
 };
 
 base::Result<Command> parse(int argc, char** argv) {
@@ -35,12 +38,14 @@ base::Result<Command> parse(int argc, char** argv) {
     const std::string word = argv[i];
     if (word == "--shadow") {
       command.start.shadow = true;
-    } else if (word == "--accept" || word == "--listen" || word == "--root" || word == "--export") {
+    } else if (word == "--accept" || word == "--listen" || word == "--root" || word == "--export" ||
+               word == "--export-questions") {
       if (++i == argc) return bad(word + " needs a value");
       const std::string value = argv[i];
       if (word == "--accept") command.start.accept.push_back(value);
       if (word == "--listen") command.start.listen = value;
       if (word == "--export") command.export_to = value;
+      if (word == "--export-questions") command.export_questions_to = value;
       if (word == "--root") {
         const std::size_t equals = value.find('=');
         if (equals == std::string::npos) return bad("--root is not NAME=FOLDER");
@@ -61,6 +66,12 @@ base::Result<int> export_log(const Command& command) {
   reading.roots = command.start.roots;
   PL_TRY(const data::Manifest manifest, data::read_manifest(command.start.manifest, reading));
   PL_TRY(const std::string folder, log_folder(manifest, command.start.roots));
+  if (!command.export_questions_to.empty()) {
+    PL_TRY(const runtime::QuestionCounts counts, runtime::export_questions(folder, command.export_questions_to));
+    std::cout << fmt::format("{} questions and {} gold ones, {} of them open\n", counts.questions, counts.gold,
+                             counts.open);
+    if (command.export_to.empty()) return 0;
+  }
   PL_TRY(const runtime::ExportCounts counts, runtime::export_decisions(folder, command.export_to));
   std::cout << fmt::format("{} decisions, {} with a reward; left out: {} void, {} open\n", counts.decisions,
                            counts.rewards, counts.voided, counts.open);
@@ -121,9 +132,9 @@ int run(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   const auto command = parse(argc, argv);
-  const auto result = !command.ok()                ? base::Result<int>(command.error())
-                      : command->export_to.empty() ? serve(*command)
-                                                   : export_log(*command);
+  const auto result = !command.ok() ? base::Result<int>(command.error())
+                      : command->export_to.empty() && command->export_questions_to.empty() ? serve(*command)
+                                                                                           : export_log(*command);
   if (result.ok()) return *result;
   std::cerr << "plumbline-guard: " << result.error().text() << "\n";
   return 2;

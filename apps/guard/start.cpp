@@ -79,7 +79,7 @@ class Keys {
 };
 
 base::Status refuse_unserved(const Keys& keys) {
-  for (const char* key : {"store", "overseer", "budget"}) {
+  for (const char* key : {"store", "overseer"}) {
     if (keys.has(key))
       return make_error(Code::kUnsupported, fmt::format("{} is declared, and this guard does not serve it", key),
                         keys.place(), "Take the key out");
@@ -149,6 +149,24 @@ base::Result<std::vector<runtime::Question>> read_gold(const std::string& path) 
   return all;
 }
 
+base::Status read_budget(const Keys& keys, runtime::QueueLimits& limits) {
+  PL_TRY(const std::int64_t window, keys.integer("budget_window_s", 3600, 1, 366 * 86'400));
+  if (!keys.has("budget")) {
+    if (!keys.has("budget_window_s")) return base::ok();
+    return make_error(Code::kValue, "budget_window_s is declared without a budget", keys.place());
+  }
+  const double cost = keys.number("ask_cost", 1);
+  const double budget = keys.number("budget", 0);
+  if (!(cost > 0) || !(budget >= 0))
+    return make_error(Code::kValue,
+                      fmt::format("budget is {} and ask_cost {}, expected at least 0 and above 0", budget, cost),
+                      keys.place());
+  limits.question_cost = cost;
+  limits.budget = budget;
+  limits.budget_window = window * runtime::kSecond;
+  return base::ok();
+}
+
 base::Status read_limits(const Keys& keys, runtime::GuardOptions& options) {
   constexpr std::int64_t kDay = 86'400'000;
   PL_TRY(const std::int64_t deadline, keys.integer("deadline_ms", 1000, 1, kDay));
@@ -160,6 +178,7 @@ base::Status read_limits(const Keys& keys, runtime::GuardOptions& options) {
   PL_TRY(const std::int64_t columns, keys.integer("log_columns", 64, 0, 100'000));
   PL_TRY(const std::int64_t questions, keys.integer("max_queue", 1000, 0, 100'000));
   PL_TRY(const std::int64_t gold, keys.integer("gold_every", 20, 0, 1'000'000));
+  PL_CHECK(read_budget(keys, options.queue));
   options.deadline = deadline * kMillisecond;
   options.margin = margin * kMillisecond;
   options.queue.lease = lease * kMillisecond;

@@ -174,7 +174,8 @@ std::vector<SectionSpec> make_specs() {
                 {"undo_ms", kInteger, false, "how long an answer can be taken back before it counts (default 0)"},
                 {"gold", kPath, false, "questions with known answers (JSON lines), to measure raters"},
                 {"gold_every", kInteger, false, "every so many questions of a rater are gold (default 20)"},
-                {"budget", kNumber, false, "cost of questions at most"},
+                {"budget", kNumber, false, "questions cost at most this much in budget_window_s (default: no limit)"},
+                {"budget_window_s", kInteger, false, "length of the budget's window, seconds (default 3600)"},
                 {"alpha", kNumber, false, "error level of its sets and p-values (default 0.05)"},
                 {"ask_cost", kNumber, false, "cost of a question, in the unit of the costs (default: nobody is asked)"},
                 {"set_cost", kNumber, false, "cost of each further label of a set as answer (default: none is given)"},
@@ -186,6 +187,7 @@ std::vector<SectionSpec> make_specs() {
                 {"epsilon", kNumber, false, "explore epsilon: share of draws alike among safe actions"},
                 {"temperature", kNumber, false, "explore softmax: in the unit of the costs (default 1)"},
                 {"safe_loss", kNumber, false, "a safe action costs at most this much more than the best (default 0)"},
+                {"equal_within", kNumber, false, "expected costs that differ by at most this are equal (default 0)"},
                 {"neighbours", kInteger, false, "training examples shown with a question (default 0)"},
                 {"accept", kTexts, false, "claims accepted although they are not supported"}}});
   const auto generic = [&](std::string_view kind, std::string_view help, std::vector<KeySpec> keys) {

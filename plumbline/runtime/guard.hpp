@@ -157,7 +157,7 @@ class Guard {
   std::string safe_action(const Proposal& proposal, const OpenDecision& open) const;
   bool needs_people(const data::DecisionRecord& record) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
-  bool ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, Instant now);
+  base::Status ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, Instant now);
   bool decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
               std::optional<QueueEvent> settlement, Instant now, bool durable_already);
   bool settle(const QueueEvent& event, Instant now);

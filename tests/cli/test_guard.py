@@ -321,6 +321,21 @@ class People(GuardTest):
         self.assertEqual(answers["good"][1]["detail"]["person"], {"by": "bob", "kind": "approve", "proposed": "letter", "corrected": False})
         self.assertEqual((answers["bad"][1]["detail"]["carry_out"], answers["bad"][1]["record"]["cause"]), ("by hand", "person"))
 
+    def test_a_spent_budget_asks_nobody(self):
+        self.edit(ask_cost=0.001, budget=0.001, budget_window_s=3600, deadline_ms=30000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "first", answers)
+        number = self.leased(client, "ann")["question"]
+        status, second = client.decide("second", TORN)
+        self.assertEqual((status, second["record"]["cause"], second["detail"]["carry_out"]), (200, "safeguard", "by hand"))
+        self.assertIn("the budget of 0.001 for questions in 3600 s is spent", second["record"]["reason"])
+        self.assertEqual(client.call("GET", "/v1/queue")[1]["budget"], {"of": 0.001, "spent": 0.001, "window_seconds": 3600})
+        client.call("POST", "/v1/queue/veto", {"question": number, "rater": "ann"})
+        thread.join()
+        self.stop(client)
+        self.edit(budget=-1)
+        self.assertIn("budget is -1", self.refused("case"))
+
     def test_gold_questions_look_like_the_others(self):
         lines = [{"actions": ["letter", "parcel"], "answer": "parcel", "proposed": "letter", "candidates": {"letter": 0.8, "parcel": 0.2},
                   "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": []}}]

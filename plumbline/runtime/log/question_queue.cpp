@@ -132,6 +132,11 @@ std::optional<QueueEvent> QuestionQueue::settlement(std::uint64_t number, const 
 base::Result<std::vector<QueueEvent>> QuestionQueue::ask(const Question& question, Instant now) const {
   PL_CHECK(validate(question));
   if (question.deadline <= now) return make_error(Code::kValue, "the question's deadline has passed");
+  if (limits_.budget && spent(now) + limits_.question_cost > *limits_.budget)
+    return make_error(Code::kLimit,
+                      fmt::format("the budget of {} for questions in {} s is spent", *limits_.budget,
+                                  static_cast<double>(limits_.budget_window) / static_cast<double>(kSecond)),
+                      "budget_spent", "The safe action is taken");
   std::vector<QueueEvent> events;
   if (open_.size() >= limits_.open) {
     // Only what nobody is busy with may go.
@@ -147,6 +152,11 @@ base::Result<std::vector<QueueEvent>> QuestionQueue::ask(const Question& questio
   }
   events.push_back({Kind::kAsk, now, asked_ + 1, {}, {}, 0, SettleCause::kAnswered, question});
   return events;
+}
+
+double QuestionQueue::spent(Instant now) const {
+  const auto first = std::upper_bound(asks_.begin(), asks_.end(), now - limits_.budget_window);
+  return limits_.question_cost * static_cast<double>(asks_.end() - first);
 }
 
 bool QuestionQueue::needs_second(const OpenQuestion& item) {
@@ -271,6 +281,10 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
     if (!event.asked || event.question != asked_ + 1) return impossible("questions are numbered in order");
     ++asked_;
     open_.emplace(event.question, OpenQuestion{*event.asked, {}, {}});
+    if (limits_.budget && event.asked->gold_name.empty()) {
+      while (!asks_.empty() && asks_.front() <= event.at - limits_.budget_window) asks_.pop_front();
+      asks_.push_back(event.at);
+    }
     return base::ok();
   }
   const auto found = open_.find(event.question);
@@ -308,7 +322,7 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
 
 bool QuestionQueue::operator==(const QuestionQueue& other) const {
   return asked_ == other.asked_ && open_ == other.open_ && raters_ == other.raters_ && attention_ == other.attention_ &&
-         settled_ == other.settled_;
+         settled_ == other.settled_ && asks_ == other.asks_;
 }
 
 }  // namespace plumbline::runtime
