@@ -12,6 +12,7 @@ const check::Registry& catalog() {
     add_reward(all);
     add_counterfactual(all);
     add_system(all);
+    add_oversight(all);
     return all;
   }();
   return registry;

@@ -16,5 +16,6 @@ void add_methodology(check::Registry& registry);
 void add_reward(check::Registry& registry);
 void add_counterfactual(check::Registry& registry);
 void add_system(check::Registry& registry);
+void add_oversight(check::Registry& registry);
 
 }  // namespace plumbline::checks

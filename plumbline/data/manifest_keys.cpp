@@ -326,6 +326,8 @@ std::vector<SectionSpec> make_specs() {
            {"reward_range", kPair, false, "[low, high] that rewards cannot leave (default: the range seen)"},
            {"max_weight", kNumber, false, "largest ratio of a policy's probability to the logged one"},
            {"limit", kInteger, false, "read the first decisions only"}});
+  generic("questions", "Questions to people and what came of them.",
+          {{"path", kPath, true, "JSON lines as `plumbline guard --export-questions` writes them"}});
   generic("component", "A part of a larger system.",
           {{"model", kText, false, "model section"},
            {"policy", kText, false, "policy section"},
