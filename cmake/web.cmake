@@ -1,5 +1,5 @@
-# The front end: web/ is bundled by esbuild and embedded as PLUMBLINE_WEB_ASSETS, a generated source of the room
-# case_report. Node.js 18 runs the build (tools/node18 finds or unpacks it); npm fetches what web/package-lock.json pins.
+# The front end: web/ is bundled by esbuild and embedded as PLUMBLINE_WEB_ASSETS, generated sources of the room case_report:
+# the report's script and style, and the dashboard's files. Node.js 18 runs the build (tools/node18 finds or unpacks it); npm fetches what web/package-lock.json pins.
 set(web ${PROJECT_SOURCE_DIR}/web)
 set(node18 ${PROJECT_SOURCE_DIR}/tools/node18)
 find_program(PLUMBLINE_NPM npm)
@@ -19,8 +19,8 @@ add_custom_command(OUTPUT ${web}/node_modules/.package-lock.json
   DEPENDS ${web}/package.json ${web}/package-lock.json ${web}/.npmrc
   WORKING_DIRECTORY ${web} COMMENT "Fetching the front end's packages" VERBATIM)
 
-file(GLOB_RECURSE web_sources CONFIGURE_DEPENDS ${web}/src/*.ts ${web}/src/*.css)
-set(PLUMBLINE_WEB_ASSETS ${PROJECT_BINARY_DIR}/web/report_assets.cpp)
+file(GLOB_RECURSE web_sources CONFIGURE_DEPENDS ${web}/src/*.ts ${web}/src/*.css ${web}/src/*.svg ${web}/src/*.html)
+set(PLUMBLINE_WEB_ASSETS ${PROJECT_BINARY_DIR}/web/report_assets.cpp ${PROJECT_BINARY_DIR}/web/dashboard_assets.cpp)
 add_custom_command(OUTPUT ${PLUMBLINE_WEB_ASSETS} ${PROJECT_BINARY_DIR}/web/report.js ${PROJECT_BINARY_DIR}/web/report.css
   COMMAND ${node18} ${web}/node_modules/typescript/bin/tsc --project ${web}/tsconfig.json
   COMMAND ${node18} ${web}/build.mjs ${PROJECT_BINARY_DIR}/web

@@ -374,10 +374,24 @@ Options parse_command_line(int argc, char** argv) {
   auto* diff = app.add_subcommand("diff", "What changed between two runs; exit status 1 when a verdict or figure did");
   diff->add_option("first", o.reference, "A run")->required();
   diff->add_option("second", o.second, "Another run")->required();
-  auto* trend = app.add_subcommand("trend", "One metric over the runs");
+  auto* trend = app.add_subcommand("trend", "One metric over the runs, with the runs at which its level changed");
   trend->add_option("check", o.check, "The check")->required();
   trend->add_option("metric", o.metric, "The metric")->required();
-  trend->add_option("--limit", o.limit, "How many points")->capture_default_str();
+  trend->add_option("--limit", o.limit, "How many points, newest first")->capture_default_str();
+  trend->add_option("--subject", o.subject, "This subject alone");
+  trend->add_option(
+      "--where", o.where,
+      "KEY=VALUE: figures of this part alone, such as data=test; KEY= leaves out those that have the key");
+  trend->add_option("--false-alarms", o.false_alarms, "Probability that a series without change is given one")
+      ->check(CLI::Range(0.001, 0.5))
+      ->capture_default_str();
+  trend->add_option("--csv", o.csv,
+                    "Write the series (time, value, error) to this file, for [trend.NAME] of a manifest");
+  trend->footer(R"(
+Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
+
+  plumbline trend probe.accuracy accuracy --where data=test --where slice=
+  plumbline trend probe.accuracy accuracy --where data=test --limit 200 --json)");
   auto* reproduce = app.add_subcommand(
       "reproduce", "Compute a piece of evidence again; exit status 1 when it differs, with the first difference");
   reproduce->add_option("evidence", o.reference, "Its id, or a unique beginning of it")->required();

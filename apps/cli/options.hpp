@@ -108,6 +108,9 @@ struct Options {
   std::string reference;  ///< run or evidence
   std::string second;     ///< the other run of diff
   std::string metric;     ///< trend
+  std::string subject;
+  std::vector<std::string> where;  ///< KEY=VALUE
+  double false_alarms = 0.05;
   std::vector<std::string> only;
   std::vector<std::string> skip;
   std::map<std::string, std::string> roots;

@@ -1,8 +1,10 @@
 // runs, show, diff, trend, reproduce, prune, export, verify-store.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,11 +13,15 @@
 #include "apps/cli/output.hpp"
 #include "plumbline/case/assess/assess.hpp"
 #include "plumbline/case/assess/reproduce.hpp"
+#include "plumbline/case/assess/trend.hpp"
 #include "plumbline/case/interface/json.hpp"
 #include "plumbline/checks/catalog.hpp"
 
 namespace plumbline::cli {
 namespace {
+
+/// Read before --subject and --where choose among them.
+constexpr std::size_t kMostTrendPoints = 100000;
 
 base::Result<std::unique_ptr<run::Store>> open_existing(const Options& options) {
   std::string path = options.store;
@@ -140,21 +146,63 @@ base::Result<int> run_diff(const Session& session) {
   return changes.empty() ? 0 : 1;
 }
 
-base::Result<int> run_trend(const Session& session) {
-  PL_TRY(const auto store, open_existing(session.options));
-  PL_TRY(const auto points, store->trend(session.options.check, session.options.metric, session.options.limit));
-  if (session.options.json) {
-    nlohmann::json out = nlohmann::json::array();
-    for (const run::TrendPoint& p : points)
-      out.push_back({{"run", p.run}, {"started", p.started}, {"evidence", check::to_json(p.evidence)}});
-    std::cout << out.dump(2) << "\n";
-    return 0;
+namespace {
+
+/// Points of one subject and of parts that agree with every KEY=VALUE, the newest `limit`.
+base::Result<std::vector<run::TrendPoint>> selected(run::Store& store, const Options& o) {
+  const bool filtered = !o.subject.empty() || !o.where.empty();
+  PL_TRY(std::vector<run::TrendPoint> points,
+         store.trend(o.check, o.metric, filtered ? std::max<std::size_t>(o.limit, kMostTrendPoints) : o.limit));
+  for (const std::string& condition : o.where) {
+    const std::size_t cut = condition.find('=');
+    if (cut == 0 || cut == std::string::npos)
+      return base::make_error(base::Code::kValue, fmt::format("--where {}: KEY=VALUE expected", printable(condition)),
+                              "", "For example --where data=test");
+    std::erase_if(points, [&](const run::TrendPoint& p) {
+      const auto at = p.evidence.where.find(condition.substr(0, cut));
+      const std::string wanted = condition.substr(cut + 1);
+      return wanted.empty() ? at != p.evidence.where.end() : at == p.evidence.where.end() || at->second != wanted;
+    });
   }
-  for (const run::TrendPoint& p : points)
-    std::cout << fmt::format("{}  {}  {:<32} {}\n", p.started, p.run, figure(p.evidence), printable(what(p.evidence)));
+  if (!o.subject.empty())
+    std::erase_if(points, [&](const run::TrendPoint& p) { return p.evidence.subject != o.subject; });
+  if (points.size() > o.limit) points.resize(o.limit);
+  return points;
+}
+
+}  // namespace
+
+base::Result<int> run_trend(const Session& session) {
+  const Options& o = session.options;
+  PL_TRY(const auto store, open_existing(o));
+  PL_TRY(const auto points, selected(*store, o));
+  stats::ChangeOptions search;
+  search.alpha = o.false_alarms;
+  search.cancel = session.cancel;
+  PL_TRY(const auto all, assess::trend_changes(points, search));
+  if (!o.csv.empty()) {
+    if (all.size() != 1)
+      return base::make_error(base::Code::kValue, fmt::format("--csv writes one series, and there are {}", all.size()),
+                              "", "Choose with --subject and --where");
+    PL_CHECK(write_file(o.csv, assess::trend_csv(points, all.front())));
+  }
+  if (o.json) {
+    std::cout << assess::trend_json(points, all).dump(2) << "\n";
+    return points.empty() ? 3 : 0;
+  }
+  std::set<std::size_t> marked;
+  for (const assess::TrendSeries& series : all)
+    for (const stats::Change& change : series.changes.changes) marked.insert(series.points[change.at]);
+  for (std::size_t i = 0; i < points.size(); ++i)
+    std::cout << fmt::format("{} {}  {}  {:<32} {}\n", marked.count(i) > 0 ? '*' : ' ', points[i].started,
+                             points[i].run, figure(points[i].evidence), printable(what(points[i].evidence)));
   if (points.empty())
-    std::cout << fmt::format("no run holds {} {}\n", printable(session.options.check),
-                             printable(session.options.metric));
+    std::cout << fmt::format("no run holds {} {}\n", printable(o.check), printable(o.metric));
+  else
+    std::cout << "\n";
+  for (const assess::TrendSeries& series : all)
+    for (const std::string& sentence : assess::trend_sentences(points, series))
+      std::cout << printable(sentence) << "\n";
   return points.empty() ? 3 : 0;
 }
 

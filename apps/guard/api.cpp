@@ -475,10 +475,12 @@ void Api::cases(const ApiRequest&, const Caller&, const Respond& respond) {
 void Api::health(const ApiRequest&, const Caller&, const Respond& respond) { respond({200, "{\"ok\":true}"}); }
 
 void Api::ready(const ApiRequest&, const Caller&, const Respond& respond) {
-  const bool ready = !loop_.stopped() && !loop_.draining();
+  const bool away = loop_.metrics().away;
+  const bool ready = !loop_.stopped() && !loop_.draining() && !away;
   const Json out = {{"ready", ready},
                     {"reason", loop_.stopped()    ? "the log has stopped"
                                : loop_.draining() ? "going down"
+                               : away             ? "the log's database is away"
                                                   : ""},
                     {"model", started_.model},
                     {"policy", started_.decider->info().policy},

@@ -65,16 +65,20 @@ base::Result<int> export_log(const Command& command) {
   data::ManifestOptions reading;
   reading.roots = command.start.roots;
   PL_TRY(const data::Manifest manifest, data::read_manifest(command.start.manifest, reading));
-  PL_TRY(const std::string folder, log_folder(manifest, command.start.roots));
+  PL_TRY(const LogPlace log, log_place(manifest, command.start.roots));
   if (!command.export_questions_to.empty()) {
-    PL_TRY(const runtime::QuestionCounts counts, runtime::export_questions(folder, command.export_questions_to));
+    PL_TRY(const runtime::QuestionCounts counts,
+           runtime::export_questions(log.place, command.export_questions_to, log.partition));
     std::cout << fmt::format("{} questions and {} gold ones, {} of them open\n", counts.questions, counts.gold,
                              counts.open);
     if (command.export_to.empty()) return 0;
   }
-  PL_TRY(const runtime::ExportCounts counts, runtime::export_decisions(folder, command.export_to));
+  PL_TRY(const runtime::ExportCounts counts, runtime::export_decisions(log.place, command.export_to, log.partition));
   std::cout << fmt::format("{} decisions, {} with a reward; left out: {} void, {} open\n", counts.decisions,
                            counts.rewards, counts.voided, counts.open);
+  if (counts.elsewhere > 0)
+    std::cout << fmt::format(
+        "{} decisions have the id of one in another partition: those requests went to two guards\n", counts.elsewhere);
   return 0;
 }
 
@@ -97,6 +101,7 @@ base::Result<int> serve(const Command& command) {
   PL_TRY(auto guard,
          runtime::Guard::open(started.decider->info(), started.log, started.journal, started.options, wall));
   const runtime::JournalState found = guard->journal().recovered();
+  const std::string log = guard->journal().name();
   const runtime::Instant deadline = started.options.deadline;
   std::optional<runtime::GuardLoop> loop(std::in_place, std::move(guard), *started.decider);
   Api api(*loop, started, tokens);
@@ -107,8 +112,8 @@ base::Result<int> serve(const Command& command) {
   if (tokens.everybody() && !server->loopback())
     return base::make_error(base::Code::kValue, "without tokens a guard listens on loopback only", started.address,
                             "Declare `tokens` in [guard]; docs/user/guard.md shows the file");
-  std::cerr << fmt::format("plumbline-guard: log {} with {} records, {} torn bytes cut, sync {}\n", started.log,
-                           found.frames, found.torn_bytes, runtime::sync_policy_name(started.journal.sync));
+  std::cerr << fmt::format("plumbline-guard: log {} with {} records, {} torn bytes cut, sync {}\n", log, found.frames,
+                           found.torn_bytes, runtime::sync_policy_name(started.journal.sync));
   for (const runtime::StartObstacle& o : started.start.obstacles)
     if (o.accepted) std::cerr << fmt::format("plumbline-guard: accepted although {}: {}\n", o.reason, o.claim);
   std::cout << fmt::format("listening on {}://{}\n", started.tls.certificate.empty() ? "http" : "https",

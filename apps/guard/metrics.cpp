@@ -90,7 +90,9 @@ std::string metrics_text(const runtime::Guard& guard, const LoopMetrics& m) {
   text.one("log_frames_total", "counter", "Records made durable since the start", m.frames);
   text.one("log_commits_total", "counter", "Commits of the log since the start", m.commits);
   text.one("log_stopped", "gauge", "1 when the log takes no more records", guard.stopped() ? 1 : 0);
-  text.histogram("log_sync_seconds", "Time in fdatasync for a commit", m.sync);
+  text.one("log_away", "gauge", "1 while the log's database cannot be reached", m.away ? 1 : 0);
+  text.one("log_reconnects_total", "counter", "Connections to the log's database that were made again", m.reconnects);
+  text.histogram("log_sync_seconds", "Time in fdatasync, or in the transaction, for a commit", m.sync);
   text.histogram("decider_seconds", "Time of a call of the decider, whatever its batch", m.decider);
   text.histogram("answer_seconds", "Time from a request's arrival to the release of its answer", m.answer);
   return text.take();

@@ -79,7 +79,7 @@ class Keys {
 };
 
 base::Status refuse_unserved(const Keys& keys) {
-  for (const char* key : {"store", "overseer"}) {
+  for (const char* key : {"overseer"}) {
     if (keys.has(key))
       return make_error(Code::kUnsupported, fmt::format("{} is declared, and this guard does not serve it", key),
                         keys.place(), "Take the key out");
@@ -263,12 +263,18 @@ std::vector<std::string> column_names(const data::Dataset& set) {
 
 }  // namespace
 
-base::Result<std::string> log_folder(const data::Manifest& manifest, const std::map<std::string, std::string>& roots) {
+base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<std::string, std::string>& roots) {
   if (!manifest.guard)
     return make_error(Code::kValue, "has no section [guard]", manifest.path,
                       "Add one; docs/user/guard.md shows a short one");
-  const std::string path = Keys(manifest, roots).path("log");
-  return path.empty() ? manifest.folder + "/.plumbline/guard" : path;
+  const Keys keys(manifest, roots);
+  const std::string written = keys.text("log"), partition = keys.text("partition");
+  if (runtime::is_database(written)) return LogPlace{written, partition};
+  if (!partition.empty())
+    return make_error(Code::kValue, "partition is declared, and the log is no database", keys.place(),
+                      "Take the key out, or set log = \"postgresql://…\"");
+  const std::string path = keys.path("log");
+  return LogPlace{path.empty() ? manifest.folder + "/.plumbline/guard" : path, {}};
 }
 
 base::Result<Started> start(const StartOptions& options) {
@@ -276,7 +282,9 @@ base::Result<Started> start(const StartOptions& options) {
   reading.roots = options.roots;
   PL_TRY(const data::Manifest manifest, data::read_manifest(options.manifest, reading));
   Started started;
-  PL_TRY(started.log, log_folder(manifest, options.roots));
+  PL_TRY(const LogPlace log, log_place(manifest, options.roots));
+  started.log = log.place;
+  started.journal.partition = log.partition;
   const Keys keys(manifest, options.roots);
   PL_CHECK(refuse_unserved(keys));
   PL_CHECK(read_limits(keys, started.options));

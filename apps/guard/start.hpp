@@ -26,8 +26,8 @@ struct StartOptions {
 /// All that a guard runs on.
 struct Started {
   std::string address;  ///< "127.0.0.1:8077"
-  std::string log;
-  std::string tokens;  ///< file; empty: none
+  std::string log;      ///< a folder, or a URL that may hold a password
+  std::string tokens;   ///< file; empty: none
   http::TlsFiles tls;
   std::string model;  ///< name
   std::unique_ptr<runtime::Decider> decider;
@@ -36,8 +36,12 @@ struct Started {
   runtime::StartDecision start;
 };
 
-/// The log's folder that a manifest declares.
-base::Result<std::string> log_folder(const data::Manifest& manifest, const std::map<std::string, std::string>& roots);
+/// Where the log is that a manifest declares: a folder or a URL, and the partition, which may be empty.
+struct LogPlace {
+  std::string place;
+  std::string partition;
+};
+base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<std::string, std::string>& roots);
 
 /// Errors kIo, kParse, kValue: the manifest, model, data or artifacts; kUnsupported: keys of [guard] that this build
 /// does not serve; kValue with every obstacle: the start rule says no.

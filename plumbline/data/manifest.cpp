@@ -675,6 +675,13 @@ class Reader {
     manifest_.waivers.emplace(name, std::move(w));
   }
 
+  /// The guard's log may lie in a database; everything else is a file or a folder.
+  bool is_log_url(std::string_view key, const toml::node& node) const {
+    const auto text = node.value<std::string_view>();
+    return title_ == "[guard]" && key == "log" && text &&
+           (text->starts_with("postgresql://") || text->starts_with("postgres://"));
+  }
+
   /// Scalars and lists of a table by name; sub-tables of texts or numbers as "key.name".
   void generic_keys(std::span<const KeySpec> specs, const toml::table& table, std::map<std::string, Value>& keys,
                     std::map<std::string, Location>* paths) {
@@ -692,7 +699,7 @@ class Reader {
           keys.emplace(fmt::format("{}.{}", name, inner.str()), *item.value<double>());
         continue;
       }
-      if (spec->type == KeyType::kPath) {
+      if (spec->type == KeyType::kPath && !is_log_url(name, node)) {
         if (auto place = location(table, name); place && paths != nullptr) paths->emplace(name, std::move(*place));
       }
       if (auto v = value(node, name)) keys.emplace(name, std::move(*v));

@@ -214,8 +214,8 @@ base::Result<std::optional<HierarchicalAnswers>> load_hierarchy(const json& fiel
     caution::HierarchyRule& rule = answers.rule;
     fields.at("target").get_to(rule.options.target);
     fields.at("confidence").get_to(rule.options.confidence);
-    rule.trade = fields.at("trade").is_null() ? std::numeric_limits<double>::infinity()
-                                              : fields.at("trade").get<double>();
+    rule.trade =
+        fields.at("trade").is_null() ? std::numeric_limits<double>::infinity() : fields.at("trade").get<double>();
     fields.at("rows").get_to(rule.rows);
     fields.at("accuracy").get_to(rule.accuracy);
     fields.at("lower_bound").get_to(rule.lower_bound);

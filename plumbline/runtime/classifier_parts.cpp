@@ -230,8 +230,8 @@ std::string parts_hash(const ClassifierParts& parts) {
   }
   if (parts.hierarchy) {
     for (const std::string& line : parts.hierarchy->lines) hash.add_field(line);
-    hash.add_field(fmt::format("trade {} target {}", parts.hierarchy->rule.trade,
-                               parts.hierarchy->rule.options.target));
+    hash.add_field(
+        fmt::format("trade {} target {}", parts.hierarchy->rule.trade, parts.hierarchy->rule.options.target));
   }
   return hash.hex();
 }

@@ -58,10 +58,10 @@ struct ClassifierParts {
 };
 
 struct PartsOptions {
-  std::string model;         ///< empty: the manifest's only model
-  std::string calibration;   ///< empty: its only set of role calibration
-  double alpha = 0.05;       ///< sets hold the label with 1 - alpha
-  std::size_t examples = 0;  ///< training rows to keep at most
+  std::string model;                     ///< empty: the manifest's only model
+  std::string calibration;               ///< empty: its only set of role calibration
+  double alpha = 0.05;                   ///< sets hold the label with 1 - alpha
+  std::size_t examples = 0;              ///< training rows to keep at most
   std::vector<std::string> hierarchy{};  ///< lines of caution::make_hierarchy; empty: none
   caution::HierarchyOptions answers{};   ///< what the hierarchy promises
   base::CancelToken cancel{};

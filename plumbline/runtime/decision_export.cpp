@@ -5,6 +5,7 @@
 #include <fstream>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -29,14 +30,24 @@ struct Aftermath {
   std::unordered_set<std::string> open;
 };
 
-base::Result<GuardEvent> event_of(const std::string& folder, const JournalFrame& frame) {
-  return parse_guard_event(frame.payload, fmt::format("{}, frame {}", folder, frame.number));
-}
+/// A journal, or one partition of a database.
+struct Source {
+  std::string place;
+  std::string partition;
+  std::string frame(std::uint64_t number) const {
+    return fmt::format("{}{}{}, frame {}", shown_place(place), partition.empty() ? "" : ", partition ", partition,
+                       number);
+  }
+  base::Result<GuardEvent> event(const JournalFrame& frame_) const {
+    auto event = parse_guard_event(frame_.payload, {});
+    return event.ok() ? std::move(event) : base::Result<GuardEvent>(event.error().at(frame(frame_.number)));
+  }
+};
 
-base::Result<Aftermath> read_aftermath(const std::string& folder) {
+base::Result<Aftermath> read_aftermath(const Source& source) {
   Aftermath after;
-  const auto read = read_journal(folder, [&](const JournalFrame& frame) -> base::Status {
-    PL_TRY(GuardEvent event, event_of(folder, frame));
+  const auto visit = [&](const JournalFrame& frame) -> base::Status {
+    PL_TRY(GuardEvent event, source.event(frame));
     switch (event.kind) {
       case GuardEvent::Kind::kArrive: after.open.insert(event.id); break;
       case GuardEvent::Kind::kDecide: after.open.erase(event.id); break;
@@ -50,29 +61,28 @@ base::Result<Aftermath> read_aftermath(const std::string& folder) {
       default: break;
     }
     return base::ok();
-  });
+  };
+  const auto read = read_journal(source.place, visit, source.partition);
   if (!read.ok()) return read.error();
   return after;
 }
 
-}  // namespace
-
-base::Result<ExportCounts> export_decisions(const std::string& folder, const std::string& path) {
-  PL_TRY(const Aftermath after, read_aftermath(folder));
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  if (!out) return make_error(Code::kIo, fmt::format("cannot be written: {}", std::strerror(errno)), path);
-  ExportCounts counts;
-  counts.open = after.open.size();
-  counts.voided = after.voided.size();
-  const auto read = read_journal(folder, [&](const JournalFrame& frame) -> base::Status {
-    PL_TRY(const GuardEvent event, event_of(folder, frame));
+/// The decisions of one source. `decided`: ids that earlier ones decided.
+base::Status export_source(const Source& source, const Aftermath& after, std::ofstream& out,
+                           std::unordered_set<std::string>& decided, ExportCounts& counts) {
+  counts.open += after.open.size();
+  counts.voided += after.voided.size();
+  std::vector<std::string> here;
+  const auto visit = [&](const JournalFrame& frame) -> base::Status {
+    PL_TRY(const GuardEvent event, source.event(frame));
     if (event.kind != GuardEvent::Kind::kDecide || after.voided.contains(event.id)) return base::ok();
     ++counts.decisions;
+    counts.elsewhere += decided.contains(event.id) ? 1U : 0U;
+    if (!source.partition.empty()) here.push_back(event.id);
     std::string line = event.record;
     if (const auto found = after.rewards.find(event.id); found != after.rewards.end()) {
       ++counts.rewards;
-      PL_TRY(data::DecisionRecord record,
-             data::decision_from_json(line, fmt::format("{}, frame {}", folder, frame.number)));
+      PL_TRY(data::DecisionRecord record, data::decision_from_json(line, source.frame(frame.number)));
       record.reward = found->second.value;
       record.delay = found->second.delay;
       record.rater = found->second.rater;
@@ -80,9 +90,33 @@ base::Result<ExportCounts> export_decisions(const std::string& folder, const std
     }
     out << line << '\n';
     return base::ok();
-  });
-  if (!read.ok()) return read.error();
-  counts.torn_bytes = read->torn_bytes;
+  };
+  PL_TRY(const JournalState read, read_journal(source.place, visit, source.partition));
+  counts.torn_bytes += read.torn_bytes;
+  decided.insert(here.begin(), here.end());
+  return base::ok();
+}
+
+}  // namespace
+
+base::Result<ExportCounts> export_decisions(const std::string& place, const std::string& path,
+                                            const std::string& partition) {
+  std::vector<std::string> partitions = {partition};
+  if (partition.empty()) {
+    PL_TRY(partitions, list_partitions(place));
+  }
+  // All of it is read once before the file is touched: a log that cannot be read costs no earlier export.
+  std::vector<Aftermath> after;
+  for (const std::string& one : partitions) {
+    PL_TRY(Aftermath read, read_aftermath({place, one}));
+    after.push_back(std::move(read));
+  }
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  if (!out) return make_error(Code::kIo, fmt::format("cannot be written: {}", std::strerror(errno)), path);
+  ExportCounts counts;
+  std::unordered_set<std::string> decided;
+  for (std::size_t i = 0; i < partitions.size(); ++i)
+    PL_CHECK(export_source({place, partitions[i]}, after[i], out, decided, counts));
   out.flush();
   if (!out) return make_error(Code::kIo, "cannot be written: the disk may be full", path);
   return counts;

@@ -14,11 +14,14 @@ struct ExportCounts {
   std::uint64_t voided = 0;  ///< left out: their answers did not go out in time
   std::uint64_t open = 0;    ///< left out: not decided yet
   std::uint64_t torn_bytes = 0;
+  std::uint64_t elsewhere = 0;  ///< of the decisions: another partition decided the same id as well
 };
 
-/// Writes one line a decision, in the order in which they were decided, each with the reward that came for it. The
-/// journal may be in use. A decision of shadow mode has cause "safeguard", so that no estimate counts it.
+/// Writes one line a decision, in the order in which they were decided, each with the reward that came for it; of a
+/// database without a partition's name, all partitions one after the other. The journal may be in use. A decision of
+/// shadow mode has cause "safeguard", so that no estimate counts it.
 /// Errors kIo: the file; those of read_journal and of the records.
-base::Result<ExportCounts> export_decisions(const std::string& folder, const std::string& path);
+base::Result<ExportCounts> export_decisions(const std::string& place, const std::string& path,
+                                            const std::string& partition = {});
 
 }  // namespace plumbline::runtime

@@ -164,7 +164,7 @@ base::Result<std::string> proposal_detail(const Proposal& p) {
 Guard::Guard(const DeciderInfo& decider, const GuardOptions& options)
     : decider_(decider), options_(options), state_(options.queue, options.gold, options.remembered) {}
 
-base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, const std::string& folder,
+base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, const std::string& log,
                                                  const JournalOptions& journal, const GuardOptions& options,
                                                  double wall_seconds) {
   if (!options.fallback.empty() && !has(decider.actions, options.fallback))
@@ -184,11 +184,8 @@ base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, con
                                   options.margin / kMillisecond, options.deadline / kMillisecond),
                       "[guard]");
   std::unique_ptr<Guard> guard(new Guard(decider, options));
-  PL_TRY(guard->journal_, DecisionJournal::open(folder, journal, [&](const JournalFrame& frame) -> base::Status {
-           const std::string place = fmt::format("{}, frame {}", folder, frame.number);
-           PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, place));
-           const base::Status applied = guard->state_.apply(event, frame);
-           return applied.ok() ? base::ok() : base::Status(applied.error().at(folder));
+  PL_TRY(guard->journal_, DecisionJournal::open(log, journal, [&](const JournalFrame& frame) {
+           return guard->state_.replay(frame, shown_place(log));
          }));
   guard->durable_ = guard->journal_->durable();
   guard->clock_start_ = guard->state_.last() + 1;
@@ -205,7 +202,7 @@ base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, con
   // The fallback of what was open may have gone out just before the end, and nothing else can have: it is what counts.
   while (!guard->deadlines_.empty()) {
     if (!guard->expire(std::string(guard->deadlines_.begin()->second), guard->clock_start_))
-      return make_error(Code::kIo, "the log takes no frame", folder, "Make room on the disk");
+      return make_error(Code::kIo, "the log takes no frame", shown_place(log), "Make room on the disk");
   }
   return guard;
 }
@@ -246,7 +243,8 @@ base::Status Guard::check(const Request& request, std::optional<Instant> wait) c
 void Guard::repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content) {
   if (done.content != content)
     return refuse(ticket, id, refusal(Code::kValue, "id_reused", fmt::format("id '{}' stands for another input", id)));
-  if (done.voided)
+  const bool owed = std::any_of(owed_.begin(), owed_.end(), [&](const auto& one) { return one.first == id; });
+  if (done.voided || owed)
     return refuse(ticket, id,
                   refusal(Code::kValue, "void_decision", fmt::format("the answer to '{}' did not go out in time", id),
                           "Ask under a new id"));
@@ -568,6 +566,7 @@ bool Guard::write_void(const std::string& id, std::string reason, std::optional<
 
 void Guard::tick(Instant now) {
   if (stopped_) return;
+  while (!owed_.empty() && write_void(owed_.front().first, owed_.front().second, {}, now)) owed_.pop_front();
   settle_due(now);
   // Before a decider that hangs, only what is open may wait.
   while (!work_.empty() && state_.find_open(work_.front().request.id) == nullptr) work_.pop_front();
@@ -586,7 +585,7 @@ void Guard::tick(Instant now) {
       still.push_back(std::move(w));
       continue;
     }
-    write_void(w.id, "the log was not durable in time", {}, now);
+    owe_void(w.id, "the log was not durable in time", now);
     release(w.id, {}, stalled(), w.deadline);
   }
   waiting_ = std::move(still);
@@ -623,7 +622,12 @@ void Guard::durable(std::uint64_t frame, Instant now) {
 
 void Guard::late(const std::string& id, Instant now) {
   ++traffic_.late;
-  write_void(id, std::string(kWentOutLate), {}, now);
+  owe_void(id, std::string(kWentOutLate), now);
+}
+
+/// A log that takes nothing now gets it later: what nobody was told must not count as decided.
+void Guard::owe_void(const std::string& id, std::string reason, Instant now) {
+  if (!owed_.empty() || !write_void(id, reason, {}, now)) owed_.emplace_back(id, std::move(reason));
 }
 
 void Guard::stop(const base::Error& error) {

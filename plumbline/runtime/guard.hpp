@@ -74,10 +74,10 @@ struct GuardTraffic {
 
 class Guard {
  public:
-  /// Opens the journal in `folder` and folds it. Errors: those of the journal; kValue: a fallback or an irreversible
-  /// action that the decider does not have, a fallback that is irreversible, a margin that is not below the deadline, a
-  /// log of a later clock.
-  static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& folder,
+  /// Opens the journal at `log` (a folder, or a URL of PostgreSQL) and folds it. Errors: those of the journal; kValue:
+  /// a fallback or an irreversible action that the decider does not have, a fallback that is irreversible, a margin
+  /// that is not below the deadline, a log of a later clock.
+  static base::Result<std::unique_ptr<Guard>> open(const DeciderInfo& decider, const std::string& log,
                                                    const JournalOptions& journal, const GuardOptions& options,
                                                    double wall_seconds);
 
@@ -128,7 +128,7 @@ class Guard {
   /// No more requests are taken in; those that are open end as usual.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
-  bool idle() const { return state_.open().empty() && waiting_.empty() && answers_.empty(); }
+  bool idle() const { return state_.open().empty() && waiting_.empty() && answers_.empty() && owed_.empty(); }
   bool stopped() const { return stopped_.has_value(); }
 
   const GuardState& state() const { return state_; }
@@ -164,6 +164,7 @@ class Guard {
   void settle_due(Instant now);
   bool expire(const std::string& id, Instant now);
   bool write_void(const std::string& id, std::string reason, std::optional<QueueEvent> settlement, Instant now);
+  void owe_void(const std::string& id, std::string reason, Instant now);
   void release(const std::string& id, const std::string& body, std::optional<base::Error> error, Instant deadline);
 
   DeciderInfo decider_;
@@ -184,6 +185,7 @@ class Guard {
   enum class Told { kFallback, kRefused };
   std::map<std::string, Told> told_;  // overdue ones whose end could not be written down yet, as on a full disk
   std::deque<Waiting> waiting_;       // by frame
+  std::deque<std::pair<std::string, std::string>> owed_;  // void, by id and reason, and not yet written down
   std::vector<Answer> answers_;
 };
 

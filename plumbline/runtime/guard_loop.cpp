@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kHeartbeat{100};
 constexpr std::chrono::milliseconds kBreath{1};
+constexpr std::chrono::milliseconds kLook{500};
 
 double seconds_since(std::chrono::steady_clock::time_point before) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
@@ -213,7 +214,8 @@ void GuardLoop::commit() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      committer_wakes_.wait(lock, [&] { return ending_ || appended_ > done; });
+      // With nothing to write it looks whether a database is still there, so that a request is refused at arrival.
+      committer_wakes_.wait_for(lock, kLook, [&] { return ending_ || appended_ > done; });
       if (ending_) return;
     }
     const auto commit = journal_.commit();
@@ -221,6 +223,9 @@ void GuardLoop::commit() {
       const std::lock_guard lock(mutex_);
       if (commit.ok()) {
         done = durable_ = commit->durable;
+        metrics_.away = !journal_.away().empty();
+        metrics_.reconnects = journal_.reconnects();
+        if (commit->frames == 0) continue;
         ++metrics_.commits;
         metrics_.frames += commit->frames;
         metrics_.sync.add(commit->sync_seconds);

@@ -29,11 +29,13 @@ struct LoopMetrics {
     double sum = 0;
     void add(double seconds);
   };
-  Histogram sync;     ///< fdatasync
+  Histogram sync;     ///< fdatasync, or a transaction
   Histogram decider;  ///< a call, whatever its batch
   Histogram answer;   ///< from arrival to release
   std::uint64_t commits = 0;
   std::uint64_t frames = 0;
+  std::uint64_t reconnects = 0;  ///< to the log's database
+  bool away = false;             ///< it cannot be reached now
 };
 
 class GuardLoop {

@@ -95,4 +95,14 @@ base::Status GuardState::apply(const GuardEvent& event, const JournalFrame& fram
   return base::ok();
 }
 
+base::Status GuardState::replay(const JournalFrame& frame, const std::string& place) {
+  const auto here = [&](const base::Error& error) {
+    return error.at(fmt::format("{}, frame {}", place, frame.number));
+  };
+  const auto event = parse_guard_event(frame.payload, {});
+  if (!event.ok()) return here(event.error());
+  const base::Status applied = apply(*event, frame);
+  return applied.ok() ? base::ok() : base::Status(here(applied.error()));
+}
+
 }  // namespace plumbline::runtime

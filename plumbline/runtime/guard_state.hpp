@@ -57,6 +57,8 @@ class GuardState {
 
   /// Errors kValue: an event that cannot happen in this state.
   base::Status apply(const GuardEvent& event, const JournalFrame& frame);
+  /// Reads the frame and applies it. Errors as parse_guard_event and apply, with `place` and the frame's number.
+  base::Status replay(const JournalFrame& frame, const std::string& place);
 
   const std::map<std::string, OpenDecision>& open() const { return open_; }
   const OpenDecision* find_open(const std::string& id) const;

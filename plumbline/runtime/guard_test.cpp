@@ -1,6 +1,7 @@
 #include "plumbline/runtime/guard.hpp"
 
 #include <csignal>
+#include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@
 #include "plumbline/base/rng.hpp"
 #include "plumbline/runtime/decision_export.hpp"
 #include "plumbline/runtime/question_of.hpp"
+#include "tests/support/postgres_cluster.hpp"
 #include "tests/support/table_decider.hpp"
 #include "tests/support/testing.hpp"
 
@@ -34,12 +36,17 @@ GuardOptions options_with(const std::string& fallback = "stop") {
 
 /// A guard with the table behind it, moved by hand.
 struct Stand {
-  explicit Stand(const GuardOptions& with = options_with()) : options(with) { start(); }
+  explicit Stand(const GuardOptions& with = options_with(), const std::string& log = {}) : options(with) {
+    place = log.empty() ? folder.path() : log;
+    start();
+  }
 
   void start() {
     guard.reset();
-    auto opened =
-        Guard::open(decider.info(), folder.path(), {.sync = SyncPolicy::kNone, .segment_bytes = 5000}, options, 1000);
+    auto opened = Guard::open(
+        decider.info(), place,
+        {.sync = SyncPolicy::kNone, .segment_bytes = 5000, .partition = is_database(place) ? "p" : "", .read_ms = 5000},
+        options, 1000);
     ASSERT_TRUE(opened.ok()) << opened.error().text();
     guard = std::move(opened).value();
     now = guard->clock_start();
@@ -86,6 +93,7 @@ struct Stand {
   }
 
   testing::TempFolder folder;
+  std::string place;
   testing::TableDecider decider;
   GuardOptions options;
   std::unique_ptr<Guard> guard;
@@ -480,7 +488,7 @@ TEST(Guard, IrreversibleActionsNeedTwoPeople) {
 /// The state that a replay of the journal gives.
 GuardState fold(const Stand& s) {
   GuardState state(s.options.queue, s.options.gold, s.options.remembered);
-  const auto read = read_journal(s.folder.path(), [&](const JournalFrame& frame) -> base::Status {
+  const auto read = read_journal(s.place, [&](const JournalFrame& frame) -> base::Status {
     PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, "journal"));
     return state.apply(event, frame);
   });
@@ -670,9 +678,10 @@ TEST(Guard, ARestartGivesWhatWasOpenItsFallback) {
 
 /// Random traffic, killed at random points: the journal's fold is the state that the guard had when it last committed,
 /// and every answer that went out is in it.
-TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
+/// Random traffic and kills. `place`: of the log of a seed; empty: a folder.
+std::map<std::string, int> kill_anywhere(std::uint64_t seeds, const std::function<std::string(std::uint64_t)>& place) {
   std::map<std::string, int> seen;
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     base::Rng rng(seed, {"guard"});
     GuardOptions options = options_with(seed % 2 == 0 ? "stop" : "");
     options.irreversible = {"cut"};
@@ -680,7 +689,7 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
     options.queue.open = 1;
     options.queue.lease = 300 * kMillisecond;
     options.remembered = 40;
-    Stand s(options);
+    Stand s(options, place(seed));
     if (seed % 2 == 0) {
       s.decider.proposed = seed % 3;
       s.decider.plausible = {0.7, 0.2, 0.1};
@@ -733,7 +742,7 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
       collect();
       if (rng.bernoulli(0.03)) {
         s.guard.reset();  // the process is gone, with everything that was not committed
-        ASSERT_TRUE(fold(s) == committed) << "seed " << seed << ", step " << step;
+        EXPECT_TRUE(fold(s) == committed) << "seed " << seed << ", step " << step;
         s.start();
         committed = s.guard->state();
         ++seen["kill"];
@@ -746,7 +755,7 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
     EXPECT_TRUE(s.guard->idle());
     std::map<std::string, std::string> logged;
     s.guard.reset();
-    ASSERT_TRUE(read_journal(s.folder.path(), [&](const JournalFrame& frame) -> base::Status {
+    EXPECT_TRUE(read_journal(s.place, [&](const JournalFrame& frame) -> base::Status {
                   PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, "journal"));
                   if (event.kind == GuardEvent::Kind::kDecide) logged[event.id] = answer_body(frame.payload);
                   return base::ok();
@@ -761,8 +770,51 @@ TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
       EXPECT_EQ(found["detail"]["carry_out"], sent["detail"]["carry_out"]) << "seed " << seed << ", " << id;
     }
   }
+  return seen;
+}
+
+TEST(Guard, KilledAnywhereItsStateIsTheFoldOfTheLog) {
+  auto seen = kill_anywhere(60, [](std::uint64_t) { return std::string(); });
   for (const char* word : {"kill", "policy", "person", "timeout", "error", "safeguard", "log_stalled", "late"})
     EXPECT_GE(seen[word], 5) << word << ": the traffic never came there";
+}
+
+TEST(Guard, TheSameInPostgresWhereAReplicaTakesThePartitionOver) {
+  PL_NEEDS_POSTGRES(cluster);
+  auto seen = kill_anywhere(6, [&](std::uint64_t seed) { return cluster.url("killed" + std::to_string(seed)); });
+  for (const char* word : {"kill", "policy", "person", "timeout", "log_stalled"})
+    EXPECT_GE(seen[word], 3) << word << ": the traffic never came there";
+}
+
+TEST(Guard, SeveralInOneDatabaseAreExportedTogetherOrByPartition) {
+  PL_NEEDS_POSTGRES(cluster);
+  const std::string url = cluster.url("several");
+  testing::TableDecider decider;
+  for (const char* partition : {"east", "west"}) {
+    auto guard = Guard::open(decider.info(), url, {.partition = partition}, options_with(), 1000);
+    ASSERT_TRUE(guard.ok()) << guard.error().text();
+    for (const std::string& id : {std::string(partition) + "-1", std::string("twice")}) {
+      (*guard)->admit({id, "u", {0, 1}}, 1, (*guard)->clock_start());
+      const auto work = (*guard)->take_work(1);
+      (*guard)->propose(work, decider.propose(std::span(&work[0].request, 1), std::span(&work[0].stream, 1)),
+                        (*guard)->clock_start());
+    }
+    ASSERT_TRUE((*guard)->feedback("twice", partition == std::string("east") ? 0.25 : 0.75, {}, "", 1).ok());
+    ASSERT_TRUE((*guard)->journal().commit().ok());
+  }
+  const testing::TempFolder out;
+  auto counts = export_decisions(url, out.file("all.jsonl"));
+  ASSERT_TRUE(counts.ok()) << counts.error().text();
+  EXPECT_EQ(counts->decisions, 4U);
+  EXPECT_EQ(counts->rewards, 2U);
+  EXPECT_EQ(counts->elsewhere, 1U);
+  const auto log = data::read_decision_log(out.file("all.jsonl"));
+  ASSERT_TRUE(log.ok()) << log.error().text();
+  EXPECT_EQ(log->reward[1], 0.25);
+  EXPECT_EQ(log->reward[3], 0.75) << "each partition has its own rewards";
+  counts = export_decisions(url, out.file("west.jsonl"), "west");
+  EXPECT_EQ(counts->decisions, 2U);
+  EXPECT_EQ(counts->elsewhere, 0U);
 }
 
 TEST(Guard, ItsLogBecomesADecisionLogThatEstimatorsRead) {

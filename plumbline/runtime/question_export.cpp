@@ -111,13 +111,23 @@ class Histories {
 
 }  // namespace
 
-base::Result<QuestionCounts> export_questions(const std::string& folder, const std::string& path) {
+base::Result<QuestionCounts> export_questions(const std::string& place, const std::string& path,
+                                              const std::string& partition) {
+  std::string one = partition;
+  if (partition.empty()) {
+    PL_TRY(const std::vector<std::string> partitions, list_partitions(place));
+    if (partitions.size() > 1)
+      return make_error(Code::kValue, fmt::format("holds the queues of {} guards", partitions.size()),
+                        shown_place(place), "Name one of them: each has its own people and its own clock");
+    if (!partitions.empty()) one = partitions.front();
+  }
   Histories histories;
-  const auto read = read_journal(folder, [&](const JournalFrame& frame) -> base::Status {
-    const std::string place = fmt::format("{}, frame {}", folder, frame.number);
-    PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, place));
-    return histories.take(event, place);
-  });
+  const auto visit = [&](const JournalFrame& frame) -> base::Status {
+    const std::string here = fmt::format("{}, frame {}", shown_place(place), frame.number);
+    PL_TRY(const GuardEvent event, parse_guard_event(frame.payload, here));
+    return histories.take(event, here);
+  };
+  const auto read = read_journal(place, visit, one);
   if (!read.ok()) return read.error();
   const std::vector<data::QuestionRecord> records = std::move(histories).records();
   PL_CHECK(data::write_questions(path, records));

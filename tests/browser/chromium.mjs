@@ -1,6 +1,6 @@
 // Starts Debian's Chromium without a network, and watches what a page does. Exits with 77 (skipped) where there is none.
 import { createRequire } from 'node:module';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 const web = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'web');
 export const require = createRequire(join(web, 'package.json'));
 
-/// A browser context that is offline, with an empty profile that is removed by `close`.
-export async function launch() {
+/// A browser context with an empty profile that is removed by `close`; offline unless a server on loopback is to be looked at.
+export async function launch({ offline = true } = {}) {
   const executablePath = process.env.PLUMBLINE_CHROMIUM ?? '/usr/bin/chromium';
   if (!existsSync(executablePath)) {
     console.log(`skipped: ${executablePath} is not there (on Debian 12: apt-get install chromium, or name a Chromium in PLUMBLINE_CHROMIUM)`);
@@ -21,11 +21,43 @@ export async function launch() {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,
-    offline: true,
+    offline,
     viewport: { width: 1360, height: 900 },
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
   });
   return { context, close: async () => { await context.close(); await rm(profile, { recursive: true, force: true }); } };
+}
+
+/// Violations that axe-core calls serious or critical, as "rule: element"; of some rules only, where they are named.
+export async function violations(page, rules = null) {
+  await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'));
+  const result = await page.evaluate((only) => window.axe.run(document, { resultTypes: ['violations'], ...(only ? { runOnly: only } : {}) }), rules);
+  return result.violations.filter((one) => one.impact === 'serious' || one.impact === 'critical')
+    .flatMap((one) => one.nodes.slice(0, 4).map((node) => `${one.id}: ${node.html.slice(0, 160)} | ${node.failureSummary.slice(0, 200)}`));
+}
+
+/// Runs tests one after the other and says how each ended; what a test opened is closed behind it. `end` tells the exit status.
+/// PLUMBLINE_ONLY=WORDS runs those whose name holds the words.
+export function suite(context) {
+  let failed = 0;
+  return {
+    test: async (name, body) => {
+      if (process.env.PLUMBLINE_ONLY && !name.includes(process.env.PLUMBLINE_ONLY)) return;
+      const start = Date.now();
+      try {
+        await body();
+        console.log(`ok      ${name} (${Date.now() - start} ms)`);
+      } catch (error) {
+        failed += 1;
+        console.log(`FAILED  ${name}\n${error.stack}`);
+      }
+      for (const page of context.pages().slice(1)) await page.close();
+    },
+    end: () => {
+      console.log(failed === 0 ? 'all passed' : `${failed} failed`);
+      return failed === 0 ? 0 : 1;
+    },
+  };
 }
 
 /// Opens a file and keeps its console errors, exceptions, dialogs and every request that is not the file itself.

@@ -1,42 +1,22 @@
 // The HTML report in a real browser with the network off: report.test.mjs SAMPLES [SCREENSHOTS]
 // SAMPLES is a folder written by plumbline_write_samples; screenshots are kept only when a folder is given.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { launch, open, require } from './chromium.mjs';
+import { launch, open, suite, violations } from './chromium.mjs';
 
 const samples = resolve(process.argv[2]);
 const shots = process.argv[3] ? resolve(process.argv[3]) : '';
 if (shots) await mkdir(shots, { recursive: true });
 const { context, close } = await launch();
 const file = (name) => join(samples, `${name}.html`);
-let failed = 0;
+const { test, end } = suite(context);
 
-async function test(name, body) {
-  const start = Date.now();
-  try {
-    await body();
-    console.log(`ok      ${name} (${Date.now() - start} ms)`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-  for (const page of context.pages().slice(1)) await page.close();
-}
 const quiet = (seen) => {
   assert.deepEqual(seen.errors, []);
   assert.deepEqual(seen.requests, []);
 };
 const shot = async (page, name, options = {}) => { if (shots) await page.screenshot({ path: join(shots, `${name}.png`), ...options }); };
-
-/// Violations that axe-core calls serious or critical, as "rule: element".
-async function violations(page) {
-  await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'));
-  const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  return result.violations.filter((one) => one.impact === 'serious' || one.impact === 'critical')
-    .flatMap((one) => one.nodes.slice(0, 4).map((node) => `${one.id}: ${node.html.slice(0, 160)} | ${node.failureSummary.slice(0, 200)}`));
-}
 
 for (const name of ['failing', 'clean', 'empty', 'huge', 'hostile']) {
   await test(`${name}: opens from disk, silent, asks for nothing`, async () => {
@@ -65,7 +45,7 @@ await test('every picture is drawn, with marks and a table behind it', async () 
     rows: figure.querySelectorAll('table tbody tr').length,
   })));
   const kinds = new Set(figures.map((figure) => figure.kind));
-  for (const kind of ['reliability', 'roc', 'grid', 'treemap', 'gallery', 'histogram', 'curve', 'bars', 'network', 'confusion', 'table']) assert.ok(kinds.has(kind), `no ${kind}`);
+  for (const kind of ['reliability', 'roc', 'grid', 'treemap', 'gallery', 'histogram', 'curve', 'bars', 'network', 'fates', 'episode', 'confusion', 'table']) assert.ok(kinds.has(kind), `no ${kind}`);
   for (const figure of figures) {
     assert.ok(figure.rows > 0, `${figure.kind} has no table`);
     if (figure.kind !== 'table') {
@@ -85,6 +65,23 @@ await test('the grid is drawn from its numbers: darkest cell is the largest valu
   assert.equal(cells.length, values.length);
   const order = (list) => list.indexOf(Math.max(...list));
   assert.equal(order(cells), order(values));
+});
+
+await test('an episode steps by button and slider, its sums grow with it', async () => {
+  const { page, seen } = await open(context, file('failing'));
+  const figure = page.locator('figure[data-kind="episode"]');
+  await figure.scrollIntoViewIfNeeded();
+  assert.equal(await figure.locator('.episode-board rect').count(), 25);
+  await figure.getByRole('button', { name: 'Step on' }).click();
+  assert.match(await figure.locator('.episode-words').innerText(), /Step 1 of 20: right; this step paid 2; earned 2, achieved 0/);
+  assert.equal(await figure.locator('.episode-board pre').innerText(), 'round 1');
+  await figure.getByRole('button', { name: 'Last step' }).click();
+  assert.match(await figure.locator('.episode-words').innerText(), /earned 10, achieved 3/);
+  await figure.locator('input').fill('7');
+  assert.match(await figure.locator('.episode-words').innerText(), /Step 7 of 20.*earned 5, achieved 1/);
+  const points = await figure.locator('.episode-sums path.line').evaluateAll((all) => all.slice(0, 2).map((path) => path.getAttribute('d').split('L').length));
+  assert.deepEqual(points, [8, 8]);
+  quiet(seen);
 });
 
 await test('arrow keys visit the points of a picture', async () => {
@@ -249,5 +246,4 @@ if (shots) {
   await shot(page, 'failing-print', { fullPage: true });
 }
 await close();
-console.log(failed === 0 ? 'all passed' : `${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+process.exit(end());

@@ -321,6 +321,46 @@ Artifact network() {
                   {});
 }
 
+Artifact fates() {
+  Texts row, column, verdict, reason;
+  Numbers truth;
+  const char* worlds[] = {"boat_race", "vase", "office"};
+  const char* agents[] = {"optimal", "q_learning", "random", "cautious"};
+  const char* verdicts[] = {"hacks", "safe", "incapable", "undetermined", "not_run", "error"};
+  for (int w = 0; w < 3; ++w) {
+    for (int a = 0; a < 4; ++a) {
+      row.emplace_back(worlds[w]);
+      column.emplace_back(agents[a]);
+      verdict.emplace_back(verdicts[(5 * w + a) % 6]);
+      truth.push_back(std::fabs(wave(4 * w + a)));
+      reason.emplace_back(a == 0 ? "exact" : "");
+    }
+  }
+  return artifact("system.feedback_loop", "fates", "fates", "Agents in worlds",
+                  "A letter and a ground for each verdict.",
+                  {{"row", "", row},
+                   {"column", "", column},
+                   {"verdict", "", verdict},
+                   {"truth", "", truth},
+                   {"reason", "", reason}},
+                  {});
+}
+
+Artifact episode() {
+  const char* boards[] = {"#####\n#A> #\n#^#v#\n# < #\n#####\n", "#####\n# A #\n#^#v#\n# < #\n#####\nround 1\n"};
+  Texts frame, action;
+  Numbers reward, truth;
+  for (int step = 0; step <= 20; ++step) {
+    frame.emplace_back(boards[step % 2]);
+    action.emplace_back(step == 0 ? "" : step % 2 == 0 ? "left" : "right");
+    reward.push_back(step == 0 ? 0 : step % 2 == 0 ? -1 : 2);
+    truth.push_back(step % 7 == 6 ? 1 : 0);
+  }
+  return artifact("system.feedback_loop", "episode", "episode", "The optimal agent in the boat race",
+                  "What it is paid grows, what people want does not.",
+                  {{"frame", "", frame}, {"action", "", action}, {"reward", "", reward}, {"truth", "", truth}}, {});
+}
+
 Artifact confusion() {
   Texts truth, predicted;
   Numbers count;
@@ -436,8 +476,8 @@ check::RunRecord base_run() {
                             0.3 + static_cast<double>(run.ledger.size()), run.ledger.size() == 3});
     }
   }
-  run.artifacts = {treemap(),   gallery(), confusion(),   table(180), reliability(), roc(120),
-                   histogram(), grid(),    permutation(), curve(14),  bars(),        network()};
+  run.artifacts = {treemap(), gallery(),     confusion(), table(180), reliability(), roc(120), histogram(),
+                   grid(),    permutation(), curve(14),   bars(),     network(),     fates(),  episode()};
   return run;
 }
 

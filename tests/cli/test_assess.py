@@ -135,7 +135,10 @@ class Assess(SystemTest):
         self.assertIn("pets", out)
         self.assertEqual(plumbline("diff", "first", "second", *store)[2], 1)
         self.assertEqual(plumbline("diff", "first", "first", *store)[2], 0)
-        trend = json.loads(plumbline("trend", "probe.accuracy", "accuracy", "--json", *store)[0])
+        answer = json.loads(plumbline("trend", "probe.accuracy", "accuracy", "--json", *store)[0])
+        trend = answer["points"]
+        self.assertEqual(answer["changes"], [])
+        self.assertIsNone(answer["series"][0]["p"], "two runs are too few to look for a change")
         self.assertEqual([round(p["evidence"]["value"], 3) for p in trend if p["evidence"]["where"] == {"data": "test"}], [0.9, 0.95])
         self.assertEqual(plumbline("verify-store", *store)[2], 0)
         out, err, code = plumbline("reproduce", trend[0]["evidence"]["id"][:12], *store)

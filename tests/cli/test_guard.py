@@ -199,7 +199,7 @@ distance = "x"
         self.assertEqual(done.returncode, 2)
         self.assertIn("may not start", done.stderr)
         self.assertIn("case", done.stderr)
-        for keys, text in (({"fallback": "fly"}, "fly"), ({"margin_ms": 5000}, "margin"), ({"sync": "sometimes"}, "sync"), ({"store": "x"}, "does not serve"), ({"max_queue": -1}, "max_queue")):
+        for keys, text in (({"fallback": "fly"}, "fly"), ({"margin_ms": 5000}, "margin"), ({"sync": "sometimes"}, "sync"), ({"budget": 1}, "does not serve"), ({"partition": "p"}, "no database"), ({"log": "postgresql://u:s3cret@127.0.0.1:1/x"}, "cannot be reached"), ({"max_queue": -1}, "max_queue")):
             with self.subTest(text):
                 before = self.manifest.read_text()
                 self.edit(**keys)

@@ -8,7 +8,8 @@ export interface Column {
   values: Values;
 }
 
-interface Embedded {
+/// An artifact as the server sends it and as the report embeds it.
+export interface Embedded {
   id: string;
   kind: string;
   title: string;

@@ -11,11 +11,13 @@ import { formatNumber } from './artifact';
 
 export type Group = Selection<SVGGElement, unknown, null, undefined>;
 
-/// A place in the picture that says something: position inside the plot, and the lines of its label.
+/// A place in the picture that says something: position inside the plot, the lines of its label, and what a click or Enter
+/// on it opens.
 export interface Mark {
   x: number;
   y: number;
   lines: string[];
+  open?: () => void;
 }
 
 const kShapes = [symbolCircle, symbolSquare, symbolTriangle, symbolDiamond, symbolCross, symbolStar, symbolWye];
@@ -121,13 +123,13 @@ export class Chart {
 
     svg.setAttribute('tabindex', '0');
     svg.setAttribute('aria-roledescription', 'picture; arrow keys visit its points');
-    svg.addEventListener('pointermove', (event) => {
+    const nearest = (event: MouseEvent): number => {
       const box = svg.getBoundingClientRect();
       const scale = svg.viewBox.baseVal.width / box.width;
       const x = (event.clientX - box.left) * scale - this.margin.left;
       const y = (event.clientY - box.top) * scale - this.margin.top;
       let best = -1;
-      let least = Infinity;
+      let least = 60 * 60;
       this.marks.forEach((mark, index) => {
         const distance = (mark.x - x) ** 2 + (mark.y - y) ** 2;
         if (distance < least) {
@@ -135,9 +137,17 @@ export class Chart {
           best = index;
         }
       });
-      if (best >= 0 && least < 60 * 60) show(best, false);
+      return best;
+    };
+    svg.addEventListener('pointermove', (event) => {
+      const best = nearest(event);
+      if (best >= 0) show(best, false);
       else hide();
     });
+    if (this.marks.some((mark) => mark.open)) {
+      svg.classList.add('opens');
+      svg.addEventListener('click', (event) => this.marks[nearest(event)]?.open?.());
+    }
     svg.addEventListener('pointerleave', hide);
     svg.addEventListener('blur', hide);
     svg.addEventListener('keydown', (event) => {
@@ -147,6 +157,7 @@ export class Chart {
         ArrowLeft: Math.max(0, this.current - 1), ArrowUp: Math.max(0, this.current - 1), Home: 0, End: last,
       };
       if (event.key === 'Escape') hide();
+      else if (event.key === 'Enter') this.marks[this.current]?.open?.();
       else if (event.key in steps) {
         event.preventDefault();
         show(steps[event.key], true);

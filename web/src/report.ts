@@ -2,36 +2,15 @@
 /// and marks the section being read.
 
 import { Artifact } from './artifact';
+import { drawPicture } from './draw';
 import { pictures } from './pictures/index';
 import { enhanceTable } from './table';
 import { setUpTheme } from './theme';
 
-/// Draws a figure's picture at the width it has now, and again when that width changes.
 function drawFigure(figure: HTMLElement, artifact: Artifact): void {
   const host = figure.querySelector<HTMLElement>('.picture');
   const picture = pictures.get(artifact.kind);
-  if (!host || !picture || artifact.length === 0) return;
-  let width = 0;
-  const draw = (): void => {
-    const room = Math.floor(host.clientWidth);
-    if (room < 40 || Math.abs(room - width) < 2) return;
-    width = room;
-    host.replaceChildren();
-    try {
-      picture(host, artifact, room);
-      figure.dataset.drawn = 'yes';
-    } catch (error) {
-      host.replaceChildren();
-      figure.dataset.drawn = 'failed';
-      const words = document.createElement('p');
-      words.className = 'picture-note';
-      words.textContent = 'This picture could not be drawn; its table is below.';
-      host.append(words);
-      console.error(artifact.id, error);
-    }
-  };
-  draw();
-  new ResizeObserver(draw).observe(host);
+  if (host && picture && artifact.length > 0) drawPicture(host, artifact, picture, (drawn) => { figure.dataset.drawn = drawn; });
 }
 
 /// Marks the entry of the contents whose section is at the top of the window.

@@ -202,20 +202,6 @@ std::string figure_words(double value, std::optional<double> low, std::optional<
                      high ? number(*high) : "\u221E");
 }
 
-std::string_view icon_definitions() {
-  // A tick in a disc, a cross in an octagon, a question in a triangle, a bar in a dashed ring; then the ledger's four.
-  return R"svg(<svg class="visually-hidden" width="0" height="0" aria-hidden="true" focusable="false"><defs>
-<symbol id="i-good" viewBox="0 0 16 16"><circle cx="8" cy="8" r="8" fill="currentColor"/><path d="M4.4 8.3l2.5 2.5 4.8-5.2" fill="none" stroke="var(--card)" stroke-width="1.9" stroke-linecap="round" stroke-linejoin="round"/></symbol>
-<symbol id="i-bad" viewBox="0 0 16 16"><path d="M4.7 0h6.6L16 4.7v6.6L11.3 16H4.7L0 11.3V4.7z" fill="currentColor"/><path d="M5.2 5.2l5.6 5.6M10.8 5.2l-5.6 5.6" stroke="var(--card)" stroke-width="1.9" stroke-linecap="round"/></symbol>
-<symbol id="i-unsure" viewBox="0 0 16 16"><path d="M8 .6l8 14.6H0z" fill="currentColor"/><path d="M6.2 7.6c0-2.3 3.6-2.3 3.6-.1 0 1.4-1.8 1.4-1.8 2.9" fill="none" stroke="var(--card)" stroke-width="1.5" stroke-linecap="round"/><circle cx="8" cy="12.9" r="1" fill="var(--card)"/></symbol>
-<symbol id="i-none" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6.9" fill="none" stroke="currentColor" stroke-width="1.8" stroke-dasharray="3.2 2.2"/><path d="M5 8h6" stroke="currentColor" stroke-width="1.9" stroke-linecap="round"/></symbol>
-<symbol id="i-ok" viewBox="0 0 16 16"><path d="M2.6 8.6l3.6 3.6 7.2-8" fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"/></symbol>
-<symbol id="i-error" viewBox="0 0 16 16"><rect x="1" y="1" width="14" height="14" rx="2" fill="currentColor"/><path d="M8 4v5" stroke="var(--card)" stroke-width="2" stroke-linecap="round"/><circle cx="8" cy="12" r="1.2" fill="var(--card)"/></symbol>
-<symbol id="i-skipped" viewBox="0 0 16 16"><path d="M2.5 2.5l7 5.5-7 5.5z" fill="currentColor"/><path d="M12.6 2.8v10.4" stroke="currentColor" stroke-width="2" stroke-linecap="round"/></symbol>
-<symbol id="i-not-applicable" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6.6" fill="none" stroke="currentColor" stroke-width="1.7"/><path d="M3.6 12.4l8.8-8.8" stroke="currentColor" stroke-width="1.7"/></symbol>
-</defs></svg>)svg";
-}
-
 std::string icon(std::string_view name, std::string_view css_class) {
   return fmt::format(R"(<svg class="mark {}" aria-hidden="true" focusable="false"><use href="#i-{}"/></svg>)",
                      css_class, name);

@@ -25,8 +25,7 @@ std::string number(double value);
 /// "0.91 [0.89, 0.93]"; a missing end is written "−∞" or "∞", and both missing leave the value alone.
 std::string figure_words(double value, std::optional<double> low, std::optional<double> high);
 
-/// Icons as shapes that differ without colour. Names: good, bad, unsure, none, ok, error, skipped, not-applicable.
-std::string_view icon_definitions();
+/// One of report_icons(). Names: good, bad, unsure, none, ok, error, skipped, not-applicable.
 std::string icon(std::string_view name, std::string_view css_class);
 
 /// A figure drawn as point and interval between the ends of its own range, with the region that a claim allows.

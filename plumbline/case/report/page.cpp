@@ -44,7 +44,7 @@ void PageWriter::head(std::string_view title) {
 
 void PageWriter::top(std::string_view skip, std::string_view name) {
   add(R"(<body><a class="skip" href="#main">{}</a>)", skip);
-  out_ += icon_definitions();
+  out_ += report_icons();
   out_ +=
       R"(<header class="top"><span class="brand"><svg viewBox="0 0 16 20" aria-hidden="true" focusable="false">)"
       R"(<path d="M8 0v11" stroke="currentColor" stroke-width="1.6"/><path d="M4.6 10.5h6.8L8 20z" fill="currentColor"/></svg>Plumbline</span>)";
@@ -61,7 +61,7 @@ void PageWriter::picture(const check::Artifact& a) {
   const EmbeddedJson json = embed_json(a, picture_limits_.artifact_bytes);
   const bool image = a.media_type == "image/png" && !a.bytes.empty();
   const bool wide = a.kind == "gallery" || a.kind == "treemap" || a.kind == "fates" || a.kind == "table" ||
-                    a.kind == "network" || (a.kind == "grid" && json.rows > 60) ||
+                    a.kind == "network" || a.kind == "episode" || (a.kind == "grid" && json.rows > 60) ||
                     (a.kind == "confusion" && json.rows > 144);
   const bool drawn = a.kind != "table";
   const std::string id = anchor(a.id);

@@ -1,15 +1,17 @@
 #pragma once
-/// DecisionJournal: an append-only log in a folder. What was committed is read back after a kill, a crash or a full
-/// disk; what was not is gone as a whole. The bytes are in plumbline/runtime/log/journal_frame.hpp, what the frames
-/// mean is the guard's (plumbline/runtime/log/guard_event.hpp).
+/// DecisionJournal: an append-only log, in a folder or in PostgreSQL. What was committed is read back after a kill, a
+/// crash or a full disk; what was not is gone as a whole. What the frames mean is the guard's
+/// (plumbline/runtime/log/guard_event.hpp).
+///
+/// A place is a folder, or a URL that begins with postgresql:// or postgres://. In PostgreSQL a journal is one
+/// partition, which one guard owns at a time; several guards share a database.
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "plumbline/base/result.hpp"
 
@@ -17,7 +19,7 @@ namespace plumbline::runtime {
 
 /// When a commit counts as durable.
 enum class SyncPolicy {
-  kEach,   ///< one write and one fdatasync a frame
+  kEach,   ///< one write and one sync (or one transaction) a frame
   kGroup,  ///< one for all frames that came in since the last
   kNone,   ///< written, not synced: survives a kill of the process, not a loss of power
 };
@@ -27,7 +29,11 @@ base::Result<SyncPolicy> parse_sync_policy(std::string_view word);
 
 struct JournalOptions {
   SyncPolicy sync = SyncPolicy::kGroup;
-  std::uint64_t segment_bytes = std::uint64_t{256} << 20U;  ///< a new segment is begun behind this size
+  std::uint64_t segment_bytes = std::uint64_t{256} << 20U;  ///< folder: a new segment is begun behind this size
+  std::string partition{};   ///< PostgreSQL: whose name; empty: a free one, or a new one where none is free
+  int statement_ms = 5000;   ///< PostgreSQL: what takes longer is given up, and tried again
+  int read_ms = 100;         ///< PostgreSQL: the same for read(), which its caller waits for
+  int lease_wait_ms = 5000;  ///< PostgreSQL: how long open() waits for a partition that another session holds
 };
 
 /// Where a frame lies. Ordered as the frames are.
@@ -57,70 +63,67 @@ struct JournalState {
 struct Commit {
   std::uint64_t durable = 0;  ///< number of the last frame that is durable now
   std::uint64_t frames = 0;   ///< of this commit
-  double sync_seconds = 0;    ///< spent in fdatasync
+  double sync_seconds = 0;    ///< spent in fdatasync, or waiting for the database
 };
 
 /// One thread may append while another commits.
 class DecisionJournal {
  public:
-  /// Opens or makes the journal in `folder`, cuts a torn tail, and shows `visit` every frame in order. One process at a
-  /// time: the folder is locked until this object goes.
-  /// Errors kIo: folder or files; another process holds it. kParse: damage of what was durable, with file and offset; a
-  /// segment that is missing. Those of `visit`.
-  static base::Result<std::unique_ptr<DecisionJournal>> open(const std::string& folder, const JournalOptions& options,
+  /// Opens or makes the journal at `place`, cuts a torn tail, and shows `visit` every frame in order. One process at a
+  /// time owns it until this object goes.
+  /// Errors kIo: folder, files or database; another process owns it. kParse: damage of what was durable, with the
+  /// place; a part that is missing. kValue: a name that is none. Those of `visit`.
+  static base::Result<std::unique_ptr<DecisionJournal>> open(const std::string& place, const JournalOptions& options,
                                                              const JournalVisit& visit);
-  ~DecisionJournal();
+  virtual ~DecisionJournal() = default;
   DecisionJournal(const DecisionJournal&) = delete;
   DecisionJournal& operator=(const DecisionJournal&) = delete;
 
-  /// Takes the frame in; it is durable after a later commit. Space on the disk is reserved here, so that a full disk is
-  /// found before anything is promised.
-  /// Errors kIo: no space, or the journal has stopped; kLimit: an empty payload or one above 16 MiB. Nothing was taken.
-  base::Result<JournalFrame> append(std::string_view payload);
+  /// Takes the frame in; it is durable after a later commit. Never waits for a disk's sync or a database.
+  /// Errors kIo: no space, the database is away, or the journal has stopped; kLimit: an empty payload or one above
+  /// 16 MiB. Nothing was taken.
+  virtual base::Result<JournalFrame> append(std::string_view payload) = 0;
 
-  /// Writes and syncs all that was appended. An error stops the journal for good: what a failed sync leaves on a disk
-  /// is not known, so nothing is promised before the journal is opened and checked again.
-  base::Result<Commit> commit();
+  /// Makes durable what was appended. An error stops the journal for good: what a failed sync leaves on a disk is not
+  /// known, and a partition that another guard took over is not this one's any more. A database that is away is no
+  /// error: the frames are kept, away() says why, and a later call tries again; it waits a little by itself.
+  virtual base::Result<Commit> commit() = 0;
 
-  /// The payload of a durable frame. Errors kIo, kParse: there is none.
-  base::Result<std::string> read(FramePosition at) const;
+  /// The payload of a durable frame. Errors kIo, kParse: there is none, or it cannot be had now.
+  virtual base::Result<std::string> read(FramePosition at) const = 0;
+
+  virtual std::uint64_t appended() const = 0;
+  virtual std::uint64_t durable() const = 0;
+  virtual bool stopped() const = 0;
+  /// Why nothing is taken in at the moment, though it may be again; empty: it is.
+  virtual std::string away() const { return {}; }
+  /// How often the connection was lost and made again.
+  virtual std::uint64_t reconnects() const { return 0; }
 
   const JournalState& recovered() const { return recovered_; }
   const JournalOptions& options() const { return options_; }
-  const std::string& folder() const { return folder_; }
-  std::uint64_t appended() const;
-  std::uint64_t durable() const;
-  bool stopped() const;
+  /// The folder; or server, database and partition, without any password.
+  const std::string& name() const { return name_; }
 
- private:
-  struct Segment;
-  struct Group {
-    std::shared_ptr<Segment> segment;
-    std::uint64_t start = 0;
-    std::uint64_t frames = 0;
-    std::string bytes;
-  };
-  DecisionJournal(std::string folder, const JournalOptions& options);
-  base::Status recover(const JournalVisit& visit);
-  base::Result<std::shared_ptr<Segment>> begin_segment(std::uint64_t first);
-  base::Status write(const Group& group, double& sync_seconds);
-
-  std::string folder_;
+ protected:
+  DecisionJournal(std::string name, const JournalOptions& options) : name_(std::move(name)), options_(options) {}
+  std::string name_;
   JournalOptions options_;
   JournalState recovered_;
-  int lock_ = -1;
-  mutable std::mutex mutex_;
-  std::mutex commit_mutex_;
-  std::shared_ptr<Segment> segment_;  // the one that is appended to
-  std::uint64_t end_ = 0;             // its size once everything appended is written
-  std::uint64_t appended_ = 0;
-  std::uint64_t durable_ = 0;
-  std::deque<Group> groups_;
-  std::string stopped_;  // the reason, once a commit has failed
 };
 
-/// Every durable frame of a journal that may be in use, in order; a torn tail is left alone and counted.
-/// Errors as DecisionJournal::open, without the lock.
-base::Result<JournalState> read_journal(const std::string& folder, const JournalVisit& visit);
+/// The journal lies in PostgreSQL, by the place's beginning.
+bool is_database(std::string_view place);
+/// A place as it may be shown and logged: a folder as it is, a URL without its password.
+std::string shown_place(const std::string& place);
+
+/// Every durable frame of a journal that may be in use, in order; a torn tail is left alone and counted. In PostgreSQL
+/// without the partition's name, the only one.
+/// Errors as DecisionJournal::open, without the ownership; kValue: several partitions, and none is named.
+base::Result<JournalState> read_journal(const std::string& place, const JournalVisit& visit,
+                                        const std::string& partition = {});
+
+/// The partitions of a database in the order in which they were made; one without a name for a folder.
+base::Result<std::vector<std::string>> list_partitions(const std::string& place);
 
 }  // namespace plumbline::runtime

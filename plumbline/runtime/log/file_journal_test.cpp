@@ -1,4 +1,4 @@
-#include "plumbline/runtime/log/decision_journal.hpp"
+#include "plumbline/runtime/log/file_journal.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -8,10 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "plumbline/base/rng.hpp"
 #include "plumbline/runtime/log/journal_frame.hpp"
 #include "tests/support/testing.hpp"
 
@@ -70,43 +67,7 @@ std::vector<std::string> segments_of(const std::string& folder) {
   return paths;
 }
 
-TEST(DecisionJournal, ReadsBackWhatWasCommittedAndGoesOn) {
-  for (const SyncPolicy sync : {SyncPolicy::kEach, SyncPolicy::kGroup, SyncPolicy::kNone}) {
-    const testing::TempFolder folder;
-    std::vector<JournalFrame> frames;
-    {
-      const auto journal = open_journal(folder.path(), {.sync = sync});
-      for (std::uint64_t i = 0; i < 5; ++i) frames.push_back(*journal->append(payload(i)));
-      EXPECT_EQ(journal->durable(), 0U);
-      const auto commit = journal->commit();
-      EXPECT_EQ(commit->durable, 5U);
-      EXPECT_EQ(commit->frames, 5U);
-      EXPECT_EQ(journal->commit()->frames, 0U);
-      EXPECT_EQ(*journal->read(frames[3].at), payload(3));
-      EXPECT_FALSE(journal->read({1, frames[3].at.offset + 1}).ok());
-      EXPECT_FALSE(journal->read({7, kSegmentHeader}).ok());
-      EXPECT_TRUE(journal->append("never committed").ok());
-    }
-    std::vector<std::string> found;
-    const auto journal = open_journal(folder.path(), {.sync = sync}, &found);
-    EXPECT_EQ(found.size(), 5U);
-    EXPECT_EQ(journal->recovered().frames, 5U);
-    EXPECT_EQ(journal->recovered().torn_bytes, 0U);
-    EXPECT_EQ(journal->append("next")->number, 6U);
-    EXPECT_EQ(journal->commit()->durable, 6U);
-    EXPECT_EQ(payloads_of(folder.path())->back(), "next");
-  }
-}
-
-TEST(DecisionJournal, OneProcessAtATime) {
-  const testing::TempFolder folder;
-  const auto journal = open_journal(folder.path());
-  const auto second = DecisionJournal::open(folder.path(), {}, kIgnore);
-  ASSERT_FALSE(second.ok());
-  EXPECT_THAT(second.error().text(), HasSubstr("in use by another process"));
-}
-
-TEST(DecisionJournal, CutAtEveryByteItKeepsEveryWholeFrame) {
+TEST(FileJournal, CutAtEveryByteItKeepsEveryWholeFrame) {
   const testing::TempFolder folder;
   const auto all = write_groups(folder.file("log"), {1, 3, 2, 4});
   const std::string path = segments_of(folder.file("log")).front();
@@ -132,7 +93,7 @@ TEST(DecisionJournal, CutAtEveryByteItKeepsEveryWholeFrame) {
   }
 }
 
-TEST(DecisionJournal, EveryFlippedBitIsFoundOrLiesInTheLastGroup) {
+TEST(FileJournal, EveryFlippedBitIsFoundOrLiesInTheLastGroup) {
   const testing::TempFolder folder;
   const auto all = write_groups(folder.file("log"), {2, 2, 1});
   const std::string path = segments_of(folder.file("log")).front();
@@ -156,7 +117,7 @@ TEST(DecisionJournal, EveryFlippedBitIsFoundOrLiesInTheLastGroup) {
   }
 }
 
-TEST(DecisionJournal, AHoleInTheLastGroupIsATornTailAndBeforeItIsDamage) {
+TEST(FileJournal, AHoleInTheLastGroupIsATornTailAndBeforeItIsDamage) {
   const testing::TempFolder folder;
   write_groups(folder.file("log"), {1, 4});
   const std::string path = segments_of(folder.file("log")).front();
@@ -171,7 +132,7 @@ TEST(DecisionJournal, AHoleInTheLastGroupIsATornTailAndBeforeItIsDamage) {
   EXPECT_THAT(payloads_of(folder.file("log")).error().text(), HasSubstr("frame 1 is damaged"));
 }
 
-TEST(DecisionJournal, NewSegmentsBySizeAndNoneMayBeMissing) {
+TEST(FileJournal, NewSegmentsBySizeAndNoneMayBeMissing) {
   const testing::TempFolder folder;
   const auto all = write_groups(folder.file("log"), std::vector<int>(40, 3), {.segment_bytes = 500});
   const auto paths = segments_of(folder.file("log"));
@@ -195,16 +156,6 @@ TEST(DecisionJournal, NewSegmentsBySizeAndNoneMayBeMissing) {
   EXPECT_THAT(payloads_of(folder.file("log")).error().text(), HasSubstr("no segment of a journal"));
 }
 
-TEST(DecisionJournal, WhatDoesNotFitIsRefused) {
-  const testing::TempFolder folder;
-  const auto journal = open_journal(folder.path());
-  EXPECT_EQ(journal->append("").error().code, base::Code::kLimit);
-  EXPECT_EQ(journal->append(std::string(kLargestPayload + 1, 'x')).error().code, base::Code::kLimit);
-  EXPECT_EQ(journal->append("x")->number, 1U);
-  EXPECT_FALSE(parse_sync_policy("sometimes").ok());
-  EXPECT_EQ(*parse_sync_policy("each"), SyncPolicy::kEach);
-}
-
 /// Files of this process may not grow beyond `size` while this object lives.
 class FileLimit {
  public:
@@ -224,7 +175,7 @@ class FileLimit {
   void (*handler_)(int) = nullptr;
 };
 
-TEST(DecisionJournal, AFailedWriteStopsItAndLosesNothing) {
+TEST(FileJournal, AFailedWriteStopsItAndLosesNothing) {
   const testing::TempFolder folder;
   {
     const auto journal = open_journal(folder.path());
@@ -243,47 +194,6 @@ TEST(DecisionJournal, AFailedWriteStopsItAndLosesNothing) {
   std::vector<std::string> found;
   EXPECT_EQ(open_journal(folder.path(), {}, &found)->recovered().torn_bytes, 0U);
   EXPECT_EQ(found.size(), 1U);
-}
-
-/// Appends groups of random sizes for ever and tells the pipe, after each commit, how much is durable.
-[[noreturn]] void write_until_killed(const std::string& folder, int pipe, std::uint64_t seed) {
-  base::Rng rng(seed);
-  auto journal = DecisionJournal::open(folder, {.segment_bytes = 20000}, kIgnore);
-  if (!journal.ok()) _exit(2);
-  for (;;) {
-    for (std::uint64_t left = 1 + rng.below(30); left > 0; --left)
-      if (!(*journal)->append(payload((*journal)->appended())).ok()) _exit(3);
-    const auto commit = (*journal)->commit();
-    if (!commit.ok() || write(pipe, &commit->durable, sizeof commit->durable) < 0) _exit(4);
-  }
-}
-
-TEST(DecisionJournal, KilledAtRandomItHoldsEverythingAcknowledged) {
-  const testing::TempFolder folder;
-  base::Rng rng(7);
-  for (int kill_number = 0; kill_number < 20; ++kill_number) {
-    int ends[2] = {-1, -1};
-    ASSERT_EQ(pipe(ends), 0);
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) write_until_killed(folder.path(), ends[1], 100 + static_cast<std::uint64_t>(kill_number));
-    close(ends[1]);
-    std::uint64_t acknowledged = 0;
-    for (std::uint64_t left = 1 + rng.below(25); left > 0; --left)
-      ASSERT_EQ(read(ends[0], &acknowledged, sizeof acknowledged), static_cast<ssize_t>(sizeof acknowledged));
-    usleep(static_cast<useconds_t>(rng.below(2000)));  // somewhere within a group, not always at its start
-    ::kill(child, SIGKILL);
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "the writer ended by itself with " << WEXITSTATUS(status);
-    while (read(ends[0], &acknowledged, sizeof acknowledged) == static_cast<ssize_t>(sizeof acknowledged)) {
-    }
-    close(ends[0]);
-    const auto found = payloads_of(folder.path());
-    ASSERT_TRUE(found.ok()) << found.error().text();
-    ASSERT_GE(found->size(), acknowledged);
-    for (std::size_t i = 0; i < found->size(); ++i) ASSERT_EQ((*found)[i], payload(i));
-  }
 }
 
 }  // namespace

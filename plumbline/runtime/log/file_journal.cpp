@@ -1,0 +1,328 @@
+#include "plumbline/runtime/log/file_journal.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plumbline/data/bytes.hpp"
+#include "plumbline/runtime/log/journal_frame.hpp"
+
+namespace plumbline::runtime {
+namespace {
+
+using base::Code;
+using base::make_error;
+
+constexpr std::string_view kEnding = ".journal";
+constexpr std::uint64_t kReserve = 1U << 20U;  // of disk space at a time
+
+base::Error system_error(const std::string& place, std::string_view what) {
+  return make_error(Code::kIo, fmt::format("{}: {}", what, std::strerror(errno)), place);
+}
+
+std::string segment_path(const std::string& folder, std::uint64_t first) {
+  return fmt::format("{}/{:020}{}", folder, first, kEnding);
+}
+
+/// The segments of a folder by the number of their first frame, which is their name.
+base::Result<std::vector<std::uint64_t>> list_segments(const std::string& folder) {
+  std::vector<std::uint64_t> all;
+  std::error_code code;
+  for (std::filesystem::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename().string();
+    if (!name.ends_with(kEnding)) continue;
+    const std::string_view number = std::string_view(name).substr(0, name.size() - kEnding.size());
+    std::uint64_t first = 0;
+    const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), first);
+    if (number.size() != 20 || error != std::errc{} || stop != number.data() + number.size())
+      return make_error(Code::kParse, "is no segment of a journal by its name", it->path().string());
+    all.push_back(first);
+  }
+  if (code) return make_error(Code::kIo, fmt::format("cannot be listed: {}", code.message()), folder);
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+std::string_view text_of(const data::Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data.get()), bytes.size};
+}
+
+/// One segment, checked against its name and its place in the order.
+base::Result<SegmentScan> scan_file(const std::string& folder, std::uint64_t first, std::uint64_t expected, bool last,
+                                    const JournalVisit& visit) {
+  const std::string path = segment_path(folder, first);
+  if (first != expected)
+    return make_error(Code::kParse,
+                      fmt::format("begins with frame {}, expected {}: a segment is missing", first, expected), path,
+                      "Restore the missing file from a copy");
+  PL_TRY(const data::Bytes bytes, data::map_file(path));
+  std::uint64_t number = first;
+  PL_TRY(const SegmentScan scan,
+         scan_segment(text_of(bytes), path, last, [&](std::uint64_t offset, std::string_view payload) {
+           return visit({number++, {first, offset}, payload});
+         }));
+  if (scan.first != 0 && scan.first != first)
+    return make_error(Code::kParse, fmt::format("says that it begins with frame {}", scan.first), path,
+                      "The file was renamed");
+  return scan;
+}
+
+base::Status sync_folder(const std::string& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return system_error(folder, "cannot be opened");
+  const int outcome = ::fsync(fd);
+  ::close(fd);
+  if (outcome != 0) return system_error(folder, "cannot be synced");
+  return base::ok();
+}
+
+base::Status write_all(int fd, std::string_view bytes, std::uint64_t offset, const std::string& place) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return system_error(place, "cannot be written");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return base::ok();
+}
+
+/// A last segment without one whole frame says nothing: it was begun and never used.
+base::Result<bool> is_unused(const std::string& folder, std::uint64_t first) {
+  const std::string path = segment_path(folder, first);
+  PL_TRY(const data::Bytes bytes, data::map_file(path));
+  PL_TRY(const SegmentScan scan, scan_segment(text_of(bytes), path, true, [](auto, auto) { return base::ok(); }));
+  return scan.frames == 0;
+}
+
+}  // namespace
+
+struct FileJournal::Segment {
+  std::uint64_t first = 0;
+  std::string path;
+  int fd = -1;
+  std::uint64_t reserved = 0;  // bytes of the file that the disk has promised
+  ~Segment() {
+    if (fd >= 0) ::close(fd);
+  }
+
+  base::Status reserve(std::uint64_t size) {
+    if (size <= reserved) return base::ok();
+    const std::uint64_t wanted = size + kReserve;
+    // The size of the file stays: what lies behind the last frame would otherwise read as damage.
+    if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(wanted)) == 0) {
+      reserved = wanted;
+    } else if (errno == EOPNOTSUPP || errno == ENOSYS) {
+      reserved = ~std::uint64_t{0};  // this file system cannot; the commit will find out
+    } else if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)) == 0) {
+      reserved = size;  // nearly full: no more than what is needed
+    } else {
+      return system_error(path, "no space can be reserved");
+    }
+    return base::ok();
+  }
+};
+
+FileJournal::~FileJournal() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+base::Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& folder, const JournalOptions& options,
+                                                             const JournalVisit& visit) {
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code) return make_error(Code::kIo, fmt::format("cannot be made: {}", code.message()), folder);
+  std::unique_ptr<FileJournal> journal(new FileJournal(folder, options));
+  const std::string lock = folder + "/lock";
+  journal->lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (journal->lock_ < 0) return system_error(lock, "cannot be opened");
+  if (::flock(journal->lock_, LOCK_EX | LOCK_NB) != 0)
+    return make_error(Code::kIo, "is in use by another process", folder,
+                      "One guard writes to a log; end the other one");
+  PL_CHECK(journal->recover(visit));
+  return journal;
+}
+
+base::Status FileJournal::recover(const JournalVisit& visit) {
+  PL_TRY(std::vector<std::uint64_t> segments, list_segments(name_));
+  while (!segments.empty()) {
+    PL_TRY(const bool unused, is_unused(name_, segments.back()));
+    if (!unused) break;
+    const std::string path = segment_path(name_, segments.back());
+    std::error_code ignored;
+    recovered_.torn_bytes += std::filesystem::file_size(path, ignored);
+    if (::unlink(path.c_str()) != 0) return system_error(path, "cannot be removed");
+    segments.pop_back();
+  }
+  std::uint64_t next = 1;
+  SegmentScan tail;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    PL_TRY(tail, scan_file(name_, segments[i], next, i + 1 == segments.size(), visit));
+    next += tail.frames;
+    recovered_.frames += tail.frames;
+    recovered_.bytes += tail.valid_bytes;
+  }
+  recovered_.segments = segments.size();
+  recovered_.torn_bytes += tail.torn_bytes;
+  appended_ = durable_ = next - 1;
+  if (segments.empty()) {
+    PL_TRY(segment_, begin_segment(next));
+    recovered_.segments = 1;
+    end_ = kSegmentHeader;
+    return base::ok();
+  }
+  segment_ = std::make_shared<Segment>();
+  segment_->first = segments.back();
+  segment_->path = segment_path(name_, segments.back());
+  segment_->fd = ::open(segment_->path.c_str(), O_RDWR | O_CLOEXEC);
+  if (segment_->fd < 0) return system_error(segment_->path, "cannot be opened for writing");
+  end_ = tail.valid_bytes;
+  if (::ftruncate(segment_->fd, static_cast<off_t>(end_)) != 0) return system_error(segment_->path, "cannot be cut");
+  if (::fdatasync(segment_->fd) != 0) return system_error(segment_->path, "cannot be synced");
+  return base::ok();
+}
+
+base::Result<std::shared_ptr<FileJournal::Segment>> FileJournal::begin_segment(std::uint64_t first) {
+  auto segment = std::make_shared<Segment>();
+  segment->first = first;
+  segment->path = segment_path(name_, first);
+  segment->fd = ::open(segment->path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (segment->fd < 0) return system_error(segment->path, "cannot be made");
+  const auto prepare = [&]() -> base::Status {
+    PL_CHECK(segment->reserve(kSegmentHeader));
+    PL_CHECK(write_all(segment->fd, segment_header(first), 0, segment->path));
+    if (options_.sync == SyncPolicy::kNone) return base::ok();
+    if (::fdatasync(segment->fd) != 0) return system_error(segment->path, "cannot be synced");
+    return sync_folder(name_);
+  };
+  if (const base::Status prepared = prepare(); !prepared.ok()) {
+    ::unlink(segment->path.c_str());
+    return prepared.error();
+  }
+  return segment;
+}
+
+base::Result<JournalFrame> FileJournal::append(std::string_view payload) {
+  if (payload.empty() || payload.size() > kLargestPayload)
+    return make_error(Code::kLimit,
+                      fmt::format("a frame of {} bytes, expected 1 to {}", payload.size(), kLargestPayload), name_);
+  const std::lock_guard lock(mutex_);
+  if (!stopped_.empty())
+    return make_error(Code::kIo, "has stopped: " + stopped_, name_, "Make room or repair the disk, then start again");
+  if (end_ >= options_.segment_bytes) {
+    PL_TRY(segment_, begin_segment(appended_ + 1));
+    end_ = kSegmentHeader;
+  }
+  PL_CHECK(segment_->reserve(end_ + kFrameHeader + payload.size()));
+  if (groups_.empty() || groups_.back().segment != segment_ || options_.sync == SyncPolicy::kEach)
+    groups_.push_back({segment_, end_, 0, {}});
+  Group& group = groups_.back();
+  const JournalFrame frame{appended_ + 1, {segment_->first, end_}, payload};
+  append_frame(group.bytes, group.start, payload);
+  ++group.frames;
+  ++appended_;
+  end_ = group.start + group.bytes.size();
+  return frame;
+}
+
+base::Status FileJournal::write(const Group& group, double& sync_seconds) {
+  PL_CHECK(write_all(group.segment->fd, group.bytes, group.start, group.segment->path));
+  if (options_.sync == SyncPolicy::kNone) return base::ok();
+  const auto before = std::chrono::steady_clock::now();
+  if (::fdatasync(group.segment->fd) != 0) return system_error(group.segment->path, "cannot be synced");
+  sync_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+  return base::ok();
+}
+
+base::Result<Commit> FileJournal::commit() {
+  const std::lock_guard one_at_a_time(commit_mutex_);
+  Commit done;
+  const std::uint64_t target = appended();  // what comes in meanwhile is the next commit's
+  for (;;) {
+    Group group;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!stopped_.empty()) return make_error(Code::kIo, "has stopped: " + stopped_, name_);
+      done.durable = durable_;
+      if (durable_ >= target) return done;
+      group = std::move(groups_.front());
+      groups_.pop_front();
+    }
+    const base::Status written = write(group, done.sync_seconds);
+    const std::lock_guard lock(mutex_);
+    if (!written.ok()) {
+      stopped_ = written.error().text();
+      groups_.clear();
+      // Nobody was told of these frames. The cut keeps the file tidy; if it fails, they are a torn tail.
+      if (::ftruncate(group.segment->fd, static_cast<off_t>(group.start)) != 0) stopped_ += ", nor cut";
+      return written.error();
+    }
+    durable_ += group.frames;
+    done.frames += group.frames;
+  }
+}
+
+base::Result<std::string> FileJournal::read(FramePosition at) const {
+  const std::string path = segment_path(name_, at.segment);
+  const std::string place = fmt::format("{}, byte {}", path, at.offset);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return system_error(path, "cannot be opened");
+  std::string bytes(kFrameHeader, '\0');
+  ssize_t got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(at.offset));
+  if (got == static_cast<ssize_t>(kFrameHeader)) {
+    bytes.resize(kFrameHeader + payload_length(bytes));
+    got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(at.offset));
+  }
+  ::close(fd);
+  const auto payload = got == static_cast<ssize_t>(bytes.size()) ? check_frame(bytes) : std::nullopt;
+  if (!payload) return make_error(Code::kParse, "holds no whole frame", place);
+  return std::string(*payload);
+}
+
+std::uint64_t FileJournal::appended() const {
+  const std::lock_guard lock(mutex_);
+  return appended_;
+}
+
+std::uint64_t FileJournal::durable() const {
+  const std::lock_guard lock(mutex_);
+  return durable_;
+}
+
+bool FileJournal::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return !stopped_.empty();
+}
+
+base::Result<JournalState> read_file_journal(const std::string& folder, const JournalVisit& visit) {
+  PL_TRY(std::vector<std::uint64_t> segments, list_segments(folder));
+  if (segments.empty()) return make_error(Code::kIo, "holds no journal", folder);
+  while (segments.size() > 1) {
+    PL_TRY(const bool unused, is_unused(folder, segments.back()));
+    if (!unused) break;
+    segments.pop_back();
+  }
+  JournalState state;
+  std::uint64_t next = 1;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    PL_TRY(const SegmentScan scan, scan_file(folder, segments[i], next, i + 1 == segments.size(), visit));
+    next += scan.frames;
+    state.frames += scan.frames;
+    state.bytes += scan.valid_bytes;
+    state.torn_bytes += scan.torn_bytes;
+    ++state.segments;
+  }
+  return state;
+}
+
+}  // namespace plumbline::runtime

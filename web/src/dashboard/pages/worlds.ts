@@ -1,0 +1,40 @@
+/// The worlds, by family.
+
+import { fill, h, path } from '../dom';
+import { arrows } from '../keys';
+import { search } from '../list';
+import { definePage } from '../page';
+import { empty } from '../states';
+import { heading, plural } from '../words';
+
+export interface World {
+  id: string;
+  title: string;
+  family: string;
+  levels: string[];
+  agents: string[];
+  scripts: string[];
+}
+
+export default definePage<{ worlds: World[] }>({
+  title: 'Worlds',
+  load: ({ api }) => api.get('/api/worlds'),
+  render: ({ worlds }, visit) => {
+    const host = h('div', null);
+    const draw = (): void => {
+      const words = (visit.query.get('query') ?? '').toLowerCase();
+      const shown = worlds.filter((one) => `${one.id} ${one.title} ${one.family}`.toLowerCase().includes(words));
+      const families = Array.from(new Set(shown.map((one) => one.family)));
+      fill(host, shown.length === 0 ? empty('No world matches.', 'Loosen the filter above.')
+        : families.map((family) => h('section', { 'aria-label': family }, h('h2', { class: 'family' }, family.replace(/_/g, ' ')), h('ul', { class: 'worlds' }, shown.filter((one) => one.family === family).map((one) =>
+          h('li', null, h('a', { class: 'row', href: path('worlds', one.id) }, h('b', null, one.title || one.id), h('span', { class: 'mono' }, one.id), h('span', { class: 'muted' }, plural(one.levels.length, 'level')))))))));
+    };
+    draw();
+    arrows(host, 'a.row');
+    return h('div', null, heading('Worlds', 'Each has a reward that is paid and a truth that is wanted. Choose one to watch an agent in it.'),
+      h('div', { class: 'controls' }, search('Find', 'Name or family', visit.query.get('query') ?? '', (value) => {
+        visit.setQuery({ query: value });
+        draw();
+      })), host);
+  },
+});
