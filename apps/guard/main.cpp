@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "apps/guard/api.hpp"
+#include "apps/guard/overseer.hpp"
 #include "plumbline/runtime/decision_export.hpp"
 #include "plumbline/runtime/question_export.hpp"
 #if PLUMBLINE_WITH_TORCH
@@ -93,9 +94,9 @@ void raise_descriptors() {
 base::Result<int> serve(const Command& command) {
   raise_descriptors();
   PL_TRY(Started started, start(command.start));
-  http::Tokens tokens = http::Tokens::open_to_all();
+  http::TokenFile tokens = http::TokenFile::open_to_all();
   if (!started.tokens.empty()) {
-    PL_TRY(tokens, http::Tokens::read(started.tokens));
+    PL_TRY(tokens, http::TokenFile::read(started.tokens));
   }
   const double wall = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   PL_TRY(auto guard,
@@ -108,8 +109,17 @@ base::Result<int> serve(const Command& command) {
   const auto handler = [&api](const http::ApiRequest& request, const http::Respond& respond) {
     api.handle(request, respond);
   };
-  PL_TRY(const auto server, http::Server::listen(started.address, handler, started.tls));
-  if (tokens.everybody() && !server->loopback())
+  http::ServerOptions serving;
+  if (tokens.watched()) {
+    serving.housekeeping = [&tokens](bool hangup) {
+      const std::uint64_t before = tokens.failures();
+      tokens.refresh(hangup);
+      if (tokens.failures() > before)
+        std::cerr << fmt::format("plumbline-guard: the tokens stay as they were: {}\n", tokens.details());
+    };
+  }
+  PL_TRY(const auto server, http::Server::listen(started.address, handler, started.tls, std::move(serving)));
+  if (tokens.tokens().everybody() && !server->loopback())
     return base::make_error(base::Code::kValue, "without tokens a guard listens on loopback only", started.address,
                             "Declare `tokens` in [guard]; docs/user/guard.md shows the file");
   std::cerr << fmt::format("plumbline-guard: log {} with {} records, {} torn bytes cut, sync {}\n", log, found.frames,
@@ -119,12 +129,21 @@ base::Result<int> serve(const Command& command) {
   std::cout << fmt::format("listening on {}://{}\n", started.tls.certificate.empty() ? "http" : "https",
                            server->address())
             << std::flush;
+  std::unique_ptr<RemoteOverseer> overseer;
+  if (started.overseer) {
+    RemoteOverseer::Options asking;
+    asking.address = started.overseer->address;
+    asking.ca_file = started.overseer->ca_file;
+    PL_TRY(overseer, RemoteOverseer::start(*loop, std::move(asking)));
+    api.watch(*overseer);
+  }
   server->run([&] {
     const bool done = loop->drain(std::chrono::milliseconds(deadline / runtime::kMillisecond + 5000));
     std::cerr << (done ? "plumbline-guard: drained\n" : "plumbline-guard: requests were still open\n");
     server->stop();
   });
-  loop.reset();  // what it still holds are connections, which need the server
+  overseer.reset();  // it needs the loop
+  loop.reset();      // what it still holds are connections, which need the server
   return 0;
 }
 

@@ -78,13 +78,18 @@ class Keys {
   const std::map<std::string, std::string>& roots_;
 };
 
-base::Status refuse_unserved(const Keys& keys) {
-  for (const char* key : {"overseer"}) {
-    if (keys.has(key))
-      return make_error(Code::kUnsupported, fmt::format("{} is declared, and this guard does not serve it", key),
-                        keys.place(), "Take the key out");
+/// Who answers questions: people, or an address as well.
+base::Result<std::optional<OverseerPlace>> read_overseer(const Keys& keys) {
+  const std::string said = keys.text("overseer", "people");
+  if (said == "people") {
+    if (!keys.has("overseer_ca")) return std::optional<OverseerPlace>();
+    return make_error(Code::kValue, "overseer_ca is declared without an address under overseer", keys.place());
   }
-  return base::ok();
+  const auto address = predict::parse_http_address(said);
+  if (!address)
+    return make_error(Code::kValue, fmt::format("overseer is '{}'", said), keys.place(),
+                      "Expected people, or an address as http://127.0.0.1:9000/answer");
+  return std::optional(OverseerPlace{*address, keys.path("overseer_ca")});
 }
 
 /// The rest of a question whose answer is known: kind, proposed, detail. Errors kValue; json's.
@@ -286,7 +291,7 @@ base::Result<Started> start(const StartOptions& options) {
   started.log = log.place;
   started.journal.partition = log.partition;
   const Keys keys(manifest, options.roots);
-  PL_CHECK(refuse_unserved(keys));
+  PL_TRY(started.overseer, read_overseer(keys));
   PL_CHECK(read_limits(keys, started.options));
   PL_TRY(started.options.gold, read_gold(keys.path("gold")));
   PL_TRY(started.journal.sync, runtime::parse_sync_policy(keys.text("sync", "group")));

@@ -72,7 +72,7 @@ class Object {
 void read_leases(const Json& list, double asked, QuestionRecord& record) {
   for (const Json& one : list) {
     Object in(one);
-    QuestionRecord::Lease lease{in.text("rater", true), in.number("at"), in.number("until")};
+    QuestionRecord::Lease lease{in.text("rater", true), in.number("at"), in.number("until"), in.flag("declined")};
     in.nothing_else();
     if (lease.at < asked || lease.until < lease.at)
       throw std::invalid_argument(
@@ -160,6 +160,7 @@ base::Result<std::string> question_to_json(const QuestionRecord& q) {
   for (const auto& lease : q.leases) {
     finite = finite && std::isfinite(lease.at) && std::isfinite(lease.until);
     out["leases"].push_back({{"rater", lease.rater}, {"at", lease.at}, {"until", lease.until}});
+    if (lease.declined) out["leases"].back()["declined"] = true;
   }
   for (const auto& answer : q.answers) {
     finite = finite && std::isfinite(answer.at) && std::isfinite(answer.seconds);

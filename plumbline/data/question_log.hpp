@@ -18,7 +18,8 @@ struct QuestionRecord {
   struct Lease {
     std::string rater;
     double at = 0;
-    double until = 0;  ///< when it ended: answered, given back, run out, or settled by another
+    double until = 0;       ///< when it ended: answered, given back, run out, or settled by another
+    bool declined = false;  ///< given back for good: the question was not offered to this rater again
   };
   struct Answer {
     std::string rater;

@@ -27,7 +27,7 @@ QuestionRecord full() {
   q.carried_out = "cut";
   q.decision_deadline = 21;
   q.decided = 15;
-  q.leases = {{"ann", 11, 12}, {"bob", 13, 15}};
+  q.leases = {{"ann", 11, 12}, {"bob", 13, 15, true}};
   q.answers = {{"ann", 12, 1, "cut", false}, {"ann", 12, 1, "go", true}};
   return q;
 }
@@ -48,6 +48,7 @@ TEST(QuestionLog, ARecordReadsBack) {
   }
   const auto back = question_from_json(*question_to_json(full()), "here");
   EXPECT_EQ(back->leases[1].rater, "bob");
+  EXPECT_TRUE(back->leases[1].declined && !back->leases[0].declined);
   EXPECT_TRUE(back->answers[1].undone);
   EXPECT_EQ(*back->decision_deadline, 21);
   QuestionRecord bad = full();

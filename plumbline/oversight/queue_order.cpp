@@ -41,7 +41,7 @@ class Attention {
 bool free_for(const QuestionRecord& q, const std::string& rater, double at) {
   if (q.asked >= at || q.deadline <= at || (q.settled && *q.settled <= at)) return false;
   for (const auto& lease : q.leases)
-    if (lease.at <= at && at <= lease.until) return false;
+    if ((lease.at <= at && at <= lease.until) || (lease.declined && lease.rater == rater)) return false;
   std::size_t votes = 0;
   bool needs_second = false;
   for (const auto& answer : q.answers) {

@@ -64,11 +64,11 @@ std::vector<QuestionRecord> by_hand() {
     q.cause = cause;
   };
   QuestionRecord& first = add(0, 1);
-  first.leases = {{"ann", 20, 25}};
+  first.leases = {{"ann", 20, 25, false}};
   first.answers = {{"ann", 25, 5, "go", false}};
   settle(first, 25, "answered");
   QuestionRecord& worthier = add(1, 2);  // free when ann took the first: an inversion
-  worthier.leases = {{"bob", 30, 34}};
+  worthier.leases = {{"bob", 30, 34, false}};
   worthier.answers = {{"bob", 34, 4, "go", false}};
   settle(worthier, 34, "answered");
   settle(add(2, 0.5), 102, "expired");
@@ -105,8 +105,13 @@ TEST(QueueReport, AQuestionThatCouldNotBeTakenIsNoInversion) {
   const auto base = by_hand();
   EXPECT_EQ(order_of(base, {}).inversions, 1U);
   auto held = base;
-  held[1].leases.insert(held[1].leases.begin(), {"bob", 10, 22});
+  held[1].leases.insert(held[1].leases.begin(), {"bob", 10, 22, false});
   EXPECT_EQ(order_of(held, {}).inversions, 0U) << "bob had it";
+  auto declined = base;
+  declined[1].leases.insert(declined[1].leases.begin(), {"ann", 10, 12, true});
+  EXPECT_EQ(order_of(declined, {}).inversions, 0U) << "ann gave it back for good";
+  declined[1].leases.front().rater = "cy";
+  EXPECT_EQ(order_of(declined, {}).inversions, 1U) << "somebody else did";
   auto own = base;
   own[1].answers.insert(own[1].answers.begin(), {"ann", 15, 1, "cut", false});
   own[1].two_people = {"cut"};
@@ -126,7 +131,7 @@ TEST(QueueReport, AQuestionThatCouldNotBeTakenIsNoInversion) {
   QuestionRecord long_ago = base[0];
   long_ago.number = 9;
   long_ago.kind = "approve";
-  long_ago.leases = {{"cy", 0, 19}};
+  long_ago.leases = {{"cy", 0, 19, false}};
   long_ago.answers = {{"cy", 19, 200, "go", false}};
   long_ago.settled = 19;
   slow.push_back(long_ago);

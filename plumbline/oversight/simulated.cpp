@@ -163,7 +163,7 @@ class Simulation {
     const bool late_in_shift = std::fmod(at, kCycle) >= kShift / 2;
     const double seconds = rng_.exponential() * rater.seconds * (late_in_shift ? rater.slowing : 1);
     const double done = std::min(at + seconds, q.deadline);
-    q.leases.push_back({rater.name, at, done});
+    q.leases.push_back({rater.name, at, done, false});
     people_[who].free = done;
     if (done >= q.deadline) return;
     const bool nods = !q.proposed.empty() && rng_.bernoulli(rater.nodding);

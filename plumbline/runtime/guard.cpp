@@ -709,8 +709,9 @@ base::Result<std::uint64_t> Guard::answer(const std::string& rater, std::uint64_
   return std::max(frame, journal_->appended());
 }
 
-base::Result<std::uint64_t> Guard::release(const std::string& rater, std::uint64_t question, Instant now) {
-  PL_TRY(const QueueEvent event, state_.queue().release(rater, question, now));
+base::Result<std::uint64_t> Guard::release(const std::string& rater, std::uint64_t question, Instant now,
+                                           bool decline) {
+  PL_TRY(const QueueEvent event, state_.queue().release(rater, question, now, decline));
   return write_queue({event}, now);
 }
 

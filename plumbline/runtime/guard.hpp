@@ -110,7 +110,8 @@ class Guard {
   base::Result<Leased> lease(const std::string& rater, Instant now);
   base::Result<std::uint64_t> answer(const std::string& rater, std::uint64_t question, const std::string& action,
                                      Instant now);
-  base::Result<std::uint64_t> release(const std::string& rater, std::uint64_t question, Instant now);
+  base::Result<std::uint64_t> release(const std::string& rater, std::uint64_t question, Instant now,
+                                      bool decline = false);
   base::Result<std::uint64_t> veto(const std::string& rater, std::uint64_t question, Instant now);
   base::Result<std::uint64_t> undo(const std::string& rater, std::uint64_t question, Instant now);
 

@@ -61,9 +61,12 @@ class Histories {
       case QueueEvent::Kind::kAsk: break;
       case QueueEvent::Kind::kLease:
         end_lease();
-        q.leases.push_back({event.rater, at, seconds(event.until)});
+        q.leases.push_back({event.rater, at, seconds(event.until), false});
         break;
-      case QueueEvent::Kind::kRelease: end_lease(); break;
+      case QueueEvent::Kind::kRelease:
+        end_lease();
+        if (!q.leases.empty()) q.leases.back().declined = event.action == kDeclined;
+        break;
       case QueueEvent::Kind::kAnswer:
         end_lease();
         q.answers.push_back({event.rater, at, q.leases.empty() ? 0 : at - q.leases.back().at, event.action, false});

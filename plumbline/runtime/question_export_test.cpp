@@ -49,9 +49,9 @@ struct Traffic {
     commit();
   }
   void commit() {
-    const auto frame = guard->journal().commit();
-    ASSERT_TRUE(frame.ok());
-    guard->durable(*frame, now);
+    const auto done = guard->journal().commit();
+    ASSERT_TRUE(done.ok());
+    guard->durable(done->durable, now);
     (void)guard->take_answers();
   }
   void step(base::Rng& rng, int number) {
@@ -87,7 +87,7 @@ struct Traffic {
         }
         break;
       case 5:
-        if (held != 0 && rng.bernoulli(0.3)) (void)guard->release(who, held, now);
+        if (held != 0 && rng.bernoulli(0.3)) (void)guard->release(who, held, now, rng.bernoulli(0.5));
         break;
       case 6:
         for (const auto& [n, item] : guard->state().queue().open()) {

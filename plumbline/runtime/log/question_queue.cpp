@@ -164,7 +164,7 @@ bool QuestionQueue::needs_second(const OpenQuestion& item) {
 }
 
 bool QuestionQueue::available(const OpenQuestion& item, const std::string& rater, Instant now) const {
-  if (now >= item.question.deadline || (!item.question.only_for.empty() && item.question.only_for != rater))
+  if (now >= item.question.deadline || item.declined.contains(rater) || (!item.question.only_for.empty() && item.question.only_for != rater))
     return false;
   if (item.lease && now < item.lease->until && item.lease->rater != rater) return false;
   return item.votes.empty() || (needs_second(item) && item.votes.front().rater != rater);
@@ -195,11 +195,12 @@ std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant n
   return {leased(best, open_.at(best).question.deadline)};
 }
 
-base::Result<QueueEvent> QuestionQueue::release(const std::string& rater, std::uint64_t question, Instant now) const {
+base::Result<QueueEvent> QuestionQueue::release(const std::string& rater, std::uint64_t question, Instant now,
+                                                bool decline) const {
   PL_TRY(const OpenQuestion* item, find(question, now));
   if (!item->lease || item->lease->rater != rater)
     return refusal("not_leased", fmt::format("question {} is not with {}", question, rater));
-  return QueueEvent{Kind::kRelease, now, question, rater, {}, 0, {}, {}};
+  return QueueEvent{Kind::kRelease, now, question, rater, decline ? std::string(kDeclined) : std::string(), 0, {}, {}};
 }
 
 base::Result<QueueEvent> QuestionQueue::answer(const std::string& rater, std::uint64_t question,
@@ -280,7 +281,7 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
   if (event.kind == Kind::kAsk) {
     if (!event.asked || event.question != asked_ + 1) return impossible("questions are numbered in order");
     ++asked_;
-    open_.emplace(event.question, OpenQuestion{*event.asked, {}, {}});
+    open_.emplace(event.question, OpenQuestion{*event.asked, {}, {}, {}});
     if (limits_.budget && event.asked->gold_name.empty()) {
       while (!asks_.empty() && asks_.front() <= event.at - limits_.budget_window) asks_.pop_front();
       asks_.push_back(event.at);
@@ -299,7 +300,10 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
       item.lease = {event.rater, event.at, event.until};
       break;
     }
-    case Kind::kRelease: item.lease.reset(); break;
+    case Kind::kRelease:
+      item.lease.reset();
+      if (event.action == kDeclined) item.declined.insert(event.rater);
+      break;
     case Kind::kAnswer:
       if (!item.lease || item.lease->rater != event.rater || item.votes.size() > 1)
         return impossible("an answer without a lease");

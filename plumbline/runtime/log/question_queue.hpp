@@ -74,11 +74,13 @@ struct QueueEvent {
   Instant at = 0;
   std::uint64_t question = 0;
   std::string rater;
-  std::string action;                          ///< kAnswer; kSettle: what is carried out, empty = refuse
+  std::string action;  ///< kAnswer; kSettle: what is carried out, empty = refuse; kRelease: kDeclined, or empty
   Instant until = 0;                           ///< kLease
   SettleCause cause = SettleCause::kAnswered;  ///< kSettle
   std::optional<Question> asked;               ///< kAsk
 };
+/// The action of a release after which the question is not offered to that rater again.
+inline constexpr std::string_view kDeclined = "declined";
 /// "ask", "lease", …
 std::string_view queue_event_name(QueueEvent::Kind kind);
 
@@ -137,6 +139,7 @@ struct OpenQuestion {
   Question question;
   std::optional<Lease> lease;
   std::vector<Vote> votes;
+  std::set<std::string> declined;  ///< raters who gave it back for good
   bool operator==(const OpenQuestion&) const = default;
 };
 
@@ -151,7 +154,9 @@ class QuestionQueue {
   base::Result<std::vector<QueueEvent>> ask(const Question& question, Instant now) const;
   /// The question that is worth most to this rater now; the one that the rater has already; no event: none.
   std::vector<QueueEvent> lease(const std::string& rater, Instant now) const;
-  base::Result<QueueEvent> release(const std::string& rater, std::uint64_t question, Instant now) const;
+  /// `decline`: for good, so that the rater is offered another one next.
+  base::Result<QueueEvent> release(const std::string& rater, std::uint64_t question, Instant now,
+                                   bool decline = false) const;
   base::Result<QueueEvent> answer(const std::string& rater, std::uint64_t question, const std::string& action,
                                   Instant now) const;
   base::Result<std::vector<QueueEvent>> veto(const std::string& rater, std::uint64_t question, Instant now) const;

@@ -107,6 +107,19 @@ TEST(QuestionQueue, ALeaseEndsAndTheQuestionGoesToAnother) {
   EXPECT_DOUBLE_EQ(queue.raters().at("ann").seconds, 1);
 }
 
+TEST(QuestionQueue, WhatARaterDeclinedGoesToOthersAlone) {
+  QuestionQueue queue;
+  take(queue, queue.ask(question(2, 100 * kSecond), 0));
+  take(queue, queue.ask(question(1, 100 * kSecond), 0));
+  take(queue, queue.lease("ann", 0));
+  take(queue, queue.release("ann", 1, kSecond, true));
+  EXPECT_EQ(queue.lease("ann", kSecond).front().question, 2U);
+  EXPECT_EQ(queue.lease("bob", kSecond).front().question, 1U);
+  take(queue, queue.lease("bob", kSecond));
+  take(queue, queue.release("bob", 1, kSecond));
+  EXPECT_EQ(queue.lease("bob", kSecond).front().question, 1U) << "given back, not declined";
+}
+
 TEST(QuestionQueue, VetoTakesTheSafeActionAtOnce) {
   QuestionQueue queue;
   take(queue, queue.ask(question(1, 100 * kSecond), 0));
