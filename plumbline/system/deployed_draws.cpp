@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
+#include <map>
 #include <numeric>
+#include <utility>
 
 #include "plumbline/stats/special.hpp"
 
@@ -31,66 +32,82 @@ std::vector<int> frequent(std::span<const Draw> draws, std::size_t actions) {
   return order;
 }
 
-/// Mean and variance of ln mu under mu^g normalised, over the actions of positive probability.
-struct Moments {
-  double mean = 0;
-  double variance = 0;
-  double log_mass = 0;  ///< ln sum mu^g
-};
-
-Moments moments_of(const Draw& d, double g) {
-  double top = -std::numeric_limits<double>::infinity();
-  for (const double p : d.probabilities)
-    if (p > 0) top = std::max(top, g * std::log(p));
+/// ln sum of mu^g over the actions of positive probability.
+double log_mass(const Draw& d, double g) {
   double mass = 0;
-  double first = 0;
-  double second = 0;
-  for (const double p : d.probabilities) {
-    if (!(p > 0)) continue;
-    const double l = std::log(p);
-    const double w = std::exp(g * l - top);
-    mass += w;
-    first += w * l;
-    second += w * l * l;
-  }
-  Moments m;
-  m.mean = first / mass;
-  m.variance = std::max(0.0, second / mass - m.mean * m.mean);
-  m.log_mass = top + std::log(mass);
-  return m;
+  for (const double p : d.probabilities)
+    if (p > 0) mass += std::pow(p, g);
+  return std::log(mass);
 }
 
-/// The score at g and its variance.
+/// Draws whose score is the same: the logarithms of the positive probabilities, ascending, and that of the action
+/// taken.
+struct Kind {
+  std::vector<double> logs;
+  double taken = 0;
+  double count = 0;
+};
+
+std::vector<Kind> kinds_of(std::span<const Draw> draws) {
+  std::map<std::pair<std::vector<double>, double>, double> counts;
+  for (const Draw& d : draws) {
+    std::vector<double> positive;
+    for (const double p : d.probabilities)
+      if (p > 0) positive.push_back(p);
+    std::sort(positive.begin(), positive.end());
+    ++counts[{std::move(positive), d.probabilities[d.taken]}];
+  }
+  std::vector<Kind> kinds;
+  for (const auto& [key, count] : counts) {
+    Kind kind{{}, std::log(key.second), count};
+    for (const double p : key.first) kind.logs.push_back(std::log(p));
+    kinds.push_back(std::move(kind));
+  }
+  return kinds;
+}
+
+/// The score at g and its variance, which is also how fast it falls.
 struct Score {
   double sum = 0;
   double variance = 0;
 };
 
-Score score_at(std::span<const Draw> draws, double g) {
+Score score_at(const std::vector<Kind>& kinds, double g) {
   Score s;
-  for (const Draw& d : draws) {
-    const Moments m = moments_of(d, g);
-    s.sum += std::log(d.probabilities[d.taken]) - m.mean;
-    s.variance += m.variance;
+  for (const Kind& kind : kinds) {
+    const double top = g * kind.logs.back();
+    double mass = 0;
+    double first = 0;
+    double second = 0;
+    for (const double l : kind.logs) {
+      const double w = std::exp(g * l - top);
+      mass += w;
+      first += w * l;
+      second += w * l * l;
+    }
+    const double mean = first / mass;
+    s.sum += kind.count * (kind.taken - mean);
+    s.variance += kind.count * std::max(0.0, second / mass - mean * mean);
   }
   return s;
 }
 
-/// Where the score falls to `level` of its standard deviations; it falls as g grows.
-double cross(std::span<const Draw> draws, double level) {
-  const auto above = [&](double g) {
-    const Score s = score_at(draws, g);
-    return s.variance > 0 ? s.sum / std::sqrt(s.variance) > level : s.sum > 0;
-  };
+/// Where the score falls to `level` of its standard deviations: Newton's steps inside a bracket that halves where they
+/// leave it. 0 or kLargestExponent where that lies beyond.
+double cross(const std::vector<Kind>& kinds, double level) {
   double low = 0;
-  double high = 1;
-  while (high < kLargestExponent && above(high)) high *= 2;
-  if (!above(low)) return low;
-  for (int i = 0; i < 60 && high - low > 1e-9 * high; ++i) {
-    const double middle = (low + high) / 2;
-    (above(middle) ? low : high) = middle;
+  double high = kLargestExponent;
+  double g = 1;
+  for (int i = 0; i < 200 && high - low > 1e-10 * high; ++i) {
+    const Score s = score_at(kinds, g);
+    const double above = s.sum - level * std::sqrt(s.variance);
+    (above > 0 ? low : high) = g;
+    const double step = s.variance > 0 ? above / s.variance : 0;
+    if (step != 0 && std::abs(step) < 1e-12 * g) break;
+    const double next = g + step;
+    g = step != 0 && next > low && next < high ? next : (low + high) / 2;
   }
-  return (low + high) / 2;
+  return g;
 }
 
 }  // namespace
@@ -117,7 +134,7 @@ DrawEvidence bet_on_draws(std::span<const Draw> draws, std::size_t actions) {
       return out;
     }
     for (std::size_t i = 0; i < kExponents.size(); ++i)
-      bets[i] += (kExponents[i] - 1) * std::log(p) - moments_of(d, kExponents[i]).log_mass;
+      bets[i] += (kExponents[i] - 1) * std::log(p) - log_mass(d, kExponents[i]);
     for (std::size_t k = 0; k < d.actions.size(); ++k) {
       const std::size_t a = place[static_cast<std::size_t>(d.actions[k])];
       if (a == kMostActions) continue;
@@ -138,17 +155,20 @@ DrawEvidence bet_on_draws(std::span<const Draw> draws, std::size_t actions) {
 }
 
 std::optional<stats::Estimate> sharpness_of(std::span<const Draw> draws) {
-  std::vector<Draw> telling;
-  for (const Draw& d : draws)
-    if (d.probabilities[d.taken] > 0 && moments_of(d, 1).variance > 1e-12) telling.push_back(d);
-  if (telling.size() < 30) return std::nullopt;
+  constexpr double kLeast = 30;
+  std::vector<Kind> kinds = kinds_of(draws);
+  std::erase_if(kinds, [](const Kind& kind) {
+    return !std::isfinite(kind.taken) || !(kind.logs.back() - kind.logs.front() > 1e-9);
+  });
   stats::Estimate e;
-  e.value = cross(telling, 0);
-  e.n = e.n_effective = static_cast<double>(telling.size());
+  for (const Kind& kind : kinds) e.n += kind.count;
+  if (e.n < kLeast) return std::nullopt;
+  e.n_effective = e.n;
+  e.value = cross(kinds, 0);
   e.unit_of_sampling = "draw";
   e.method = "score of the exponent, inverted";
-  e.bounds = stats::make_bounds([&](double c) { return std::optional(cross(telling, stats::normal_quantile(c))); },
-                                [&](double c) { return std::optional(cross(telling, -stats::normal_quantile(c))); });
+  e.bounds = stats::make_bounds([&](double c) { return std::optional(cross(kinds, stats::normal_quantile(c))); },
+                                [&](double c) { return std::optional(cross(kinds, -stats::normal_quantile(c))); });
   return e;
 }
 

@@ -92,7 +92,7 @@ TEST(DeployedLog, FaultsAreCountedToTheRow) {
   log[7].time = 0;
   log[9].probabilities[0] += 0.1;
   log[11].propensity = 0.25;
-  log[13].action = "z";
+  log[13].action = log[13].final_action = "z";
   log[15].probabilities = {0, 1, 0, 0};
   log[15].action = log[15].final_action = "a";
   log[15].propensity = 0;
@@ -269,7 +269,7 @@ TEST(DeployedLogStatistical, ErrorRatesAndPower) {
 TEST(DeployedLogStatistical, OneVersionPredictsTheNext) {
   int covered = 0;
   int missed = 0;
-  constexpr int kRuns = 100;
+  constexpr int kRuns = 50;
   for (int seed = 0; seed < kRuns; ++seed) {
     base::Rng rng(static_cast<std::uint64_t>(seed), {"versions"});
     for (const double explored : {0.8, 0.2}) {
