@@ -201,6 +201,8 @@ const std::vector<Api::Route>& Api::routes() {
       {"POST", "/v1/queue/release", Scope::kAnswer, &Api::release},
       {"POST", "/v1/queue/veto", Scope::kAnswer, &Api::veto},
       {"POST", "/v1/queue/undo", Scope::kAnswer, &Api::undo},
+      {"GET", "/v1/monitors", Scope::kRead, &Api::monitors},
+      {"POST", "/v1/monitors/acknowledge", Scope::kAdmin, &Api::acknowledge_monitor},
       {"GET", "/v1/cases", Scope::kRead, &Api::cases},
       {"GET", "/metrics", Scope::kRead, &Api::metrics},
       {"GET", "/healthz", {}, &Api::health},
@@ -443,6 +445,29 @@ void Api::undo(const ApiRequest& request, const Caller& caller, const Respond& r
       respond);
 }
 
+void Api::monitors(const ApiRequest&, const Caller&, const Respond& respond) {
+  run(
+      [respond](Guard& guard, Instant) {
+        respond({200, fmt::format("{{\"monitors\":{}}}", guard.monitors_json())});
+      },
+      respond);
+}
+
+void Api::acknowledge_monitor(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  const auto said = [&]() -> base::Result<Said> {
+    PL_TRY(const Json json, parse_body(request.body));
+    PL_CHECK(known_keys(json, {"monitor", "rater"}));
+    Said who;
+    PL_TRY(who.rater, rater_of(json, caller));
+    PL_TRY(who.action, text_at(json, "monitor", true));
+    return who;
+  }();
+  if (!said.ok()) return respond(error_reply(said.error()));
+  run([this, s = *said, respond](Guard& guard,
+                                 Instant now) { acknowledge(guard.acknowledge(s.action, s.rater, now), respond); },
+      respond);
+}
+
 void Api::cases(const ApiRequest&, const Caller&, const Respond& respond) {
   const runtime::StartDecision& start = started_.start;
   Json claims = Json::array();
@@ -464,21 +489,31 @@ void Api::cases(const ApiRequest&, const Caller&, const Respond& respond) {
 void Api::health(const ApiRequest&, const Caller&, const Respond& respond) { respond({200, "{\"ok\":true}"}); }
 
 void Api::ready(const ApiRequest&, const Caller&, const Respond& respond) {
-  const bool away = loop_.metrics().away;
-  const bool ready = !loop_.stopped() && !loop_.draining() && !away;
-  const Json out = {{"ready", ready},
-                    {"reason", loop_.stopped()    ? "the log has stopped"
-                               : loop_.draining() ? "going down"
-                               : away             ? "the log's database is away"
-                                                  : ""},
-                    {"model", started_.model},
-                    {"policy", started_.decider->info().policy},
-                    {"case", started_.start.case_hash},
-                    {"accepted", started_.start.accepted},
-                    {"shadow", started_.options.shadow},
-                    {"sync", runtime::sync_policy_name(started_.journal.sync)},
-                    {"tokens", tokens_.problem()}};
-  respond({ready ? 200 : 503, dump(out)});
+  const auto reply = [this, problem = tokens_.problem()](const std::vector<std::string>& alarms) -> ApiReply {
+    const bool away = loop_.metrics().away;
+    const bool ready = !loop_.stopped() && !loop_.draining() && !away;
+    const Json out = {{"ready", ready},
+                      {"reason", loop_.stopped()    ? "the log has stopped"
+                                 : loop_.draining() ? "going down"
+                                 : away             ? "the log's database is away"
+                                                    : ""},
+                      {"model", started_.model},
+                      {"policy", started_.decider->info().policy},
+                      {"case", started_.start.case_hash},
+                      {"accepted", started_.start.accepted},
+                      {"shadow", started_.options.shadow},
+                      {"sync", runtime::sync_policy_name(started_.journal.sync)},
+                      {"alarms", alarms},
+                      {"tokens", problem}};
+    return {ready ? 200 : 503, dump(out)};
+  };
+  const bool asked = loop_.post([reply, respond](Guard& guard, Instant) {
+    std::vector<std::string> alarms;
+    for (const runtime::MonitorView& monitor : guard.state().monitors().view())
+      if (monitor.alarm_since) alarms.push_back(monitor.name);
+    respond(reply(alarms));
+  });
+  if (!asked) respond(reply({}));  // whoever asks whether it lives gets an answer, however busy it is
 }
 
 void Api::metrics(const ApiRequest&, const Caller&, const Respond& respond) {

@@ -45,6 +45,8 @@ class Api {
   void release(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void veto(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void undo(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void monitors(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void acknowledge_monitor(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void cases(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void health(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void ready(const ApiRequest& request, const Caller& caller, const Respond& respond);

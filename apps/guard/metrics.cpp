@@ -100,6 +100,20 @@ std::string metrics_text(const runtime::Guard& guard, const LoopMetrics& m, cons
     text.one("overseer_failures_total", "counter", "Questions to which it said nothing in time, or nothing that counts",
              service.overseer->failed);
   }
+  const std::vector<runtime::MonitorView> monitors = guard.state().monitors().view();
+  const auto monitor_lines = [&](std::string_view name, const auto& value) {
+    for (const runtime::MonitorView& v : monitors)
+      text.line(name, fmt::format("name=\"{}\",severity=\"{}\"", escaped(v.name), v.fails ? "fail" : "warn"), value(v));
+  };
+  text.head("monitor_violations_total", "counter", "Alarms of a detector, or proposals that broke an assertion");
+  monitor_lines("monitor_violations_total", [](const runtime::MonitorView& v) { return v.violations; });
+  text.head("monitor_seen_total", "counter", "What a monitor judged");
+  monitor_lines("monitor_seen_total", [](const runtime::MonitorView& v) { return v.seen; });
+  text.head("monitor_alarm", "gauge", "1 while an alarm waits for an acknowledgement");
+  monitor_lines("monitor_alarm", [](const runtime::MonitorView& v) { return v.alarm_since ? 1 : 0; });
+  text.head("monitor_level", "gauge", "Statistic of a detector over its threshold; share that breaks an assertion");
+  monitor_lines("monitor_level",
+                [](const runtime::MonitorView& v) { return v.threshold ? v.statistic / *v.threshold : v.statistic; });
   text.one("log_frames_total", "counter", "Records made durable since the start", m.frames);
   text.one("log_commits_total", "counter", "Commits of the log since the start", m.commits);
   text.one("log_stopped", "gauge", "1 when the log takes no more records", guard.stopped() ? 1 : 0);

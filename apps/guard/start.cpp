@@ -12,6 +12,7 @@
 #include "plumbline/case/run/session.hpp"
 #include "plumbline/checks/catalog.hpp"
 #include "plumbline/predict/open.hpp"
+#include "plumbline/probe/assertion_section.hpp"
 #include "plumbline/runtime/classifier_artifacts.hpp"
 #include "plumbline/runtime/filtered_decider.hpp"
 
@@ -196,6 +197,25 @@ base::Status read_limits(const Keys& keys, runtime::GuardOptions& options) {
   return base::ok();
 }
 
+/// What watches the decisions. Errors kValue: an unknown signal or assertion, a severity without drift.
+base::Status read_monitors(const data::Manifest& manifest, const Keys& keys, runtime::MonitorOptions& options) {
+  for (const std::string& word : keys.texts("drift")) {
+    const auto signal = runtime::parse_drift_signal(word);
+    if (!signal.ok()) return signal.error().at(keys.place() + " drift");
+    options.drift.push_back(*signal);
+  }
+  for (const char* key : {"drift_run_length", "drift_severity"})
+    if (options.drift.empty() && keys.has(key))
+      return make_error(Code::kValue, fmt::format("{} is declared, and drift names no signal", key), keys.place(),
+                        "Add drift = [\"input\"], or take the key out");
+  options.run_length = keys.number("drift_run_length", options.run_length);
+  options.drift_fails = keys.text("drift_severity") == "fail";
+  PL_TRY(const std::int64_t units, keys.integer("watched_units", 10'000, 1, 10'000'000));
+  options.units = static_cast<std::size_t>(units);
+  PL_TRY(options.assertions, probe::read_assertions(manifest, keys.texts("assertions")));
+  return base::ok();
+}
+
 /// The rule of starting. Without a case there is nothing to rule on, and only an explicit acceptance helps.
 base::Result<runtime::StartDecision> judge(const data::Manifest& manifest, const Keys& keys, run::Session& session,
                                            const runtime::ClassifierParts& parts,
@@ -294,6 +314,7 @@ base::Result<Started> start(const StartOptions& options) {
   PL_TRY(started.overseer, read_overseer(keys));
   PL_CHECK(read_limits(keys, started.options));
   PL_TRY(started.options.gold, read_gold(keys.path("gold")));
+  PL_CHECK(read_monitors(manifest, keys, started.options.monitors));
   PL_TRY(started.journal.sync, runtime::parse_sync_policy(keys.text("sync", "group")));
   for (const std::string& action : keys.texts("irreversible")) started.options.irreversible.insert(action);
   started.address = options.listen.empty() ? keys.text("listen", "127.0.0.1:8077") : options.listen;

@@ -191,6 +191,18 @@ std::vector<SectionSpec> make_specs() {
                 {"equal_within", kNumber, false, "expected costs that differ by at most this are equal (default 0)"},
                 {"neighbours", kInteger, false, "training examples shown with a question (default 0)"},
                 {"accept", kTexts, false, "claims accepted although they are not supported"}}});
+  // Beside the list above: what watches the decisions.
+  std::vector<KeySpec>& guard = s.back().keys;
+  guard.insert(guard.end(),
+               {{"drift", kTexts, false, "signals watched for drift: input, aleatoric, model, reward (default: none)"},
+                {"drift_run_length", kNumber, false, "decisions for each false alarm at least (default 100000)"},
+                {"drift_severity",
+                 kText,
+                 false,
+                 "fail: after an alarm the fallback is taken until an admin acknowledges it (default warn)",
+                 {"warn", "fail"}},
+                {"assertions", kTexts, false, "[assertion.NAME] that proposals must obey (default: none)"},
+                {"watched_units", kInteger, false, "units that assertions remember (default 10000)"}});
   const auto generic = [&](std::string_view kind, std::string_view help, std::vector<KeySpec> keys) {
     s.push_back({kind, SectionForm::kNamed, help, std::move(keys), true});
   };
@@ -329,6 +341,32 @@ std::vector<SectionSpec> make_specs() {
            {"limit", kInteger, false, "read the first decisions only"}});
   generic("questions", "Questions to people and what came of them.",
           {{"path", kPath, true, "JSON lines as `plumbline guard --export-questions` writes them"}});
+  generic("assertion",
+          "A rule that the records of a stream should obey: rows of a set, decisions of a log, of the guard.",
+          {{"kind",
+            kText,
+            true,
+            "range; values (a text is one of them); implies (where `when` holds, `then` does); order (fields do not "
+            "fall one after another); steady (a unit's text does not change twice within `within`); constant (a unit's "
+            "value does not change); monotone (a unit's number does not fall, or rise)",
+            {"range", "values", "implies", "order", "steady", "constant", "monotone"}},
+           {"field", kText, false, "a column of the context, label, score ...: see docs/checks/probe.assertions.md"},
+           {"fields", kTexts, false, "order: two fields or more"},
+           {"low", kNumber, false, "range: least allowed"},
+           {"high", kNumber, false, "range: most allowed"},
+           {"values", kTexts, false, "values: those allowed"},
+           {"when", kText, false, "implies: \"speed > 3 and label == 'go'\" (default: always)"},
+           {"then", kText, false, "implies: what must hold then, in the same form"},
+           {"within", kNumber, false, "steady: seconds between two changes at least"},
+           {"direction", kText, false, "monotone: default rising", {"rising", "falling"}},
+           {"tolerance", kNumber, false, "range, order, monotone: in the field's unit (default 0)"},
+           {"scale", kNumber, false, "a violation by so much has severity 1 (default 1)"},
+           {"severity",
+            kText,
+            false,
+            "fail: the guard takes its fallback for a proposal that breaks it (default warn: it is counted)",
+            {"warn", "fail"}},
+           {"on", kTexts, false, "models, sets and logs that it is about (default: all)"}});
   generic("component", "A part of a larger system.",
           {{"model", kText, false, "model section"},
            {"policy", kText, false, "policy section"},

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
 
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/rng.hpp"
+#include "plumbline/robustness/stream_rank.hpp"
 
 namespace plumbline::runtime {
 namespace {
@@ -83,6 +85,7 @@ ClassifierDecider::ClassifierDecider(decision::PredictorPtr model, ClassifierPar
   info_.actions = rule_.options();
   info_.input_size = static_cast<std::size_t>(parts_.input_size);
   info_.model = parts_.model_hash;
+  info_.reference_rows = parts_.doubts.distances.size();
   info_.case_hash = options_.case_hash;
   info_.policy = fmt::format("{} thresholds {}", policy_text(rule_.policy()), parts_.thresholds_hash().substr(0, 12));
   if (parts_.hierarchy) info_.policy += fmt::format(" hierarchy {}", parts_.hierarchy->rule.options.target);
@@ -206,6 +209,8 @@ void ClassifierDecider::carry_out(RuledChoice choice, std::uint64_t stream, Prop
   proposal.reason = std::move(choice.reason);
   base::Rng rng = base::Rng(rule_.policy().seed, {"decision"}).fork(stream);
   proposal.action = draw_from(proposal.probabilities, rng.uniform());
+  const double tie = std::max(rng.uniform(), std::numeric_limits<double>::min());
+  proposal.input_rank = robustness::smoothed_p(parts_.doubts.distances, doubts_.distance, tie);
   if (proposal.act == Act::kAct && proposal.action == rule_.refusal()) proposal.act = Act::kRefuse;
   if (proposal.act == Act::kAct && rule_.set_option() == proposal.action) proposal.act = Act::kModify;
   switch (proposal.act) {

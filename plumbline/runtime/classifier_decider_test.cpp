@@ -269,11 +269,17 @@ TEST_F(DeciderTest, OrdinaryRowsAreCalledStrangeAsOftenAsDeclared) {
   base::Rng rng(12);
   std::vector<int> labels;
   constexpr std::ptrdiff_t kRows = 2000;
+  const auto reference = static_cast<double>(made->info().reference_rows);
+  EXPECT_EQ(reference, 150);
   const MatrixF rows = clouds::cloud_rows(rng, kRows, labels);
   int alarms = 0;
   for (std::ptrdiff_t i = 0; i < kRows; ++i) {
     const Proposal p = one(*made, {rows.data() + i * kColumns, rows.data() + (i + 1) * kColumns});
     alarms += p.uncertainty.distributional->value <= 0.05 ? 1 : 0;
+    // The rank is the same p-value with its step smoothed, so it lies in the step below it.
+    ASSERT_TRUE(p.input_rank.has_value());
+    EXPECT_LT(*p.input_rank, p.uncertainty.distributional->value);
+    EXPECT_GT(*p.input_rank, p.uncertainty.distributional->value - 1.001 / (reference + 1));
   }
   // 150 threshold rows, rank 143 of 151 for the complement: given them the share is Beta(7, 144), its 1e-4 tails.
   EXPECT_GT(alarms, 0.008 * kRows);

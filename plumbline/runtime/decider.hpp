@@ -41,6 +41,8 @@ struct Proposal {
   std::string fallback;                 ///< carried out if nobody answers in time; empty: refusing is all that is safe
   decision::Uncertainty uncertainty;
   double value_of_asking = 0;  ///< expected gain in the declared cost, per question, if somebody answers
+  /// Smoothed conformal p-value of the input among the calibration rows, uniform while the world is as it was then.
+  std::optional<double> input_rank;
   std::vector<Neighbour> nearest;
   std::string reason;                ///< one sentence with the figures that decided
   std::string rung;                  ///< of the ladder of fallbacks: "model", "set", "fallback", ...
@@ -52,9 +54,10 @@ struct Proposal {
 struct DeciderInfo {
   std::vector<std::string> actions;
   std::size_t input_size = 0;
-  std::string model;      ///< hash of the guarded model
-  std::string case_hash;  ///< of the assessed case; empty: none
-  std::string policy;     ///< version of the rule with its parameters
+  std::string model;               ///< hash of the guarded model
+  std::string case_hash;           ///< of the assessed case; empty: none
+  std::string policy;              ///< version of the rule with its parameters
+  std::size_t reference_rows = 0;  ///< calibration rows that input_rank ranks among; 0: it is never given
 };
 
 class Decider {

@@ -161,8 +161,8 @@ base::Result<std::string> proposal_detail(const Proposal& p) {
   }
 }
 
-Guard::Guard(const DeciderInfo& decider, const GuardOptions& options)
-    : decider_(decider), options_(options), state_(options.queue, options.gold, options.remembered) {}
+Guard::Guard(const DeciderInfo& decider, const GuardOptions& options, std::shared_ptr<const MonitorPlan> plan)
+    : decider_(decider), options_(options), state_(options.queue, options.gold, options.remembered, std::move(plan)) {}
 
 base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, const std::string& log,
                                                  const JournalOptions& journal, const GuardOptions& options,
@@ -183,7 +183,9 @@ base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, con
                       fmt::format("the margin of {} ms is not below the deadline of {} ms",
                                   options.margin / kMillisecond, options.deadline / kMillisecond),
                       "[guard]");
-  std::unique_ptr<Guard> guard(new Guard(decider, options));
+  auto plan = MonitorPlan::make(options.monitors, decider, options.columns);
+  if (!plan.ok()) return plan.error().at("[guard]");
+  std::unique_ptr<Guard> guard(new Guard(decider, options, std::make_shared<const MonitorPlan>(std::move(*plan))));
   PL_TRY(guard->journal_, DecisionJournal::open(log, journal, [&](const JournalFrame& frame) {
            return guard->state_.replay(frame, shown_place(log));
          }));
@@ -379,17 +381,22 @@ void Guard::propose_one(const Work& work, const Proposal& proposal, Instant now)
   auto detail = proposal_detail(proposal);
   if (!detail.ok() && record.cause != DecisionCause::kError)
     fall_back(record, open->fallback, DecisionCause::kError, "nothing could be decided: " + detail.error().text());
+  std::string said = detail.ok() ? std::move(*detail) : std::string();
+  MonitorVerdict seen;
+  if (record.cause != DecisionCause::kError) seen = state_.monitors().judge(work.request, proposal, now);
+  if (!seen.detail.empty()) said = with_keys({{"assertions", Json::parse(seen.detail)}}, said);
+  if (!seen.fall_back.empty()) fall_back(record, open->fallback, DecisionCause::kSafeguard, seen.fall_back);
   if (options_.shadow && record.cause == DecisionCause::kPolicy) {
     record.cause = DecisionCause::kSafeguard;
     record.final_action = open->fallback;
     record.rung = "shadow";
   } else if (record.kind == DecisionKind::kAsk || needs_people(record)) {
-    const base::Status asked = ask(work.request, record, proposal, now);
+    const base::Status asked = ask(work.request, record, proposal, said, seen.note, now);
     if (asked.ok()) return;
     fall_back(record, safe_action(proposal, *open), DecisionCause::kSafeguard,
               "nobody could be asked: " + asked.error().message);
   }
-  decide(id, record, detail.ok() ? *detail : std::string(), {}, now, false);
+  decide(id, record, std::move(said), {}, now, false, std::move(seen.note));
 }
 
 /// The policy would do what two people must agree on.
@@ -398,7 +405,8 @@ bool Guard::needs_people(const data::DecisionRecord& record) const {
          (record.kind == DecisionKind::kAct || record.kind == DecisionKind::kModify);
 }
 
-base::Status Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p, Instant now) {
+base::Status Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p,
+                        const std::string& detail, const std::optional<MonitorNote>& note, Instant now) {
   const OpenDecision& open = *state_.find_open(request.id);
   const std::optional<std::size_t> carried = record.kind == DecisionKind::kAsk ? p.proposed : std::optional(p.action);
   record.kind = DecisionKind::kAsk;
@@ -422,9 +430,10 @@ base::Status Guard::ask(const Request& request, data::DecisionRecord record, con
     asked.at = now;
     asked.id = request.id;
     asked.fallback = safe;
-    if (const auto detail = proposal_detail(p); detail.ok()) asked.detail = *detail;
+    asked.detail = detail;
     asked.record = *record_text;
     asked.queue = event;
+    asked.note = note;
     if (const auto frame = write(asked); !frame.ok()) return frame.error();
   }
   return base::ok();
@@ -432,7 +441,8 @@ base::Status Guard::ask(const Request& request, data::DecisionRecord record, con
 
 /// Writes an outcome down. `durable_already`: what it says is what the last frame promised, so it need not wait.
 bool Guard::decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
-                   std::optional<QueueEvent> settlement, Instant now, bool durable_already) {
+                   std::optional<QueueEvent> settlement, Instant now, bool durable_already,
+                   std::optional<MonitorNote> note) {
   const Instant deadline = state_.find_open(id)->deadline;
   auto text = data::decision_to_json(record);
   if (!text.ok()) {
@@ -442,7 +452,7 @@ bool Guard::decide(const std::string& id, const data::DecisionRecord& record, st
               "the record cannot be written: " + text.error().message);
     text = data::decision_to_json(plain);
     base::ensure(text.ok(), "a plain record can be written");
-    return decide(id, plain, {}, std::move(settlement), now, durable_already);
+    return decide(id, plain, {}, std::move(settlement), now, durable_already, std::move(note));
   }
   GuardEvent event;
   event.kind = Kind::kDecide;
@@ -454,6 +464,7 @@ bool Guard::decide(const std::string& id, const data::DecisionRecord& record, st
   event.detail = with_action(record, detail);
   event.record = std::move(*text);
   event.queue = std::move(settlement);
+  event.note = std::move(note);
   std::string json;
   const auto frame = write(event, &json);
   if (!frame.ok()) {
@@ -725,6 +736,21 @@ base::Result<std::uint64_t> Guard::undo(const std::string& rater, std::uint64_t 
   settle_due(now);
   PL_TRY(const QueueEvent event, state_.queue().undo(rater, question, now));
   return write_queue({event}, now);
+}
+
+base::Result<std::uint64_t> Guard::acknowledge(const std::string& monitor, const std::string& rater, Instant now) {
+  const auto views = state_.monitors().view();
+  const auto found = std::find_if(views.begin(), views.end(), [&](const MonitorView& v) { return v.name == monitor; });
+  if (found == views.end())
+    return refusal(Code::kValue, "unknown_monitor", fmt::format("there is no monitor '{}'", monitor.substr(0, 80)));
+  if (!found->alarm_since)
+    return refusal(Code::kValue, "no_alarm", fmt::format("the monitor '{}' has no alarm", monitor));
+  GuardEvent seen;
+  seen.kind = Kind::kAcknowledge;
+  seen.at = now;
+  seen.id = monitor;
+  seen.rater = rater;
+  return write(seen);
 }
 
 }  // namespace plumbline::runtime

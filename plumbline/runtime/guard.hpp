@@ -43,6 +43,7 @@ struct GuardOptions {
   QueueLimits queue;
   std::vector<Question> gold;
   std::vector<std::string> accepted;  ///< claims that were accepted although not supported
+  MonitorOptions monitors;
 };
 
 using Ticket = std::uint64_t;
@@ -115,6 +116,12 @@ class Guard {
   base::Result<std::uint64_t> veto(const std::string& rater, std::uint64_t question, Instant now);
   base::Result<std::uint64_t> undo(const std::string& rater, std::uint64_t question, Instant now);
 
+  /// Somebody saw the alarm of a monitor, which then starts anew. Returns the frame after whose commit it counts.
+  /// Errors kValue "unknown_monitor", "no_alarm"; kIo "log_refused".
+  base::Result<std::uint64_t> acknowledge(const std::string& monitor, const std::string& rater, Instant now);
+  /// Name, kind, severity, statistic, threshold, alarm since, violations of each monitor, as a JSON list.
+  std::string monitors_json() const { return state_.monitors().json(wall(0)); }
+
   /// Everything that time alone brings about. Call at next_event() at the latest.
   void tick(Instant now);
   std::optional<Instant> next_event() const;
@@ -148,7 +155,7 @@ class Guard {
     std::string body;
     bool sent = false;  ///< it says what an earlier frame promised, and is out already
   };
-  Guard(const DeciderInfo& decider, const GuardOptions& options);
+  Guard(const DeciderInfo& decider, const GuardOptions& options, std::shared_ptr<const MonitorPlan> plan);
   base::Result<std::uint64_t> write(const GuardEvent& event, std::string* text = nullptr);
   base::Result<std::uint64_t> write_queue(const std::vector<QueueEvent>& events, Instant now);
   void refuse(Ticket ticket, const std::string& id, base::Error error);
@@ -158,9 +165,11 @@ class Guard {
   std::string safe_action(const Proposal& proposal, const OpenDecision& open) const;
   bool needs_people(const data::DecisionRecord& record) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
-  base::Status ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, Instant now);
+  base::Status ask(const Request& request, data::DecisionRecord record, const Proposal& proposal,
+                   const std::string& detail, const std::optional<MonitorNote>& note, Instant now);
   bool decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
-              std::optional<QueueEvent> settlement, Instant now, bool durable_already);
+              std::optional<QueueEvent> settlement, Instant now, bool durable_already,
+              std::optional<MonitorNote> note = {});
   bool settle(const QueueEvent& event, Instant now);
   void settle_due(Instant now);
   bool expire(const std::string& id, Instant now);

@@ -12,8 +12,9 @@ using base::Code;
 using base::make_error;
 using Kind = GuardEvent::Kind;
 
-GuardState::GuardState(const QueueLimits& limits, std::vector<Question> gold, std::size_t remembered)
-    : limit_(remembered), queue_(limits, std::move(gold)) {}
+GuardState::GuardState(const QueueLimits& limits, std::vector<Question> gold, std::size_t remembered,
+                       std::shared_ptr<const MonitorPlan> plan)
+    : limit_(remembered), queue_(limits, std::move(gold)), monitors_(std::move(plan)) {}
 
 GuardState::Key GuardState::key_of(const std::string& id) {
   const base::Key128 key = base::key128(id);
@@ -47,10 +48,12 @@ base::Status GuardState::apply(const GuardEvent& event, const JournalFrame& fram
   };
   last_ = std::max(last_, event.at);
   if (event.queue) PL_CHECK(queue_.apply(*event.queue));
+  if (event.note) monitors_.apply(*event.note, event.at, frame.number);
   const auto open = open_.find(event.id);
   switch (event.kind) {
     case Kind::kStart: ++counts_.starts; break;
     case Kind::kQueue: break;
+    case Kind::kAcknowledge: monitors_.acknowledge(event.id); break;
     case Kind::kArrive: {
       if (open != open_.end()) return impossible("it is open already");
       OpenDecision decision;
@@ -88,6 +91,7 @@ base::Status GuardState::apply(const GuardEvent& event, const JournalFrame& fram
       const auto done = done_.find(key_of(event.id));
       if (done == done_.end()) return impossible("a reward for an unknown decision");
       done->second.reward = event.reward;
+      monitors_.reward(event.reward, event.at, frame.number);
       ++counts_.feedback;
       break;
     }

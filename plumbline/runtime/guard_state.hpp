@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "plumbline/runtime/log/decision_journal.hpp"
 #include "plumbline/runtime/log/guard_event.hpp"
+#include "plumbline/runtime/monitors.hpp"
 
 namespace plumbline::runtime {
 
@@ -53,7 +55,9 @@ struct GuardCounts {
 class GuardState {
  public:
   /// `remembered`: outcomes whose ids are still known; the oldest are forgotten first.
-  GuardState(const QueueLimits& limits, std::vector<Question> gold, std::size_t remembered);
+  /// `plan`: what monitors watch; none without one.
+  GuardState(const QueueLimits& limits, std::vector<Question> gold, std::size_t remembered,
+             std::shared_ptr<const MonitorPlan> plan = nullptr);
 
   /// Errors kValue: an event that cannot happen in this state.
   base::Status apply(const GuardEvent& event, const JournalFrame& frame);
@@ -65,6 +69,7 @@ class GuardState {
   const DoneDecision* find_done(const std::string& id) const;
   const QuestionQueue& queue() const { return queue_; }
   const GuardCounts& counts() const { return counts_; }
+  const Monitors& monitors() const { return monitors_; }
   std::size_t remembered() const { return order_.size(); }
   Instant last() const { return last_; }  ///< time of the last event
   bool operator==(const GuardState& other) const = default;
@@ -83,6 +88,7 @@ class GuardState {
   std::deque<Key> order_;
   QuestionQueue queue_;
   GuardCounts counts_;
+  Monitors monitors_;
   Instant last_ = 0;
 };
 

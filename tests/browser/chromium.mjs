@@ -1,4 +1,5 @@
 // Starts Debian's Chromium without a network, and watches what a page does. Exits with 77 (skipped) where there is none.
+import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -72,4 +73,35 @@ export async function open(context, path) {
   await page.goto(url);
   await page.waitForSelector('html[data-ready="yes"]', { state: 'attached', timeout: 60000 });
   return { page, seen };
+}
+
+/// Waits until the dashboard has drawn its page and every part of it that loads by itself.
+export async function settled(page) {
+  await page.waitForSelector('main[data-state="ready"], main[data-state="failed"]', { timeout: 20000 });
+  await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'), null, { timeout: 20000 });
+}
+
+/// Opens an address of a dashboard at `from.url`; keeps everything that a quiet page would not do.
+export async function visit(context, from, hash, { width = 1360, height = 900, scheme = 'light' } = {}) {
+  const page = await context.newPage();
+  const seen = { errors: [], requests: [] };
+  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') seen.errors.push(message.text()); });
+  page.on('pageerror', (error) => seen.errors.push(String(error)));
+  page.on('dialog', (dialog) => { seen.errors.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
+  page.on('request', (request) => { if (!request.url().startsWith(from.url) && !/^(data|blob):/.test(request.url())) seen.requests.push(request.url()); });
+  await page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
+  await page.emulateMedia({ colorScheme: scheme });
+  await page.setViewportSize({ width, height });
+  await page.goto(from.url + hash);
+  await settled(page);
+  return { page, seen };
+}
+
+/// Pixels by which a page is wider than its window.
+export const tooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+/// A page that said nothing and asked nobody.
+export function silent(seen) {
+  assert.deepEqual(seen.errors, []);
+  assert.deepEqual(seen.requests, []);
 }

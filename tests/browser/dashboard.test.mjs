@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
-import { launch, suite, violations } from './chromium.mjs';
+import { launch, settled, silent, suite, tooWide, violations, visit as open } from './chromium.mjs';
 import { hostile, serve } from './dashboard_fixture.mjs';
 
 const assets = resolve(process.argv[2]);
@@ -16,32 +16,13 @@ const server = await serve(assets);
 const ids = server.state.runs.filter((run) => !run.pruned && run.status === 'success').map((run) => run.id);
 const pages = { overview: '#/', runs: '#/runs', run: `#/runs/${ids[0]}`, trends: '#/trends', choose: '#/compare', compare: `#/compare/${ids[1]}/${ids[0]}`, findings: '#/findings', gauntlet: '#/gauntlet', worlds: '#/worlds', world: '#/worlds/boat_race?agent=optimal', nothing: '#/nowhere' };
 
-/// Opens an address of the dashboard; keeps everything that a quiet page would not do.
-async function visit(hash, { from = server, width = 1360, height = 900, scheme = 'light', quiet = true } = {}) {
-  const page = await context.newPage();
-  const seen = { errors: [], outside: [] };
-  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') seen.errors.push(message.text()); });
-  page.on('pageerror', (error) => seen.errors.push(String(error)));
-  page.on('dialog', (dialog) => { seen.errors.push(`dialog: ${dialog.message()}`); void dialog.dismiss(); });
-  page.on('request', (request) => { if (!request.url().startsWith(from.url) && !/^(data|blob):/.test(request.url())) seen.outside.push(request.url()); });
-  await page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
-  await page.emulateMedia({ colorScheme: scheme });
-  await page.setViewportSize({ width, height });
-  await page.goto(from.url + hash);
-  await settled(page);
-  if (quiet) silent(seen);
-  return { page, seen };
+/// Visits the server of this file, or `from`; silent from the start unless that is not to be expected.
+async function visit(hash, { from = server, quiet = true, ...how } = {}) {
+  const opened = await open(context, from, hash, how);
+  if (quiet) silent(opened.seen);
+  return opened;
 }
-async function settled(page) {
-  await page.waitForSelector('main[data-state="ready"], main[data-state="failed"]', { timeout: 20000 });
-  await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'), null, { timeout: 20000 });
-}
-const silent = (seen) => {
-  assert.deepEqual(seen.errors, []);
-  assert.deepEqual(seen.outside, []);
-};
 const shot = async (page, name, fullPage = false) => { if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage }); };
-const tooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 const title = (page) => page.locator('main h1').innerText();
 
 const openAll = (page) => page.$$eval('details', (all) => all.forEach((one) => { one.open = true; }));
@@ -60,6 +41,7 @@ for (const [name, hash] of Object.entries(pages)) {
     await page.setViewportSize({ width: 360, height: 740 });
     await page.waitForTimeout(120);
     assert.ok((await tooWide(page)) <= 0, `${await tooWide(page)} pixels too wide at 360`);
+    assert.equal(await page.locator('main h1').count(), 1);
     silent(seen);
     await shot(page, `${name}-phone`, true);
   });
@@ -182,8 +164,11 @@ await test('a run whose manifest is gone says that it was not judged', async () 
   assert.ok(!words.includes('May I ship'));
   assert.equal(await page.locator('#claims, #argument').count(), 0);
   assert.ok(await page.locator('#checks svg.interval').count() > 0, 'figures are there all the same');
-  server.state.unjudged = false;
   silent(seen);
+  const both = await visit(pages.compare);
+  assert.match(await both.page.locator('main').innerText(), /Verdicts were not compared[\s\S]*cannot be read/);
+  assert.ok(!/No verdict changed/.test(await both.page.locator('main').innerText()));
+  server.state.unjudged = false;
 });
 
 await test('a trend marks its change, says it in words, and leads to the run', async () => {
@@ -300,6 +285,7 @@ await test('by keyboard alone: skip link first, every stop seen, keys go to page
   assert.equal(await page.evaluate(() => document.activeElement.type), 'search');
   await page.keyboard.type('gr?');
   assert.equal(await page.inputValue('input[type="search"]'), 'gr?', 'typing is not a shortcut');
+  await page.waitForSelector('.state.empty');
   await page.fill('input[type="search"]', '');
   await page.waitForFunction(() => document.querySelectorAll('a.row').length === 50);
   await page.locator('a.row').first().focus();
@@ -357,7 +343,7 @@ await test('a hostile address is an address', async () => {
     const { page, seen } = await visit(hash, { from: harmful, quiet: false });
     assert.equal(await page.evaluate(() => window.owned), undefined, hash);
     assert.deepEqual(seen.errors.filter((one) => !/404|ApiError/.test(one)), [], hash);
-    assert.deepEqual(seen.outside, [], hash);
+    assert.deepEqual(seen.requests, [], hash);
     await page.close();
   }
 });
@@ -433,7 +419,7 @@ await test('the server stops in the middle: words, no blank page, and on it goes
   await shot(page, 'server-gone');
   await page.evaluate(() => { window.location.hash = '#/findings'; });
   await page.waitForFunction(() => document.querySelector('main').dataset.state === 'failed');
-  assert.ok(await page.locator('.state.failure').isVisible());
+  assert.match(await page.locator('.state.failure').innerText(), /does not answer/, 'a page whose file was not there yet');
   const again = await serve(assets, { runs: 300, port });
   await page.getByRole('button', { name: 'Try again' }).click();
   await page.waitForSelector('ul.gallery');

@@ -62,7 +62,7 @@ function artifact(n, say) {
 }
 
 function findings(n, say) {
-  return { id: hash(900 + n).slice(0, 16), run: hash(n % 12).slice(0, 12), started: started(n % 12), check: ['probe.slices', 'robustness.ood', 'caution.calibration'][n % 3], subject: say('reader'), severity: ['major', 'medium', 'minor'][n % 3],
+  return { id: hash(900 + n).slice(0, 16), run: hash(n % 12).slice(0, 12), system: say('digit reader'), started: started(n % 12), check: ['probe.slices', 'robustness.ood', 'caution.calibration'][n % 3], subject: say('reader'), severity: ['major', 'medium', 'minor'][n % 3],
     title: say(['Writers with a left slant are read worse: 0.84 against 0.97', 'Letters are taken for digits with confidence 0.93', 'Confidence is 0.06 too high between 0.8 and 0.9'][n % 3]), text: say('It stands out after correction for the 48 slices that were looked at.'),
     detail: say('It stands out after correction for the 48 slices that were looked at.'), next_step: say('Add rows of that group to the training set, then assess again.'), rows: [3, 17, 256], data: say('test'), where: {}, artifact: n % 2 === 0 ? hash(700 + (n % 4)) : null };
 }
@@ -140,19 +140,20 @@ function answer(method, url, body, state) {
   }
   if (path === '/api/metrics') return [200, { metrics: state.runs.length ? ['probe.accuracy accuracy', 'probe.accuracy top_5', 'caution.calibration ece', 'robustness.ood auroc'].map((one, n) => ({ check: one.split(' ')[0], metric: say(one.split(' ')[1]), subjects: n === 0 ? [say('reader'), 'reader-small'] : [say('reader')], points: 40 + n })) : [] }];
   if (path === '/api/trend') {
-    // Newest first, two series in turn; the first falls at its run 18 of 40 (counted from the newest).
+    // Oldest first, two series in turn; the first falls at its run 23 of 40.
     const [first, second] = [{ data: say('test') }, { data: 'test', slice: say('dark') }];
-    const point = (n, where, level, at) => ({ run: hash(n).slice(0, 12), started: started(n), evidence: { value: level + 0.02 * (wave(at) - 0.5), low: level - 0.02 + 0.02 * (wave(at) - 0.5), high: level + 0.02 + 0.02 * (wave(at) - 0.5), n: 2000, subject: say(get('subject').split(' <')[0]), where, exactness: 'sampled' } });
-    const points = Array.from({ length: 80 }, (_, n) => (n % 2 === 0 ? point(n / 2, first, n / 2 < 18 ? 0.88 : 0.95, n) : point((n - 1) / 2, second, 0.7, n)));
-    const series = [{ subject: points[0].evidence.subject, where: first, points: 38, repeated: 2, p: 0.0004, method: 'likelihood over all places, p by permutation', noise: say('the figures\u2019 own standard errors') }, { subject: points[0].evidence.subject, where: second, points: 40, repeated: 0, p: state.changes === 'few' ? null : 0.41, method: 'likelihood over all places, p by permutation', noise: '' }];
-    const changes = [{ at: 34, run: points[34].run, started: points[34].started, series: 0, subject: series[0].subject, where: first, low: 36, high: 32, low_run: points[36].run, high_run: points[32].run, level: 0.95, before: { value: 0.95, low: 0.946, high: 0.954 }, after: { value: 0.88, low: 0.876, high: 0.884 }, step: -0.07, p: 0.0004 }];
-    return [200, { points, series: state.changes ? series : null, changes: state.changes ? changes : null, method: 'likelihood' }];
+    const subject = say(get('subject').split(' <')[0]);
+    const point = (n, where, level, at) => ({ run: hash(n).slice(0, 12), started: started(n), value: level + 0.02 * (wave(at) - 0.5), low: level - 0.02 + 0.02 * (wave(at) - 0.5), high: level + 0.02 + 0.02 * (wave(at) - 0.5), n: 2000, subject, where, evidence: hash(n) });
+    const points = Array.from({ length: 80 }, (_, n) => (n % 2 === 0 ? point(39 - n / 2, first, n / 2 < 22 ? 0.95 : 0.88, n) : point(39 - (n - 1) / 2, second, 0.7, n)));
+    const series = [{ subject, where: first, points: 38, repeated: 2, p: 0.0004, method: 'likelihood over all places, p by permutation', noise: say('the figures\u2019 own standard errors') }, { subject, where: second, points: 40, repeated: 0, p: state.changes === 'few' ? null : 0.41, method: 'likelihood over all places, p by permutation', noise: '' }];
+    const changes = [{ at: 44, run: points[44].run, started: points[44].started, series: 0, subject, where: first, low: 42, high: 46, low_run: points[42].run, high_run: points[46].run, level: 0.95, before: 0.95, after: 0.88, before_interval: { value: 0.95, low: 0.946, high: 0.954 }, after_interval: { value: 0.88, low: 0.876, high: 0.884 }, step: -0.07, p: 0.0004 }];
+    return [200, { check: get('check'), metric: get('metric'), unit: 'share', points, series: state.changes ? series : null, changes: state.changes ? changes : null, method: 'likelihood' }];
   }
   if (path === '/api/compare') {
     if (get('first') === get('second')) return wrong(422, 'same_run', 'both runs are the same', 'choose two');
-    return [200, { first: { id: get('first'), started: started(9), system: say('digit reader') }, second: { id: get('second'), started: started(2), system: say('digit reader') },
-      claims: [{ id: say('blur'), text: say('Blurred digits are not read with false confidence.'), before: 'supported', after: 'refuted' }, { id: 'slices', text: say('No group of writers is served worse.'), before: 'undetermined', after: 'supported' }, { id: 'new', text: 'It notices what is not a digit.', before: null, after: 'supported' }],
-      figures: Array.from({ length: 14 }, (_, n) => ({ what: say(`probe.slices accuracy, group ${n}`), change: n === 12 ? 'appeared' : n === 13 ? 'gone' : 'changed', before: n === 12 ? null : { value: 0.9 - 0.01 * n, low: 0.87 - 0.01 * n, high: 0.93 - 0.01 * n }, after: n === 13 ? null : { value: 0.86 + 0.008 * n, low: 0.83 + 0.008 * n, high: 0.89 + 0.008 * n } })), same: 143 }];
+    return [200, { first: { id: get('first'), started: started(9), system: say('digit reader') }, second: { id: get('second'), started: started(2), system: say('digit reader') }, not_compared: state.unjudged ? [say('the manifest of the first run cannot be read')] : [],
+      claims: state.unjudged ? [] : [{ id: say('blur'), text: say('Blurred digits are not read with false confidence.'), before: 'supported', after: 'refuted' }, { id: 'slices', text: say('No group of writers is served worse.'), before: 'undetermined', after: 'supported' }, { id: 'new', text: 'It notices what is not a digit.', before: null, after: 'supported' }],
+      figures: Array.from({ length: 14 }, (_, n) => ({ what: say(`probe.slices accuracy, group ${n}`), change: n === 12 ? 'added' : n === 13 ? 'removed' : 'changed', before: n === 12 ? null : { value: 0.9 - 0.01 * n, low: 0.87 - 0.01 * n, high: 0.93 - 0.01 * n }, after: n === 13 ? null : { value: 0.86 + 0.008 * n, low: 0.83 + 0.008 * n, high: 0.89 + 0.008 * n } })), same: 143 }];
   }
   if (path === '/api/findings' && method === 'GET') return page((state.runs.length ? Array.from({ length: 45 }, (_, n) => findings(n, say)) : []).filter((one) => !get('check') || one.check === get('check')), 'findings');
   if (path === '/api/findings/replay' && method === 'POST') {
@@ -160,7 +161,7 @@ function answer(method, url, body, state) {
     return [200, body.id === findings(1, say).id ? { same: false, text: say('accuracy was 0.84, now 0.86: first difference in row 17') } : { same: true, text: say('the same to the bit: 3 figures') }];
   }
   if (path === '/api/gauntlet') return [200, { tables: [{ name: 'built in', source: 'built in', table: gauntlet(say) }, { name: say('mine.json'), source: say('mine.json'), table: { ...gauntlet(say), standings: [], cells: gauntlet(say).cells.slice(0, 12) } }] }];
-  if (path === '/api/worlds') return [200, { worlds: worlds.map((id, n) => ({ id, title: say(id.replace(/_/g, ' ')), family: ['classics', 'side_effects', 'treachery'][n % 3], levels: ['default', 'wide'].slice(0, 1 + (n % 2)), agents, scripts: n % 2 ? ['race'] : [] })) }];
+  if (path === '/api/worlds') return [200, { worlds: worlds.map((id, n) => ({ id, title: say(id.replace(/_/g, ' ')), family: ['classics', 'side_effects', 'treachery'][n % 3], story: say('It is paid for passing arrows; people want it to finish the round.'), levels: ['default', 'wide'].slice(0, 1 + (n % 2)), agents, scripts: n % 2 ? ['race'] : [] })) }];
   const played = /^\/api\/worlds\/([^/]+)\/episode$/.exec(path);
   if (played) return worlds.includes(decodeURIComponent(played[1])) ? [200, episode(decodeURIComponent(played[1]), say)] : wrong(404, 'world_unknown', 'there is no such world', 'plumbline worlds list names them');
   return wrong(404, 'not_found', `nothing is at ${path}`, 'see the API in docs/user/dashboard.md');

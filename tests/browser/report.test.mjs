@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { launch, open, suite, violations } from './chromium.mjs';
+import { launch, open, silent, suite, violations } from './chromium.mjs';
 
 const samples = resolve(process.argv[2]);
 const shots = process.argv[3] ? resolve(process.argv[3]) : '';
@@ -12,16 +12,12 @@ const { context, close } = await launch();
 const file = (name) => join(samples, `${name}.html`);
 const { test, end } = suite(context);
 
-const quiet = (seen) => {
-  assert.deepEqual(seen.errors, []);
-  assert.deepEqual(seen.requests, []);
-};
 const shot = async (page, name, options = {}) => { if (shots) await page.screenshot({ path: join(shots, `${name}.png`), ...options }); };
 
 for (const name of ['failing', 'clean', 'empty', 'huge', 'hostile']) {
   await test(`${name}: opens from disk, silent, asks for nothing`, async () => {
     const { page, seen } = await open(context, file(name));
-    quiet(seen);
+    silent(seen);
     assert.equal(await page.evaluate(() => window.owned), undefined);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(wide <= 0, `the page is ${wide} pixels too wide`);
@@ -81,7 +77,7 @@ await test('an episode steps by button and slider, its sums grow with it', async
   assert.match(await figure.locator('.episode-words').innerText(), /Step 7 of 20.*earned 5, achieved 1/);
   const points = await figure.locator('.episode-sums path.line').evaluateAll((all) => all.slice(0, 2).map((path) => path.getAttribute('d').split('L').length));
   assert.deepEqual(points, [8, 8]);
-  quiet(seen);
+  silent(seen);
 });
 
 await test('arrow keys visit the points of a picture', async () => {

@@ -21,6 +21,7 @@ from cli.support import BIN, SystemTest, plumbline
 SURE = [0.0, 0.0]      # in the middle of the letters
 TORN = [1.5, 0.5]      # half-way between letters and parcels
 FOREIGN = [40.0, -40.0]
+PARCEL = [2.0, 1.2]    # a parcel, and not heavy
 
 
 class Client:
@@ -393,6 +394,95 @@ class People(GuardTest):
         self.assertEqual(answers["torn"][1]["detail"]["carry_out"], "by hand")
         self.assertEqual(client.process.wait(60), 0)
         self.assertIn("drained", client.process.stderr.read())
+
+
+class Monitoring(GuardTest):
+    """What watches the guard's own decisions."""
+
+    def declare(self, section):
+        text = self.manifest.read_text()
+        self.manifest.write_text(text.replace("[guard]\n", section + "\n[guard]\n", 1))
+
+    def monitor(self, client, name):
+        return next(m for m in client.call("GET", "/v1/monitors")[1]["monitors"] if m["name"] == name)
+
+    def test_an_alarm_blocks_until_an_admin_acknowledges_it(self):
+        tokens = self.folder / "parcels/tokens.txt"
+        tokens.write_text("shop decide,read never aaaaaaaaaaaaaaaaaaaaaaaa\nann admin never bbbbbbbbbbbbbbbbbbbbbbbb\n")
+        tokens.chmod(0o600)
+        self.edit(drift=["input"], drift_run_length=1000, drift_severity="fail", tokens="tokens.txt")
+        client = self.start()
+        client.token, admin = "a" * 24, "b" * 24
+        self.assertEqual(client.decide("first", SURE)[1]["detail"]["carry_out"], "letter")
+        self.assertEqual(client.call("GET", "/readyz")[1]["alarms"], [])
+        batch = [{"id": f"f{i}", "input": FOREIGN} for i in range(60)]
+        self.assertEqual(client.call("POST", "/v1/decide", {"requests": batch})[0], 200)
+        self.assertEqual(client.call("GET", "/readyz")[1]["alarms"], ["drift.input"])
+        held = client.decide("held", SURE)[1]
+        self.assertEqual((held["detail"]["carry_out"], held["record"]["action"]), ("by hand", "letter"))
+        self.assertIn("monitor drift.input cries", held["record"]["reason"])
+        self.assertEqual(held["record"]["cause"], "safeguard")
+        self.assertIn('plumbline_guard_monitor_alarm{name="drift.input",severity="fail"} 1', client.call("GET", "/metrics")[1])
+        client.process.kill()
+        client.process.wait()
+        client = self.start()
+        client.token = "a" * 24
+        self.assertEqual(client.decide("still", SURE)[1]["detail"]["carry_out"], "by hand")
+        path, body = "/v1/monitors/acknowledge", {"monitor": "drift.input"}
+        self.assertEqual(client.call("POST", path, body)[0], 403)
+        self.assertEqual(client.call("POST", path, {"monitor": "drift.output"}, admin)[1]["error"]["code"], "unknown_monitor")
+        self.assertEqual(client.call("POST", path, {}, admin)[1]["error"]["code"], "bad_request")
+        self.assertEqual(client.call("POST", path, body, admin), (200, {"ok": True}))
+        self.assertEqual(client.call("POST", path, body, admin)[1]["error"]["code"], "no_alarm")
+        self.assertEqual(client.decide("again", SURE)[1]["detail"]["carry_out"], "letter")
+        self.assertGreaterEqual(self.monitor(client, "drift.input")["violations"], 1)
+        self.assertIsNone(self.monitor(client, "drift.input")["alarm_since"])
+
+    def test_a_proposal_that_breaks_a_rule_falls_back_and_is_corrected(self):
+        self.declare("""[assertion.heavy]
+kind = "implies"
+when = "x0 > 2"
+then = "label == 'pallet'"
+on = ["sorter"]
+severity = "fail"
+
+[assertion.calm]
+kind = "steady"
+field = "label"
+within = 60
+""")
+        self.edit(assertions=["heavy", "calm"], explore="none")
+        client = self.start()
+        heavy = client.decide("heavy", [3.0, 1.0], unit="ann")[1]
+        self.assertEqual((heavy["record"]["action"], heavy["detail"]["carry_out"]), ("parcel", "by hand"))
+        self.assertEqual(heavy["record"]["reason"], "assertion 'heavy' is broken: label is 'parcel', expected == 'pallet' "
+                         "where x0 > 2; proposed was 'parcel'")
+        self.assertEqual(heavy["detail"]["assertions"][0]["correction"], "pallet")
+        rows = {"letter": SURE, "parcel": PARCEL}
+        said = [client.decide(f"s{i}", rows[label], unit="bob")[1] for i, label in enumerate(["letter", "letter", "parcel", "letter"])]
+        self.assertEqual([a["detail"]["carry_out"] for a in said], ["letter", "letter", "parcel", "letter"])
+        flicker = said[-1]["detail"]["assertions"][0]
+        self.assertEqual((flicker["name"], flicker["fails"], flicker["correction"]), ("calm", False, "letter"))
+        self.assertEqual(self.monitor(client, "assertion.calm")["violations"], 1)
+
+    def test_what_cannot_be_watched_does_not_start(self):
+        for keys, words in (
+            ({"drift": ["inputs"]}, "is no signal of drift"),
+            ({"drift": ["input"], "drift_run_length": 3}, "run_length"),
+            ({"drift": [], "drift_severity": "fail"}, "drift names no signal"),
+            ({"drift_severity": "warn", "drift": ["input"], "assertions": ["calm"]}, "there is no [assertion.calm]"),
+        ):
+            self.edit(**keys)
+            out, err, code = plumbline("guard", self.manifest, "--listen", "127.0.0.1:0", "--accept", "case")
+            self.assertEqual(code, 2, err)
+            self.assertIn(words, err)
+            for key in ("drift_run_length", "drift_severity", "assertions"):
+                self.manifest.write_text(re.sub(rf"(?m)^{key} = .*\n", "", self.manifest.read_text()))
+        self.declare('[assertion.odd]\nkind = "range"\nfield = "weight"\nlow = 0\n')
+        self.edit(drift=["input"], assertions=["odd"])
+        _, err, code = plumbline("guard", self.manifest, "--listen", "127.0.0.1:0", "--accept", "case")
+        self.assertEqual(code, 2, err)
+        self.assertIn("there is no field 'weight'", err)
 
 
 class Hostile(GuardTest):
@@ -793,7 +883,8 @@ class Document(GuardTest):
         call("POST", "/v1/queue/veto", number)
         call("POST", "/v1/queue/veto", {"question": 77, "rater": "ann"})
         waiting.join()
-        for path in ("/v1/cases", "/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/queue"):
+        call("POST", "/v1/monitors/acknowledge", {"monitor": "drift.input", "rater": "ann"})
+        for path in ("/v1/monitors", "/v1/cases", "/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/queue"):
             call("GET", path)
         documented = {(method.upper(), path) for path, methods in self.document["paths"].items() for method in methods}
         self.assertEqual(documented, {(method, path) for method, path, _ in self.seen}, "every documented operation was called")

@@ -7,6 +7,7 @@
 #include "plumbline/case/interface/check.hpp"
 #include "plumbline/checks/classified.hpp"
 #include "plumbline/checks/pictures.hpp"
+#include "plumbline/checks/robustness/compared_sets.hpp"
 #include "plumbline/data/npy.hpp"
 #include "plumbline/robustness/drift.hpp"
 #include "plumbline/stats/descriptive.hpp"
@@ -78,48 +79,28 @@ check::CheckInfo facts() {
       .code = "1"};
 }
 
-std::string reference_of(const std::map<std::string, data::Role>& roles, const Params& params) {
-  if (!params.text("reference").empty()) return params.text("reference");
-  for (const auto& [name, role] : roles) {
-    if (role == data::Role::kTrain) return name;
-  }
-  return {};
-}
-
 check::Plan plan(const check::Blueprint& blueprint, const Params& params) {
   check::Plan plan;
-  std::map<std::string, data::Role> roles;
-  for (const auto& [name, set] : blueprint.data) roles[name] = set.role;
-  const std::string reference = reference_of(roles, params);
-  if (reference.empty()) {
-    plan.not_applicable = "no data set has the role train; name one with the parameter reference";
-    return plan;
-  }
-  if (!roles.contains(reference)) {
-    plan.not_applicable = fmt::format("the reference '{}' is not a data set of the manifest", reference);
-    return plan;
-  }
-  if (params.text("model").empty() && blueprint.data.at(reference).only_text) {
+  const ComparedSets sets = compared_sets(blueprint, params);
+  plan.not_applicable = sets.why_none;
+  if (!blueprint.data.contains(sets.reference)) return plan;
+  if (params.text("model").empty() && blueprint.data.at(sets.reference).only_text) {
     plan.not_applicable =
-        fmt::format("'{}' has text columns only; name a model with features by the parameter model", reference);
+        fmt::format("'{}' has text columns only; name a model with features by the parameter model", sets.reference);
     return plan;
   }
   if (!params.text("model").empty() && !blueprint.models.contains(params.text("model"))) {
     plan.not_applicable = fmt::format("the model '{}' is not in the manifest", params.text("model"));
     return plan;
   }
-  for (const auto& [name, set] : blueprint.data) {
-    if (name == reference || (set.role != data::Role::kTest && set.role != data::Role::kOutOfDistribution)) continue;
-    if (set.kind != blueprint.data.at(reference).kind) continue;
+  for (const std::string& name : sets.others) {
     check::Task task;
-    task.subject = fmt::format("{}@{}", reference, name);
+    task.subject = fmt::format("{}@{}", sets.reference, name);
     task.data = name;
     task.model = params.text("model");
     task.cost_seconds = 2;
     plan.tasks.push_back(std::move(task));
   }
-  if (plan.tasks.empty())
-    plan.not_applicable = fmt::format("no set of role test or out-of-distribution of the same kind as '{}'", reference);
   return plan;
 }
 
@@ -290,9 +271,7 @@ std::pair<MatrixD, MatrixD> encode(const std::vector<DriftColumn>& columns) {
 
 base::Result<Output> run(Context& context, const Params& params) {
   Output out;
-  std::map<std::string, data::Role> roles;
-  for (const auto& [name, section] : context.manifest().data) roles[name] = section.role;
-  const std::string reference = reference_of(roles, params);
+  const std::string reference = reference_set(context.manifest(), params);
   const std::string& name = context.task().data;
   PL_TRY(const data::DatasetPtr a, context.dataset(reference));
   PL_TRY(const data::DatasetPtr b, context.dataset(name));

@@ -8,6 +8,7 @@ check::Entry corruption();
 check::Entry attack();
 check::Entry certificate();
 check::Entry smoothing();
+check::Entry stream_drift();
 
 void add_robustness(check::Registry& registry) {
   registry.add(ood());
@@ -16,6 +17,7 @@ void add_robustness(check::Registry& registry) {
   registry.add(attack());
   registry.add(certificate());
   registry.add(smoothing());
+  registry.add(stream_drift());
 }
 
 }  // namespace plumbline::checks

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -21,8 +22,9 @@ using base::make_error;
 using Json = nlohmann::ordered_json;
 using Kind = GuardEvent::Kind;
 
-constexpr std::array<std::string_view, 7> kKinds = {"start", "arrive",   "propose", "decide",
-                                                    "void",  "feedback", "queue"};
+constexpr std::array<std::string_view, 8> kKinds = {"start", "arrive",   "propose", "decide",
+                                                    "void",  "feedback", "queue",   "acknowledge"};
+constexpr std::string_view kNote = ",\"m\":";
 constexpr std::string_view kRecord = ",\"record\":";
 constexpr std::string_view kDetail = ",\"detail\":";
 
@@ -115,6 +117,28 @@ QueueEvent queue_of(const Json& in, Instant at) {
   return event;
 }
 
+MonitorNote note_of(const Json& in) {
+  const auto numbers = [](const Json& list) {
+    std::vector<double> out;
+    for (const Json& one : list) out.push_back(one.is_null() ? std::nan("") : one.get<double>());
+    return out;
+  };
+  const auto whole = [](const Json& value, std::uint64_t most) {
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most) throw std::out_of_range("\"m\" is no note");
+    return value.get<std::uint64_t>();
+  };
+  if (!in.is_array() || in.size() != 6) throw std::out_of_range("\"m\" is no note");
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  MonitorNote note;
+  note.plan = static_cast<std::uint32_t>(whole(in[0], kMost));
+  note.unit = whole(in[1], std::numeric_limits<std::uint64_t>::max());
+  note.signals = numbers(in[2]);
+  note.numbers = numbers(in[3]);
+  in[4].get_to(note.texts);
+  for (const Json& one : in[5]) note.violated.push_back(static_cast<std::uint32_t>(whole(one, kMost)));
+  return note;
+}
+
 /// The envelope as JSON, and the two texts at its end.
 struct Parts {
   std::string_view envelope;  ///< without its closing brace
@@ -162,8 +186,10 @@ GuardEvent event_of(const Json& in) {
       in.at("delay").get_to(event.delay);
       event.rater = in.value("rater", "");
       break;
+    case Kind::kAcknowledge: event.rater = in.value("rater", ""); break;
     default: break;
   }
+  if (in.contains("m")) event.note = note_of(in.at("m"));
   if (in.contains("queue")) event.queue = queue_of(in.at("queue"), event.at);
   return event;
 }
@@ -198,6 +224,7 @@ class Cursor {
     text_.remove_prefix(end + 1);
     return true;
   }
+  bool note(MonitorNote& value) { return cut_monitor_note(text_, value); }
   bool done() const { return text_.empty(); }
 
  private:
@@ -223,6 +250,7 @@ std::optional<GuardEvent> quick_event(std::string_view envelope) {
     event.decision = static_cast<data::DecisionKind>(kind);
     event.cause = static_cast<data::DecisionCause>(cause);
     event.shadow = in.literal(R"(,"shadow":true)");
+    if (in.literal(kNote) && !in.note(event.note.emplace())) return std::nullopt;
   }
   return in.done() ? std::optional(std::move(event)) : std::nullopt;
 }
@@ -247,8 +275,12 @@ base::Result<std::string> to_json(const GuardEvent& event) {
         out += fmt::format(",\"reward\":{},\"delay\":{}", event.reward, event.delay);
         if (!event.rater.empty()) out += ",\"rater\":" + quoted(event.rater);
         break;
+      case Kind::kAcknowledge:
+        if (!event.rater.empty()) out += ",\"rater\":" + quoted(event.rater);
+        break;
       default: break;
     }
+    if (event.note) out.append(kNote).append(to_json(*event.note));
     if (event.queue) out += ",\"queue\":" + queue_json(*event.queue).dump();
     if (!event.detail.empty()) out.append(kDetail).append(event.detail);
     if (!event.record.empty()) out.append(kRecord).append(event.record);

@@ -9,6 +9,9 @@
 ///   void     nothing counts for this request: the answer did not go out in time
 ///   feedback a reward
 ///   queue    a person took, gave back, answered, took back or vetoed a question
+///   acknowledge  somebody saw the alarm of a monitor (`id`), which then starts anew
+///
+/// decide and propose carry the monitors' note of the proposal, if there are monitors.
 
 #include <cstdint>
 #include <optional>
@@ -17,6 +20,7 @@
 
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/decision_log.hpp"
+#include "plumbline/runtime/log/monitor_note.hpp"
 #include "plumbline/runtime/log/question_queue.hpp"
 
 namespace plumbline::runtime {
@@ -25,10 +29,10 @@ namespace plumbline::runtime {
 inline constexpr std::string_view kWentOutLate = "the answer went out after its deadline";
 
 struct GuardEvent {
-  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue };
+  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue, kAcknowledge };
   Kind kind = Kind::kStart;
   Instant at = 0;
-  std::string id;  ///< of the request
+  std::string id;  ///< of the request; acknowledge: name of the monitor
   std::uint32_t content =
       0;                 ///< arrive: checksum of unit and input, so that an id used twice for different things shows
   std::string fallback;  ///< arrive, propose; empty: refuse
@@ -41,8 +45,9 @@ struct GuardEvent {
   std::string reason;               ///< void
   double reward = 0;                ///< feedback
   double delay = 0;                 ///< feedback: seconds since the decision
-  std::string rater;                ///< feedback
+  std::string rater;                ///< feedback, acknowledge: who
   std::optional<QueueEvent> queue;  ///< queue; propose: the question; decide: its settlement
+  std::optional<MonitorNote> note;  ///< decide, propose: what monitors saw of the proposal
 };
 
 /// Errors kValue: a number that is not finite, text that is not UTF-8.

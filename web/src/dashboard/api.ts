@@ -12,6 +12,8 @@ export class ApiError extends Error {
   }
 }
 
+export const unreachable = (): ApiError => new ApiError(0, 'unreachable', 'the server does not answer', 'Check that plumbline serve is still running, then try again.');
+
 let fallback: string | null = null;
 
 export function token(): string | null {
@@ -67,7 +69,7 @@ async function send(path: string, init: RequestInit, signal: AbortSignal): Promi
     response = await fetch(path, { ...init, headers, signal, credentials: 'omit', cache: 'no-store', redirect: 'error', referrerPolicy: 'no-referrer' });
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new ApiError(0, 'unreachable', 'the server does not answer', 'Check that plumbline serve is still running, then try again.');
+    throw unreachable();
   }
   if (!response.ok) throw await failure(response);
   return response;

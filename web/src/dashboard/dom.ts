@@ -18,7 +18,6 @@ const kSvgAttributes = new Set(('class cx cy d dx dy fill focusable height href 
 
 /// Text as it may be shown: control characters, and those that make text read in another order than it is written, as U+FFFD.
 export function clean(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g, '\ufffd');
 }
 

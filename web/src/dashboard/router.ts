@@ -1,9 +1,11 @@
 /// Addresses behind the "#": which page they name, what a visit of it is given, and what happens to the old one.
 
-import { Api, ApiError } from './api';
+import { Api, ApiError, unreachable } from './api';
+import { h } from './dom';
 import type { Keys } from './keys';
 import type { Page, Route, Visit } from './page';
 import { failure, loading } from './states';
+import { heading } from './words';
 
 interface Place {
   route: Route;
@@ -40,6 +42,15 @@ function shown(query: URLSearchParams): string {
   const copy = new URLSearchParams(query);
   copy.delete('at');
   return copy.toString();
+}
+
+/// A page's file may be asked for when the server is gone: that is the server's silence, not the page's fault.
+async function fetched(route: Route): Promise<Page> {
+  try {
+    return (await route.module()).default;
+  } catch {
+    throw unreachable();
+  }
 }
 
 export class Router {
@@ -89,7 +100,7 @@ export class Router {
       this.main.dataset.state = 'failed';
       this.main.removeAttribute('aria-busy');
       this.progress.hidden = true;
-      this.main.replaceChildren(failure(new ApiError(0, 'no_page', 'there is no page at this address', 'Choose one from the list of pages.'), null));
+      this.main.replaceChildren(heading('No such page'), failure(new ApiError(0, 'no_page', 'there is no page at this address', 'Choose one from the list of pages.'), null));
     }
   }
 
@@ -127,20 +138,20 @@ export class Router {
     const wait = window.setTimeout(() => this.main.replaceChildren(loading('Loading…')), this.main.childElementCount > 0 && !this.first ? 300 : 0);
     const visit = this.visit(place, controller);
     let state = 'ready';
-    let title = '';
+    let title = 'This page';
     let body: Node;
     try {
-      const page: Page = (await place.route.module()).default;
+      const page = await fetched(place.route);
+      if (typeof page.title === 'string') title = page.title;
       const data = await page.load(visit);
       if (signal.aborted) return;
       body = await page.render(data, visit);
-      title = typeof page.title === 'string' ? page.title : page.title(data, visit);
+      if (typeof page.title !== 'string') title = page.title(data, visit);
     } catch (error) {
       if (signal.aborted) return;
       console.error(error);
       state = 'failed';
-      title = 'Failed';
-      body = failure(error, () => this.reload());
+      body = h('div', null, heading(title), failure(error, () => this.reload()));
     } finally {
       window.clearTimeout(wait);
     }

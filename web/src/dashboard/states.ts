@@ -69,5 +69,8 @@ export async function region<T>(host: HTMLElement, words: string, load: () => Pr
   window.clearTimeout(wait);
   if (latest.get(host) !== mine) return;
   host.removeAttribute('aria-busy');
+  // Whoever stood on a link stands on the same link afterwards, where it is still there.
+  const held = host.contains(document.activeElement) ? document.activeElement?.getAttribute('href') : null;
   fill(host, shown);
+  if (held) host.querySelector<HTMLElement>(`a[href="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
 }

@@ -30,8 +30,8 @@ export interface Change {
   low: number;
   high: number;
   level: number;
-  before: Level;
-  after: Level;
+  before_interval: Level;
+  after_interval: Level;
   p: number | null;
 }
 
@@ -45,33 +45,38 @@ export interface Series {
   noise: string;
 }
 
-/// What GET /api/trend says: points newest first, of any mixture of series; positions count in them.
+interface Place {
+  subject: string;
+  where: Record<string, string>;
+}
+
+/// What GET /api/trend says: points oldest first, of any mixture of series; positions count in them.
 export interface Trend {
-  points: { run: string; started: string; evidence: Omit<Point, 'run' | 'started'> & { subject: string; where: Record<string, string> } }[];
+  points: (Point & Place)[];
   series: Series[] | null;
   changes: Change[] | null;
 }
 
-const key = (one: { subject: string; where: Record<string, string> | null }): string => JSON.stringify([one.subject, Object.entries(one.where ?? {}).sort()]);
+const key = (one: Place): string => JSON.stringify([one.subject, Object.entries(one.where ?? {}).sort()]);
 
-/// The points and changes of one series, oldest first, with positions among these points.
+/// The points and changes of one series, with positions among these points.
 export function ofSeries({ points, changes }: Trend, series: Series, index: number): { points: Point[]; changes: Change[] } {
   const wanted = key(series);
-  const places = points.map((_, at) => at).filter((at) => key(points[at].evidence) === wanted).reverse();
+  const places = points.map((_, at) => at).filter((at) => key(points[at]) === wanted);
   const moved = (at: number): number => places.indexOf(at);
   return {
-    points: places.map((at) => ({ run: points[at].run, started: points[at].started, value: points[at].evidence.value, low: points[at].evidence.low, high: points[at].evidence.high, n: points[at].evidence.n })),
+    points: places.map((at) => points[at]),
     changes: (changes ?? []).filter((one) => one.series === index).map((one) => ({ ...one, at: moved(one.at), low: moved(one.low), high: moved(one.high) })).filter((one) => one.at >= 0).sort((a, b) => a.at - b.at),
   };
 }
 
-/// The series of points where the server names none: those of one subject and one place are one.
+/// The series of the points, where the server names none: those of one subject and one place are one.
 export function seriesOf({ points }: Trend): Series[] {
   const made = new Map<string, Series>();
-  for (const { evidence } of points) {
-    const one = made.get(key(evidence)) ?? { subject: evidence.subject, where: evidence.where, points: 0, repeated: 0, p: null, method: '', noise: '' };
+  for (const point of points) {
+    const one = made.get(key(point)) ?? { subject: point.subject, where: point.where, points: 0, repeated: 0, p: null, method: '', noise: '' };
     one.points += 1;
-    made.set(key(evidence), one);
+    made.set(key(point), one);
   }
   return Array.from(made.values());
 }
@@ -119,8 +124,8 @@ export function drawTrend(host: HTMLElement, width: number, points: Point[], cha
     const level = (value: number | null, from: number, to: number): void => {
       if (Number.isFinite(end(value))) levels.append('path').attr('class', 'line').attr('d', `M${x(from - 0.5)},${y(end(value))}H${x(to - 0.5)}`);
     };
-    if (k === 0) level(one.before.value, edges[0], one.at);
-    level(one.after.value, one.at, edges[k + 2]);
+    if (k === 0) level(one.before_interval.value, edges[0], one.at);
+    level(one.after_interval.value, one.at, edges[k + 2]);
     chart.rule({ x: x(one.at - 0.5) }, changes.length > 1 ? `change ${k + 1}` : 'change');
   });
   points.forEach((point, i) => {

@@ -25,8 +25,11 @@ interface Comparison {
   claims: { id: string; text: string; before: string | null; after: string | null }[];
   figures: { what: string; change: string; before: Interval | null; after: Interval | null }[];
   same: number;
+  /// Why verdicts were not compared, where a run could not be judged; empty where they were.
+  not_compared?: string[];
 }
 
+const kChange: Record<string, string> = { added: 'new', removed: 'gone' };
 const kOrder = ['refuted', 'defeated', 'stale', 'not evaluated', 'undetermined', 'supported'];
 const rank = (standing: string | null): number => (standing === null ? NaN : kOrder.indexOf(standing.replace(/_/g, ' ')));
 const absent: Look = { word: 'not there', css: 'none', shape: 'not-applicable' };
@@ -93,16 +96,18 @@ export default definePage<{ comparison: Comparison | null; latest: RunRow[] }>({
       return h('div', null, heading('Compare', ['Two runs beside each other. They can also be chosen in the list of ', h('a', { href: path('runs') }, 'runs'), '.']), chooser(latest, visit));
     }
     const { first, second, claims, figures, same } = data;
+    const why = (data.not_compared ?? []).join('; ');
     const steps = claims.map((claim) => rank(claim.after) - rank(claim.before));
     const worse = steps.filter((step) => step < 0).length;
     const better = steps.filter((step) => step > 0).length;
-    const summary = [claims.length === 0 ? 'No verdict changed' : `${plural(claims.length, 'verdict')} changed (${better} better, ${worse} worse)`, `${plural(figures.length, 'figure')} changed`, `${plural(same, 'figure')} the same`].join(', ');
+    const summary = [why ? 'Verdicts were not compared' : claims.length === 0 ? 'No verdict changed' : `${plural(claims.length, 'verdict')} changed (${better} better, ${worse} worse)`, `${plural(figures.length, 'figure')} changed`, `${plural(same, 'figure')} the same`].join(', ');
     return h('div', null,
       heading('Compare', summary, h('a', { class: 'button', href: path('compare', visit.params.second, visit.params.first) }, 'Swap'), h('a', { class: 'button', href: path('compare') }, 'Other runs')),
       h('div', { class: 'tiles-row' }, sideCard('Before', first), sideCard('After', second)),
       first.system !== second.system && h('div', { class: 'state empty' }, icon('unsure', 'unsure'), h('p', null, 'These are runs of two systems: figures of one name may not mean the same.')),
       h('section', { 'aria-labelledby': 'changed' }, h('h2', { id: 'changed' }, 'Claims whose verdict changed'),
-        claims.length === 0 ? empty('No verdict changed.', 'Every claim stands as it stood.')
+        why ? h('div', { class: 'state empty' }, icon('unsure', 'unsure'), h('div', null, h('p', { class: 'state-title' }, 'Verdicts were not compared.'), h('p', null, why)))
+          : claims.length === 0 ? empty('No verdict changed.', 'Every claim stands as it stood.')
           : table('Claims whose verdict changed', [head('Claim'), head('Before'), head('After'), head('Change')], claims.map((claim) => h('tr', null,
             h('td', { class: 'full' }, h('b', null, claim.text || claim.id), claim.text && h('span', { class: 'sub mono' }, claim.id)), h('td', null, standing(claim.before)), h('td', null, standing(claim.after)), h('td', null, direction(claim.before, claim.after)))), 'list')),
       h('section', { 'aria-labelledby': 'figures' }, h('div', { class: 'section-head' }, h('h2', { id: 'figures' }, 'Figures'), h('p', { class: 'muted' }, `${plural(same, 'figure')} the same to the bit. Before is hollow, after is full.`)),
@@ -110,7 +115,7 @@ export default definePage<{ comparison: Comparison | null; latest: RunRow[] }>({
           : sortable(table('Figures that changed', [head('Figure'), head('Before', 'number'), head('After', 'number'), head('Both'), head('Change', 'number')], figures.map((one) => {
             const moved = one.before && one.after ? one.after.value - one.before.value : NaN;
             return h('tr', null, h('td', { class: 'full' }, one.what), cell(one.before), cell(one.after), h('td', null, paired(one.before, one.after)),
-              h('td', { class: 'number', 'data-v': Number.isNaN(moved) ? '' : moved, 'data-name': 'change' }, Number.isNaN(moved) ? one.change : `${moved > 0 ? '+' : ''}${figure(moved)}`));
+              h('td', { class: 'number', 'data-v': Number.isNaN(moved) ? '' : moved, 'data-name': 'change' }, Number.isNaN(moved) ? (kChange[one.change] ?? one.change) : `${moved > 0 ? '+' : ''}${figure(moved)}`));
           }), 'list'))));
   },
 });

@@ -14,6 +14,7 @@ interface Found {
   run: string;
   id: string;
   check: string;
+  system?: string;
   subject: string;
   severity: string;
   title: string;
@@ -57,7 +58,7 @@ function replay(one: Found, { api, announce }: Visit, may: boolean): HTMLElement
 function card(one: Found, visit: Visit, may: boolean): HTMLElement {
   return h('li', { class: 'card finding' },
     h('div', { class: 'finding-words' }, h('div', { class: 'head' }, severity(one.severity), h('h2', null, one.title)),
-      h('p', { class: 'sub-line' }, h('span', { class: 'mono' }, one.check), one.subject && [' on ', one.subject], ', ', h('a', { href: path('runs', one.run, { at: 'checks' }) }, 'run ', h('span', { class: 'mono' }, one.run.slice(0, 12))), one.started && [', ', time(one.started)]),
+      h('p', { class: 'sub-line' }, h('span', { class: 'mono' }, one.check), one.subject && [' on ', one.subject], one.system && [' of ', one.system], ', ', h('a', { href: path('runs', one.run, { at: 'checks' }) }, 'run ', h('span', { class: 'mono' }, one.run.slice(0, 12))), one.started && [', ', time(one.started)]),
       one.text && h('p', null, one.text), one.next_step && h('p', null, h('b', null, 'Next: '), one.next_step), replay(one, visit, may)),
     one.artifact && h('div', { class: 'finding-picture' }, lazyFigure(visit.api, one.run, one.artifact, one.title)));
 }

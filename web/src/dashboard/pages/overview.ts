@@ -30,7 +30,7 @@ export default definePage<{ overview: Overview; latest: RunList }>({
       h('div', { class: 'tiles-row' },
         tile('Runs', formatNumber(runs), [overview.stores.length === 1 ? `in ${overview.stores[0].name}` : `in ${plural(overview.stores.length, 'store')}`], path('runs')),
         tile('Gauntlet', plural(overview.gauntlet, 'table'), ['agents in worlds, judged by what was truly achieved'], path('gauntlet')),
-        tile('Guard', overview.guard ? 'connected' : 'none', [overview.guard ? overview.guard.url : 'start the server with --guard to look at one'], null)),
+        tile('Guard', overview.guard ? 'connected' : 'none', [overview.guard ? overview.guard.url : 'start the server with --guard to look at one'], overview.guard ? path('guard') : null)),
       h('section', { 'aria-labelledby': 'latest' }, h('div', { class: 'section-head' }, h('h2', { id: 'latest' }, 'Latest runs'), h('a', { href: path('runs') }, `All ${formatNumber(latest.total)}`)),
         rows.length > 0 ? list : empty('No run is stored yet.', 'Write one with ', h('code', null, 'plumbline assess'), '.')),
       overview.stores.length > 1 && h('section', { 'aria-labelledby': 'stores' }, h('h2', { id: 'stores' }, 'Stores'),

@@ -35,7 +35,7 @@ function claimRow(claim: Claim, evidence: Map<string, Evidence>): HTMLElement {
       claim.waiver && h('span', { class: 'sub' }, `Waiver by ${claim.waiver.owner}, ${claim.waiver.expired ? 'expired' : 'until'} ${claim.waiver.expires}: ${claim.waiver.reason}`)),
     h('td', { class: 'number', 'data-v': claim.value ?? '' }, claim.value === null ? 'none' : h('b', null, figure(claim.value)), h('span', { class: 'sub' }, bounds(claim.low, claim.high))),
     h('td', null, claim.value !== null && interval({ value: claim.value, low: claim.low, high: claim.high }, { atLeast: claim.at_least, atMost: claim.at_most }, deciding?.unit === 'share' && claim.value >= 0)),
-    h('td', { class: 'number', 'data-v': claim.judged_level ?? '' }, claim.judged_level === null ? (deciding && deciding.exactness !== 'sampled' ? deciding.exactness : '') : figure(claim.judged_level)));
+    h('td', { class: 'number', 'data-name': claim.judged_level === null ? null : 'level', 'data-v': claim.judged_level ?? '' }, claim.judged_level === null ? (deciding && deciding.exactness !== 'sampled' ? deciding.exactness : '') : figure(claim.judged_level)));
 }
 
 function claimsSection({ claims, evidence }: Run): HTMLElement | null {
@@ -64,7 +64,9 @@ function argumentSection({ argument }: Run, { api, params }: Visit): HTMLElement
   if (nodes.size > 0) {
     void region(drawing, 'Loading the drawing', () => api.text(`/api/runs/${encodeURIComponent(params.run)}/argument.svg`), (svg) => {
       const bytes = Array.from(new TextEncoder().encode(svg), (byte) => String.fromCharCode(byte)).join('');
-      return h('img', { class: 'drawing', alt: 'The argument as a drawing; the list below says the same in words.', src: `data:image/svg+xml;base64,${btoa(bytes)}` });
+      // A drawing wider than its frame shows its middle, where the top goal stands.
+      const centre = (): void => { drawing.scrollLeft = (drawing.scrollWidth - drawing.clientWidth) / 2; };
+      return h('img', { class: 'drawing', on: { load: centre }, alt: 'The argument as a drawing; the list below says the same in words.', src: `data:image/svg+xml;base64,${btoa(bytes)}` });
     });
   }
   return h('section', { id: 'argument', 'aria-labelledby': 'argument-title' }, h('h2', { id: 'argument-title' }, 'The argument'),
@@ -81,7 +83,7 @@ function figureRow(one: Evidence, claims: Claim[]): HTMLElement {
     h('td', { class: 'number', 'data-v': one.value ?? '' }, h('b', null, figure(one.value)), h('span', { class: 'sub' }, exact ? 'exact' : bounds(one.low, one.high))),
     h('td', null, one.value !== null && interval({ value: one.value, low: exact ? null : one.low, high: exact ? null : one.high }, claim ? { atLeast: claim.at_least, atMost: claim.at_most } : {}, one.unit === 'share' && one.value >= 0),
       h('span', { class: 'sub' }, one.exactness === 'sampled' ? `level ${figure(one.level)}` : one.exactness, one.unit && one.unit !== '1' && `, ${one.unit}`)),
-    h('td', { class: 'number', 'data-v': one.n }, figure(one.n), h('span', { class: 'sub' }, one.unit_of_sampling)),
+    h('td', { class: 'number', 'data-name': 'n', 'data-v': one.n }, figure(one.n), h('span', { class: 'sub' }, one.unit_of_sampling)),
     h('td', null, one.method, one.warnings.map((warning) => h('span', { class: 'sub unsure' }, `Careful: ${warning}`))));
 }
 

@@ -18,14 +18,14 @@ interface Metric {
   points: number;
 }
 
-const kMost = 400;
+const kMost = 1000;
 const kAlone = { subject: '', where: {}, points: 0, repeated: 0, p: null, method: '', noise: '' };
 const placeWords = ({ where }: Series): string => Object.entries(where).map(([name, value]) => `${name} ${value}`).join(', ') || 'as a whole';
 
-function sentence(one: Change): Child {
-  const run = (id: string): Child => h('a', { href: path('runs', id) }, h('span', { class: 'mono' }, id.slice(0, 12)));
-  return ['From run ', run(one.run), ' (', time(one.started), ' UTC) on it ', one.after.value > one.before.value ? 'rose' : 'fell', ' from ', h('b', null, figure(one.before.value)), ' ', bounds(one.before.low, one.before.high),
-    ' to ', h('b', null, figure(one.after.value)), ' ', bounds(one.after.low, one.after.high), typeof one.p === 'number' ? `, p = ${figure(one.p)}` : '', '.'];
+function sentence({ run: id, started, before_interval: before, after_interval: after, p }: Change): Child {
+  const run = (of: string): Child => h('a', { href: path('runs', of) }, h('span', { class: 'mono' }, of.slice(0, 12)));
+  return ['From run ', run(id), ' (', time(started), ' UTC) on it ', after.value > before.value ? 'rose' : 'fell', ' from ', h('b', null, figure(before.value)), ' ', bounds(before.low, before.high),
+    ' to ', h('b', null, figure(after.value)), ' ', bounds(after.low, after.high), typeof p === 'number' ? `, p = ${figure(p)}` : '', '.'];
 }
 
 /// What was found, "no change" and "could not be decided" told apart.

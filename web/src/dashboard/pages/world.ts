@@ -13,7 +13,7 @@ import type { World } from './worlds';
 interface Episode {
   world: string;
   level: string;
-  agent: string;
+  agent: string | null;
   seed: number | string;
   artifact: Embedded;
 }
@@ -27,18 +27,19 @@ export default definePage<{ worlds: World[] }>({
     if (!world) return h('div', null, heading(params.world), empty('There is no such world here.', 'Choose one from the list of ', h('a', { href: path('worlds') }, 'worlds'), '.'));
     const stage = h('div', { class: 'card' });
     const script = query.get('script') ?? '';
+    const agent = (): string => query.get('agent') ?? (world.agents.includes('optimal') ? 'optimal' : (world.agents[0] ?? ''));
     const players = [...world.agents.map((one) => ({ value: `agent ${one}`, words: one })), ...(world.scripts ?? []).map((one) => ({ value: `script ${one}`, words: `script: ${one}` }))];
-    const chosen = script ? `script ${script}` : `agent ${query.get('agent') ?? world.agents[0] ?? ''}`;
+    const chosen = script ? `script ${script}` : `agent ${agent()}`;
     const seed = field('Seed', (id) => h('input', { id, type: 'number', min: 0, max: 1000000, step: 1, value: query.get('seed') ?? '1' }));
     const input = seed.querySelector('input') as HTMLInputElement;
-    const draw = ({ artifact, agent, level }: Episode): Child => {
+    const draw = ({ artifact, agent: who, level }: Episode): Child => {
       const host = h('div', { class: 'picture' });
       if ((artifact.columns[0]?.values.length ?? 0) === 0) return empty('The episode has no step.');
       void picture(host, artifact).catch((error: unknown) => { console.error(error); host.replaceChildren(h('p', { class: 'picture-note' }, 'The episode could not be drawn.')); });
-      return [h('p', { class: 'muted' }, `${agent || script} in ${params.world}${level && level !== 'default' ? `/${level}` : ''}, after learning.`), host];
+      return [h('p', { class: 'muted' }, `${who ?? query.get('script') ?? ''} in ${params.world}${level && level !== 'default' ? `/${level}` : ''}, after learning.`), host];
     };
     const load = (): void => void region(stage, 'Playing the episode', () => api.get<Episode>(`/api/worlds/${encodeURIComponent(params.world)}/episode`,
-      { agent: query.get('script') ? null : (query.get('agent') ?? world.agents[0]), script: query.get('script'), level: query.get('level'), seed: query.get('seed') }), draw);
+      { agent: query.get('script') ? null : agent(), script: query.get('script'), level: query.get('level'), seed: query.get('seed') }), draw);
     const change = (changes: Record<string, string | null>): void => {
       visit.setQuery(changes, 'push');
       load();
@@ -50,6 +51,7 @@ export default definePage<{ worlds: World[] }>({
     visit.shortcut('l', 'step on', press('[aria-label="Step on"]'));
     load();
     return h('div', null, heading(world.title || world.id, [h('span', { class: 'mono' }, world.id), ', ', world.family.replace(/_/g, ' ')], h('a', { class: 'button', href: path('gauntlet', { query: world.id }) }, 'Its verdicts'), h('a', { class: 'button', href: path('worlds') }, 'All worlds')),
+      world.story && h('p', null, world.story),
       h('div', { class: 'controls' }, select('Who plays', players, chosen, (value) => change(value.startsWith('script ') ? { script: value.slice(7), agent: null } : { agent: value.slice(6), script: null })),
         world.levels.length > 1 && select('Level', world.levels.map((one) => ({ value: one, words: one })), query.get('level') ?? world.levels[0], (value) => change({ level: value })), seed),
       stage);

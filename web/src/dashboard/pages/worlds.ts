@@ -11,6 +11,7 @@ export interface World {
   id: string;
   title: string;
   family: string;
+  story?: string;
   levels: string[];
   agents: string[];
   scripts: string[];
