@@ -1,5 +1,8 @@
 #include "plumbline/runtime/question_export.hpp"
 
+#include <algorithm>
+#include <map>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,7 +58,13 @@ struct Traffic {
     (void)guard->take_answers();
   }
   void step(base::Rng& rng, int number) {
-    now += static_cast<Instant>(rng.below(2000)) * kMillisecond;
+    const Instant until = now + static_cast<Instant>(rng.below(2000)) * kMillisecond;
+    for (auto next = guard->next_event(); next && *next < until; next = guard->next_event()) {
+      now = std::max(now + 1, *next);
+      guard->tick(now);
+      commit();
+    }
+    now = std::max(now, until);
     const std::string who = std::vector<std::string>{"ann", "bob", "cy"}[rng.below(3)];
     const auto held = guard->state().queue().held_by(who, now);
     switch (rng.below(8)) {
