@@ -65,7 +65,7 @@ TEST(QueueCheck, NamesWhoNodsAndWhatOverran) {
 TEST(QueueCheck, ACleanDeskHasNoFindings) {
   people::SimulatedQueue queue = desk();
   queue.raters[2].nodding = 0;
-  queue.arrivals = 0.08;
+  queue.arrivals = 0.05;
   const auto output = Desk(queue).run();
   ASSERT_TRUE(output.ok()) << output.error().text();
   EXPECT_EQ(titles(*output), "");
