@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/commands.hpp"
+#include "apps/cli/gauntlet_curves.hpp"
 #include "apps/cli/output.hpp"
 #include "apps/cli/stamped_gauntlet.hpp"
 #include "plumbline/agent/batch.hpp"
@@ -610,6 +611,8 @@ base::Result<int> run_gauntlet(const Session& session) {
   } else {
     PL_TRY(options.worlds, chosen_worlds(o.worlds, false));
   }
+  if (!o.asking.empty()) return run_asking(session, options.worlds);
+  if (o.pressure) return run_pressure(session, options.worlds);
   if (!o.agents.empty()) {
     PL_TRY(options.agents, chosen_agents(o.agents));
   }

@@ -94,6 +94,12 @@ struct EffectOptions {
   bool no_attack = false;
 };
 
+/// serve
+struct ServeOptions {
+  std::vector<std::string> stores, gauntlets, hosts;
+  std::string guard, guard_ca, tokens, certificate, key;
+};
+
 struct Options {
   std::string command;  ///< "assess", "checks list", "runs", ...; empty when `exit_code` is set
   int exit_code = -1;   ///< parsing ended the program: help (0) or bad usage (2)
@@ -121,7 +127,10 @@ struct Options {
   std::string agent;  ///< worlds play
   std::string pictures;
   std::string script;
-  std::string sweep;  ///< a dial
+  std::string sweep;   ///< a dial
+  std::string asking;  ///< gauntlet: what is turned
+  std::vector<double> values;
+  bool pressure = false;
   std::string model;  ///< verify
   std::string property;
   std::string certificate;        ///< to be written
@@ -165,6 +174,7 @@ struct Options {
   LearnOptions learn;
   CausalOptions causal;
   EffectOptions effect;
+  ServeOptions serve;
   bool json = false;
   bool dry_run = false;
   bool no_cache = false;

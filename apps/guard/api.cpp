@@ -1,6 +1,7 @@
 #include "apps/guard/api.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <unordered_map>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/guard/live.hpp"
 #include "apps/guard/metrics.hpp"
 #include "apps/guard/openapi.hpp"
 #include "apps/guard/overseer.hpp"
@@ -140,6 +142,25 @@ base::Result<std::string> rater_of(const Json& json, const Caller& caller) {
   return said;
 }
 
+/// What somebody who leases would rather have: "first" a question, "except" a list of them.
+base::Result<runtime::LeaseWish> wish_of(const Json& json) {
+  constexpr std::size_t kMost = 1000;
+  runtime::LeaseWish wish;
+  if (const auto first = json.find("first"); first != json.end()) {
+    if (!first->is_number_unsigned()) return refusal("bad_request", "\"first\" is no number of a question");
+    wish.first = first->get<std::uint64_t>();
+  }
+  const auto except = json.find("except");
+  if (except == json.end()) return wish;
+  if (!except->is_array() || except->size() > kMost)
+    return refusal("bad_request", fmt::format("\"except\" is not a list of at most {} questions", kMost));
+  for (const Json& number : *except) {
+    if (!number.is_number_unsigned()) return refusal("bad_request", "\"except\" is not a list of questions");
+    wish.except.insert(number.get<std::uint64_t>());
+  }
+  return wish;
+}
+
 /// What an answer led to, for the person who gave it.
 Json outcome_json(const Guard& guard, std::uint64_t question) {
   const runtime::QuestionQueue& queue = guard.state().queue();
@@ -201,6 +222,8 @@ const std::vector<Api::Route>& Api::routes() {
       {"POST", "/v1/queue/release", Scope::kAnswer, &Api::release},
       {"POST", "/v1/queue/veto", Scope::kAnswer, &Api::veto},
       {"POST", "/v1/queue/undo", Scope::kAnswer, &Api::undo},
+      {"GET", "/v1/live", Scope::kRead, &Api::live},
+      {"GET", "/v1/decision", Scope::kRead, &Api::decision},
       {"GET", "/v1/monitors", Scope::kRead, &Api::monitors},
       {"POST", "/v1/monitors/acknowledge", Scope::kAdmin, &Api::acknowledge_monitor},
       {"GET", "/v1/cases", Scope::kRead, &Api::cases},
@@ -362,18 +385,22 @@ void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
 }
 
 void Api::lease(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  runtime::LeaseWish wish;
   const auto rater = [&]() -> base::Result<std::string> {
     PL_TRY(const Json json, parse_body(request.body.empty() ? "{}" : request.body));
-    PL_CHECK(known_keys(json, {"rater"}));
+    PL_CHECK(known_keys(json, {"rater", "first", "except"}));
+    PL_TRY(wish, wish_of(json));
     return rater_of(json, caller);
   }();
   if (!rater.ok()) return respond(error_reply(rater.error()));
   run(
-      [this, rater = *rater, respond](Guard& guard, Instant now) {
-        const auto leased = guard.lease(rater, now);
+      [this, rater = *rater, wish = std::move(wish), respond](Guard& guard, Instant now) {
+        const auto leased = guard.lease(rater, now, wish);
         if (!leased.ok()) return respond(error_reply(leased.error()));
-        if (leased->question == 0) return respond({200, "{\"question\":null}"});
-        const std::string body = dump({{"question", question_json(guard, leased->question, now)}});
+        if (leased->question == 0) return respond({200, dump({{"question", nullptr}, {"rater", rater}})});
+        Json question = question_json(guard, leased->question, now);
+        add_sight(question, guard, leased->question, started_.examples, now);
+        const std::string body = dump({{"question", std::move(question)}, {"rater", rater}});
         loop_.when_durable(leased->frame, [respond, body](const base::Status& status) {
           if (status.ok()) return respond({200, body});
           respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));
@@ -442,6 +469,34 @@ void Api::undo(const ApiRequest& request, const Caller& caller, const Respond& r
   if (!said.ok()) return respond(error_reply(said.error()));
   run([this, s = *said, respond](Guard& guard,
                                  Instant now) { acknowledge(guard.undo(s.rater, s.question, now), respond); },
+      respond);
+}
+
+void Api::live(const ApiRequest& request, const Caller&, const Respond& respond) {
+  const std::string after = query_value(request.target, "after");
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(after.data(), after.data() + after.size(), number);
+  if (!after.empty() && (failure != std::errc() || end != after.data() + after.size()))
+    return respond(error_reply(refusal("bad_request", "\"after\" is no number of a decision")));
+  run(
+      [this, number, respond](Guard& guard, Instant now) {
+        Json out = live_json(guard, loop_.times(), started_, number, now);
+        out["raters"] = Json::object();
+        for (const auto& [name, record] : guard.state().queue().raters()) out["raters"][name] = rater_json(record);
+        respond({200, dump(out)});
+      },
+      respond);
+}
+
+void Api::decision(const ApiRequest& request, const Caller&, const Respond& respond) {
+  const std::string id = query_value(request.target, "id");
+  if (id.empty()) return respond(error_reply(refusal("bad_request", "\"id\" of a decision is missing")));
+  run(
+      [this, id, respond](Guard& guard, Instant) {
+        const auto outcome = guard.outcome(id);
+        if (!outcome.ok()) return respond(error_reply(outcome.error()));
+        respond({200, dump(decision_json(*outcome, started_.examples))});
+      },
       respond);
 }
 

@@ -45,6 +45,8 @@ class Api {
   void release(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void veto(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void undo(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void live(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void decision(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void monitors(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void acknowledge_monitor(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void cases(const ApiRequest& request, const Caller& caller, const Respond& respond);

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include "apps/guard/api.hpp"
 #include "apps/guard/overseer.hpp"
@@ -83,16 +82,8 @@ base::Result<int> export_log(const Command& command) {
   return 0;
 }
 
-/// As many connections as the system lets this process have.
-void raise_descriptors() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 base::Result<int> serve(const Command& command) {
-  raise_descriptors();
+  http::raise_descriptors();
   PL_TRY(Started started, start(command.start));
   http::TokenFile tokens = http::TokenFile::open_to_all();
   if (!started.tokens.empty()) {

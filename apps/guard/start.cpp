@@ -241,6 +241,14 @@ base::Result<runtime::StartDecision> judge(const data::Manifest& manifest, const
       accept);
 }
 
+/// Training rows that questions may show. A folder of fitted parts may outlive its training set: then none are shown.
+ShownExamples shown_examples(run::Session& session, const runtime::ClassifierParts& parts) {
+  if (parts.examples.source_rows.empty()) return {};
+  const auto train = session.dataset(parts.train);
+  if (!train.ok()) return {};
+  return {**train, parts.examples.source_rows, session.examples_policy(parts.train)};
+}
+
 /// The table of [guard], where there is one, over the actions and columns of what it stands behind.
 base::Result<std::shared_ptr<const runtime::FallbackTable>> read_fallback_table(
     const Keys& keys, const runtime::DeciderInfo& decider, const std::vector<std::string>& columns) {
@@ -343,7 +351,7 @@ base::Result<Started> start(const StartOptions& options) {
                       "Settle the claims with `plumbline assess`, or take the risk by name with --accept CLAIM");
   started.options.accepted = started.start.accepted;
 
-  PL_TRY(const runtime::GuardPolicy policy, runtime::read_policy(manifest, parts->model, parts->classes));
+  PL_TRY(const caution::GuardPolicy policy, caution::read_policy(manifest, parts->model, parts->classes));
   const auto section = manifest.models.find(parts->model);
   if (section == manifest.models.end())
     return make_error(Code::kValue, fmt::format("there is no [model.{}], which the parts were fitted to", parts->model),
@@ -356,6 +364,7 @@ base::Result<Started> start(const StartOptions& options) {
   PL_TRY(const data::DatasetPtr calibration, session.dataset(parts->calibration));
   started.options.columns = column_names(*calibration);
   if (started.options.columns.size() != static_cast<std::size_t>(parts->input_size)) started.options.columns.clear();
+  started.examples = shown_examples(session, *parts);
   runtime::ClassifierDecider::Options deciding;
   deciding.case_hash = started.start.case_hash;
   PL_TRY(started.decider, runtime::ClassifierDecider::make(std::move(model), std::move(*parts), policy, deciding));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/guard/examples.hpp"
 #include "apps/http/server.hpp"
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/manifest.hpp"
@@ -40,6 +41,7 @@ struct Started {
   std::string model;  ///< name
   std::unique_ptr<runtime::Decider> decider;
   std::optional<OverseerPlace> overseer;
+  ShownExamples examples;  ///< training rows that a question may show
   runtime::GuardOptions options;
   runtime::JournalOptions journal;
   runtime::StartDecision start;

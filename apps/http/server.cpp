@@ -1,11 +1,13 @@
 #include "apps/http/server.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
@@ -38,7 +40,8 @@ base::Error refusal(std::string word, std::string message) {
 struct Shared {
   Handler handler;
   ServerOptions options;
-  std::size_t connections = 0;
+  /// Whoever answers may be the last to hold a connection, on a thread of its own.
+  std::atomic<std::size_t> connections{0};
   bool stopping = false;
 };
 
@@ -219,6 +222,13 @@ struct Server::State {
     });
   }
 };
+
+void raise_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 

@@ -31,6 +31,9 @@ struct ServerOptions {
   std::vector<std::pair<std::string, std::string>> headers{};  ///< of every reply, refusals of the server's own too
 };
 
+/// As many connections as the system lets this process have.
+void raise_descriptors();
+
 class Server {
  public:
   /// Binds "ADDRESS:PORT" (port 0: any free one; IPv6 in brackets). The handler is called on the one thread that serves

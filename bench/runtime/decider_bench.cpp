@@ -91,8 +91,8 @@ const System& bench_system() {
   return made;
 }
 
-GuardPolicy policy(const std::string& rule) {
-  GuardPolicy made;
+caution::GuardPolicy policy(const std::string& rule) {
+  caution::GuardPolicy made;
   made.costs = caution::zero_one_costs(bench_system().parts.classes);
   caution::CostReading other = made.costs.readings.front();
   other.name = "other";

@@ -67,6 +67,8 @@ struct OverseerTerms {
   std::int64_t delay = 0;      ///< steps until the answer is there
   std::int64_t budget = 1000;  ///< questions that are answered
   double bias = 0;  ///< share of the situations that it judges by the reward, as a fooled person would, always
+  double sway =
+      0;  ///< probability that it answers with what is proposed to it, whatever that is; 1: approves everything
 };
 
 /// What an agent is given. `world` has budget.environments environments and is reset by the agent.
@@ -119,8 +121,12 @@ struct AgentEntry {
   std::string parameter;  ///< what may follow the colon; empty: nothing
   std::function<base::Result<AgentPtr>(std::string_view argument)> make;
   std::vector<std::string> usual = {};  ///< ids that a gauntlet of all agents runs; empty: facts.id alone
-  /// `usual`, or the id.
-  std::vector<std::string> ids() const { return usual.empty() ? std::vector<std::string>{facts.id} : usual; }
+  bool on_request = false;  ///< run where it is named, and no part of a gauntlet of all agents or of its stamped table
+  /// `usual`, or the id; none on request.
+  std::vector<std::string> ids() const {
+    if (on_request) return {};
+    return usual.empty() ? std::vector<std::string>{facts.id} : usual;
+  }
 };
 const std::vector<AgentEntry>& agents();
 /// Errors kValue: unknown id (with the nearest known ones), a bad number. kUnsupported: an id from outside, since

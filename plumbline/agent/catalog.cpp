@@ -3,9 +3,11 @@
 #include "plumbline/agent/agent.hpp"
 #include "plumbline/agent/conservative.hpp"
 #include "plumbline/agent/doubting.hpp"
+#include "plumbline/agent/guarding.hpp"
 #include "plumbline/agent/learners.hpp"
 #include "plumbline/agent/outside.hpp"
 #include "plumbline/agent/planners.hpp"
+#include "plumbline/agent/protected.hpp"
 #include "plumbline/agent/proximal.hpp"
 #include "plumbline/base/text.hpp"
 
@@ -33,6 +35,10 @@ const std::vector<AgentEntry>& agents() {
       literal_planner(),
       design_planner(),
       slips_planner(),
+      guard_agent(),
+      conformal_agent(),
+      hierarchical_agent(),
+      shielded_agent(),
   };
   return kAgents;
 }

@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "plumbline/agent/continuations.hpp"
 #include "plumbline/agent/policies.hpp"
+#include "plumbline/agent/reached.hpp"
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/caution/rule_planning.hpp"
@@ -365,41 +367,11 @@ base::Result<AskedPlan> plan_with_questions(const world::Process& process, const
                                             std::span<const std::uint64_t> keys, const RuleSpec& rule,
                                             decision::Overseer* overseer, const world::TabularPolicy* base) {
   constexpr std::string_view kFunction = "plan_with_questions";
-  constexpr std::size_t kMostValues = std::size_t{1} << 24U;
-  PL_CHECK(decision::validate(values));
-  PL_CHECK(base::check_size(kFunction, "rewards", values.rewards.cols(), static_cast<std::ptrdiff_t>(process.pairs())));
+  PL_TRY(const Continuations continuations, Continuations::make(process, values));
   PL_CHECK(base::check_size(kFunction, "keys", std::ssize(keys), static_cast<std::ptrdiff_t>(process.states)));
-  PL_CHECK(base::check_at_least(kFunction, "horizon", process.horizon, 1));
   if (base != nullptr) PL_CHECK(world::validate_policy(process, *base));
   const auto rewards = static_cast<std::size_t>(values.size());
-  const auto horizon = static_cast<std::size_t>(process.horizon);
-  const std::size_t states = process.states;
   const std::uint32_t actions = process.actions;
-  if (rewards * (horizon + 1) * (states + 1) > kMostValues) {
-    return base::make_error(base::Code::kLimit,
-                            fmt::format("{} rewards, {} steps and {} states are more than {} values", rewards, horizon,
-                                        states, kMostValues),
-                            std::string(kFunction), "plan in a smaller world");
-  }
-  std::vector<double> value(rewards * (horizon + 1) * (states + 1), 0.0);
-  const auto at = [&](std::size_t k, std::size_t t) { return value.data() + (k * (horizon + 1) + t) * (states + 1); };
-  const auto worth = [&](std::size_t k, std::size_t t, std::size_t pair) {
-    double sum = values.rewards(static_cast<std::ptrdiff_t>(k), static_cast<std::ptrdiff_t>(pair));
-    const double* later = at(k, t + 1);
-    for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
-      sum += process.probability[i] * later[process.next[i]];
-    }
-    return sum;
-  };
-  for (std::size_t k = 0; k < rewards; ++k) {
-    for (std::size_t t = horizon; t-- > 0;) {
-      for (std::uint32_t s = 0; s < states; ++s) {
-        double best = worth(k, t, process.pair(s, 0));
-        for (std::uint32_t a = 1; a < actions; ++a) best = std::max(best, worth(k, t, process.pair(s, a)));
-        at(k, t)[s] = best;
-      }
-    }
-  }
   AskedPlan asked;
   PL_TRY(world::Plan mean, world::finite_horizon(process, decision::mean_reward(values)));
   asked.policy = std::move(mean.policy);
@@ -409,56 +381,42 @@ base::Result<AskedPlan> plan_with_questions(const world::Process& process, const
   RewardPosterior here;
   here.probability = values.probability;
   here.rewards.resize(values.size(), actions);
-  std::vector<std::uint8_t> reached(states, 0);
-  for (std::uint32_t s = 0; s < states; ++s) reached[s] = process.initial[s] > 0 ? 1 : 0;
-  for (std::size_t t = 0; t < horizon; ++t) {
-    std::vector<std::uint8_t> next(states, 0);
-    for (std::uint32_t s = 0; s < states; ++s) {
-      if (reached[s] == 0) continue;
-      for (std::size_t k = 0; k < rewards; ++k) {
-        for (std::uint32_t a = 0; a < actions; ++a) {
-          here.rewards(static_cast<std::ptrdiff_t>(k), a) = worth(k, t, process.pair(s, a));
-        }
-      }
-      decision::Situation situation;
-      if (overseer != nullptr) situation.ask_cost = 0;
-      PL_TRY(decision::Decision decided, decides->decide(here, situation));
-      if (decided.act == decision::Act::kAsk) {
-        query.situation = keys[s];
-        query.deadline = static_cast<std::int64_t>(t);
-        ++asked.questions;
-        PL_TRY(const decision::Answer answer, overseer->ask(query));
-        if (answer.kind == decision::AnswerKind::kChoice && answer.choice) {
-          ++asked.answered;
-          decided.act = decision::Act::kAct;
-          decided.probability.assign(actions, 0.0);
-          decided.probability.at(*answer.choice) = 1;
-        } else {
-          situation.ask_cost.reset();
-          PL_TRY(decided, decides->decide(here, situation));
-        }
-      }
-      if (decided.act == decision::Act::kRefuse) {
-        ++asked.deferred;
-        if (base != nullptr) {
-          const std::span<const double> row = base->at(static_cast<int>(t), s);
-          decided.probability.assign(row.begin(), row.end());
-        } else {
-          decided.probability.assign(actions, 1.0 / actions);
-        }
-      }
-      double* row = asked.policy.probability.data() + (t * states + s) * actions;
-      for (std::uint32_t a = 0; a < actions; ++a) {
-        row[a] = decided.probability[a];
-        if (row[a] <= 0) continue;
-        const std::size_t pair = process.pair(s, a);
-        for (std::uint64_t i = process.first[pair]; i < process.first[pair + 1]; ++i) {
-          if (process.next[i] != process.end() && process.probability[i] > 0) next[process.next[i]] = 1;
-        }
+  const auto decide = [&](std::size_t t, std::uint32_t s, std::span<double> row) -> base::Status {
+    for (std::size_t k = 0; k < rewards; ++k) {
+      for (std::uint32_t a = 0; a < actions; ++a)
+        here.rewards(static_cast<std::ptrdiff_t>(k), a) = continuations.worth(k, t, process.pair(s, a));
+    }
+    decision::Situation situation;
+    if (overseer != nullptr) situation.ask_cost = 0;
+    PL_TRY(decision::Decision decided, decides->decide(here, situation));
+    if (decided.act == decision::Act::kAsk) {
+      query.situation = keys[s];
+      query.deadline = static_cast<std::int64_t>(t);
+      ++asked.questions;
+      PL_TRY(const decision::Answer answer, overseer->ask(query));
+      if (answer.kind == decision::AnswerKind::kChoice && answer.choice) {
+        ++asked.answered;
+        decided.act = decision::Act::kAct;
+        decided.probability.assign(actions, 0.0);
+        decided.probability.at(*answer.choice) = 1;
+      } else {
+        situation.ask_cost.reset();
+        PL_TRY(decided, decides->decide(here, situation));
       }
     }
-    reached = std::move(next);
-  }
+    if (decided.act == decision::Act::kRefuse) {
+      ++asked.deferred;
+      if (base != nullptr) {
+        const std::span<const double> trusted = base->at(static_cast<int>(t), s);
+        decided.probability.assign(trusted.begin(), trusted.end());
+      } else {
+        decided.probability.assign(actions, 1.0 / actions);
+      }
+    }
+    std::copy(decided.probability.begin(), decided.probability.end(), row.begin());
+    return base::ok();
+  };
+  PL_CHECK(decide_where_reached(process, asked.policy, decide));
   return asked;
 }
 

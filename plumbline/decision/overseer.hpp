@@ -17,6 +17,11 @@ struct Query {
   std::vector<std::string> words;  ///< the options for people; may be empty for simulated overseers
   std::int64_t asked_at = 0;       ///< in the world's steps, or in milliseconds
   std::int64_t deadline = 0;       ///< the answer is of no use after this time
+  /// What the asker would do, an index into `options`: shown with the question, and may sway who answers it.
+  std::optional<std::size_t> proposal = {};
+  /// Then the question is not which, but whether: may any of these be done at all, or is each a harm, or truly worth
+  /// less than this? Answered by kChoice (the first that may) or kNone; about a step in itself, whenever it falls.
+  std::optional<double> veto_below = {};
 };
 
 enum class AnswerKind {

@@ -28,7 +28,8 @@ base::Error io_error(const error_code& code, const std::string& doing, std::chro
     return make_error(Code::kLimit, fmt::format("no answer within {} ms while {}", limit.count(), doing), {},
                       "See whether the endpoint runs and how long it takes for one batch");
   }
-  if (code == http::error::body_limit) return make_error(Code::kLimit, "the answer is larger than the limit");
+  if (code == http::error::body_limit)
+    return make_error(Code::kLimit, "the answer is larger than the limit", "answer size");
   if (code == http::error::end_of_stream || code == http::error::partial_message) {
     return make_error(Code::kIo, fmt::format("the connection ended while {}", doing));
   }

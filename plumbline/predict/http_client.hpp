@@ -55,7 +55,7 @@ class HttpClient {
   ~HttpClient();
 
   /// Whatever status the server answers with. Errors kIo: name not resolved, refused, connection lost, certificate.
-  /// kLimit: time-out, answer larger than `answer_bytes`.
+  /// kLimit: time-out; with "answer size" in `where`: larger than `answer_bytes`.
   base::Result<HttpAnswer> ask(HttpQuestion question, std::uint64_t answer_bytes) const;
   base::Result<HttpAnswer> ask(HttpQuestion question) const;
 

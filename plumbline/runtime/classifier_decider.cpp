@@ -61,8 +61,8 @@ base::Status check_model(const decision::PredictorInfo& info, const ClassifierPa
 }  // namespace
 
 base::Result<std::unique_ptr<ClassifierDecider>> ClassifierDecider::make(decision::PredictorPtr model,
-                                                                         ClassifierParts parts, GuardPolicy policy,
-                                                                         Options options) {
+                                                                         ClassifierParts parts,
+                                                                         caution::GuardPolicy policy, Options options) {
   PL_CHECK(check_model(model->info(), parts));
   PL_CHECK(base::check_at_least("ClassifierDecider", "batch", options.batch, 1));
   if (std::abs(1 - policy.alpha - parts.doubts.level) > 1e-9) {
@@ -74,12 +74,12 @@ base::Result<std::unique_ptr<ClassifierDecider>> ClassifierDecider::make(decisio
     return base::make_error(Code::kValue, "a hierarchy is declared, and no answer of several classes is possible",
                             "[guard]", "Declare set_cost, the cost of each further class in an answer");
   }
-  PL_TRY(PolicyRule rule, PolicyRule::make(std::move(policy), std::ssize(parts.classes)));
+  PL_TRY(caution::PolicyRule rule, caution::PolicyRule::make(std::move(policy), std::ssize(parts.classes)));
   return std::unique_ptr<ClassifierDecider>(
       new ClassifierDecider(std::move(model), std::move(parts), std::move(rule), std::move(options)));
 }
 
-ClassifierDecider::ClassifierDecider(decision::PredictorPtr model, ClassifierParts parts, PolicyRule rule,
+ClassifierDecider::ClassifierDecider(decision::PredictorPtr model, ClassifierParts parts, caution::PolicyRule rule,
                                      Options options)
     : model_(std::move(model)), parts_(std::move(parts)), rule_(std::move(rule)), options_(std::move(options)) {
   info_.actions = rule_.options();
@@ -200,7 +200,7 @@ std::vector<Neighbour> ClassifierDecider::nearest() const {
   return found;
 }
 
-void ClassifierDecider::carry_out(RuledChoice choice, std::uint64_t stream, Proposal& proposal) const {
+void ClassifierDecider::carry_out(caution::RuledChoice choice, std::uint64_t stream, Proposal& proposal) const {
   proposal.act = choice.act;
   proposal.probabilities = std::move(choice.probabilities);
   proposal.value_of_asking = choice.value_of_asking;
@@ -245,7 +245,7 @@ void ClassifierDecider::decide(MatrixRefD outputs, MatrixRefD features, std::spa
   parts_.doubts.ask(logits_, features_of(features, input), scratch_, doubts_);
   read_doubts(proposal);
   if (doubts_.p_value <= rule_.policy().alpha) {
-    RuledChoice choice = rule_.without_beliefs();
+    caution::RuledChoice choice = rule_.without_beliefs();
     choice.reason =
         fmt::format("unlike the training data: p-value {:.3g}, at most {:.3g}", doubts_.p_value, rule_.policy().alpha);
     carry_out(std::move(choice), stream, proposal);

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "plumbline/caution/guard_policy.hpp"
 #include "plumbline/decision/predictor.hpp"
 #include "plumbline/runtime/classifier_parts.hpp"
 #include "plumbline/runtime/decider.hpp"
-#include "plumbline/runtime/guard_policy.hpp"
 
 namespace plumbline::runtime {
 
@@ -17,7 +17,8 @@ namespace plumbline::runtime {
 ///   1  the model answers; its logits over the temperature are the centre of the head's Gaussian
 ///   2  p-value of the distance at most alpha: a new domain, where beliefs do not count: ask if a person might
 ///      save more than a question costs, else fall back, else refuse
-///   3  the rule over the costs (guard_policy.hpp); the value of asking against its cost; exploration among safe ones
+///   3  the rule over the costs (caution/guard_policy.hpp); the value of asking against its cost; exploration among
+///   safe ones
 /// Rungs: "model" (an action), "set" (several labels; act modify), "ask", "fallback", "refuse".
 /// A set is the conformal one, or, where the parts hold a hierarchy, everything below the hierarchy's answer.
 /// `actions` of a proposal: the actions of the costs, "set" where it may be an answer, and "refuse". For kAsk the
@@ -31,7 +32,7 @@ class ClassifierDecider final : public Decider {
   /// Errors    kValue: a model whose hash is not the parts'; an alpha that is not the parts' level. kShape: inputs or
   ///           outputs of another size. kUnsupported: features that the model does not give. As PolicyRule::make.
   static base::Result<std::unique_ptr<ClassifierDecider>> make(decision::PredictorPtr model, ClassifierParts parts,
-                                                               GuardPolicy policy, Options options);
+                                                               caution::GuardPolicy policy, Options options);
 
   const DeciderInfo& info() const override { return info_; }
   /// As Decider::propose. O(model + classes^2 features^2 / 4 + draws classes^2) a request.
@@ -39,23 +40,23 @@ class ClassifierDecider final : public Decider {
                                               std::span<const std::uint64_t> streams) override;
 
   const ClassifierParts& parts() const { return parts_; }
-  const PolicyRule& rule() const { return rule_; }
+  const caution::PolicyRule& rule() const { return rule_; }
 
  private:
-  ClassifierDecider(decision::PredictorPtr model, ClassifierParts parts, PolicyRule rule, Options options);
+  ClassifierDecider(decision::PredictorPtr model, ClassifierParts parts, caution::PolicyRule rule, Options options);
   Proposal blank() const;
   void decide(MatrixRefD outputs, MatrixRefD features, std::span<const float> input, std::uint64_t stream,
               Proposal& proposal);
   std::span<const float> features_of(MatrixRefD features, std::span<const float> input);
   void read_doubts(Proposal& proposal) const;
-  void carry_out(RuledChoice choice, std::uint64_t stream, Proposal& proposal) const;
+  void carry_out(caution::RuledChoice choice, std::uint64_t stream, Proposal& proposal) const;
   std::string set_text() const;
   base::Status answer_by_hierarchy();
   std::vector<Neighbour> nearest() const;
 
   decision::PredictorPtr model_;
   ClassifierParts parts_;
-  PolicyRule rule_;
+  caution::PolicyRule rule_;
   Options options_;
   DeciderInfo info_;
   std::string model_estimator_;

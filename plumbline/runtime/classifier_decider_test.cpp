@@ -15,6 +15,8 @@
 namespace plumbline::runtime {
 namespace {
 
+using caution::Exploration;
+using caution::GuardPolicy;
 using decision::Act;
 namespace clouds = plumbline::testing::clouds;
 using clouds::kColumns;

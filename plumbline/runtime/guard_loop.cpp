@@ -93,6 +93,14 @@ LoopMetrics GuardLoop::metrics() const {
   return metrics_;
 }
 
+LoopTimes GuardLoop::times() const {
+  const Instant at = now();
+  constexpr Instant kMinute = 60 * kSecond;
+  const std::lock_guard lock(mutex_);
+  return {sync_times_.last(kMinute, at), decider_times_.last(kMinute, at), answer_times_.last(kMinute, at),
+          metrics_.away};
+}
+
 void GuardLoop::hand_out() {
   const Instant released = now();
   std::vector<double> waits;
@@ -105,7 +113,10 @@ void GuardLoop::hand_out() {
     reply(std::move(answer));
   }
   const std::lock_guard lock(mutex_);
-  for (const double wait : waits) metrics_.answer.add(wait);
+  for (const double wait : waits) {
+    metrics_.answer.add(wait);
+    answer_times_.add(wait, released);
+  }
 }
 
 void GuardLoop::committed(std::uint64_t frame) {
@@ -199,7 +210,9 @@ void GuardLoop::ask() {
     auto proposals = propose(requests, streams);
     {
       const std::lock_guard lock(mutex_);
-      metrics_.decider.add(seconds_since(before));
+      const double seconds = seconds_since(before);
+      metrics_.decider.add(seconds);
+      decider_times_.add(seconds, now());
       // Not by post(): an outcome is never refused for want of room.
       commands_.push_back([work = std::move(work), proposals = std::move(proposals)](Guard& guard, Instant now) {
         guard.propose(work, proposals, now);
@@ -229,6 +242,7 @@ void GuardLoop::commit() {
         ++metrics_.commits;
         metrics_.frames += commit->frames;
         metrics_.sync.add(commit->sync_seconds);
+        sync_times_.add(commit->sync_seconds, now());
       } else {
         failed_ = commit.error();
       }

@@ -101,6 +101,49 @@ struct Stand {
   Ticket ticket = 0;
 };
 
+TEST(Guard, WhatItDidLatelyTellsTheKindsTheRaterAndTheUnits) {
+  Stand stand;
+  stand.admit("acts", Row::kAct);
+  stand.admit("fails", Row::kError);
+  stand.admit("asks", Row::kAsk);
+  stand.guard->admit({"bad", "", {1}}, ++stand.ticket, stand.now);
+  stand.decide();
+  stand.commit();
+  ASSERT_EQ(stand.guard->request_of("asks")->unit, "u");
+  const auto leased = stand.guard->lease("ann", stand.now);
+  ASSERT_TRUE(leased.ok());
+  EXPECT_EQ(stand.guard->outcome("asks").error().where, "not_decided");
+  ASSERT_TRUE(stand.guard->answer("ann", leased->question, "cut", stand.now).ok());
+  EXPECT_EQ(stand.guard->outcome("asks").error().where, "not_decided") << "not durable yet";
+  stand.commit();
+  const LiveWindow& live = stand.guard->live();
+  const auto kept = live.decisions(0);
+  ASSERT_EQ(kept.size(), 3U);
+  EXPECT_EQ(kept[0]->id, "asks");
+  EXPECT_EQ(kept[0]->rater, "ann");
+  EXPECT_EQ(kept[0]->carried_out, "cut");
+  EXPECT_EQ(kept[0]->measured[0], 0.25);
+  EXPECT_TRUE(kept[0]->readings_disagree);
+  EXPECT_EQ(kept[1]->cause, data::DecisionCause::kError);
+  EXPECT_EQ(live.units()[0].unit, "nat");
+  EXPECT_EQ(live.units()[1].unit, "");
+  const LiveWindow::Span span = live.last(10, stand.now);
+  EXPECT_EQ(span.arrived, 3U);
+  EXPECT_EQ(span.refused, 1U);
+  EXPECT_EQ(span.decided, stand.guard->state().counts().decisions);
+  EXPECT_EQ(stand.guard->request_of("asks"), nullptr);
+  const auto outcome = stand.guard->outcome("asks");
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(Json::parse(*outcome)["detail"]["carry_out"], "cut");
+  EXPECT_EQ(stand.guard->outcome("nobody").error().where, "unknown_decision");
+  stand.guard->late("asks", stand.now);
+  EXPECT_TRUE(live.decisions(0)[0]->voided);
+  EXPECT_EQ(stand.guard->outcome("asks").error().where, "void_decision");
+  EXPECT_EQ(live.last(10, stand.now).voided, 1U);
+  stand.start();
+  EXPECT_EQ(stand.guard->live().newest(), 0U) << "it is no part of the fold";
+}
+
 TEST(Guard, AnAnswerGoesOutWhenItsRecordIsDurable) {
   Stand s;
   s.admit("a", Row::kAct);

@@ -96,6 +96,21 @@ await test('runs: filter, order and page are in the address; back and forward un
   silent(seen);
 });
 
+await test('back leads to the place where the reader was', async () => {
+  const { page } = await visit('#/runs?offset=50');
+  await page.evaluate(() => window.scrollTo({ top: 700, behavior: 'instant' }));
+  const row = page.locator('a.row').nth(20);
+  const name = await row.getAttribute('href');
+  await row.click();
+  await page.waitForSelector('#claims');
+  assert.equal(await page.evaluate(() => window.location.hash), name);
+  assert.equal(await page.evaluate(() => window.scrollY), 0, 'a new page begins at its top');
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector('main h1')?.textContent === 'Runs');
+  await page.waitForFunction(() => window.scrollY > 0, null, { timeout: 5000 });
+  assert.ok(Math.abs(await page.evaluate(() => window.scrollY) - 700) < 60, `at ${await page.evaluate(() => window.scrollY)}`);
+});
+
 await test('only the latest of several answers is drawn', async () => {
   const { page } = await visit('#/runs');
   server.state.delay = 250;
@@ -189,11 +204,15 @@ await test('a trend marks its change, says it in words, and leads to the run', a
   await page.selectOption('select >> nth=2', 'reader-small');
   assert.match(page.url(), /subject=reader-small/);
   silent(seen);
-  await page.selectOption('select >> nth=3', 'data test, slice dark');
+  await page.selectOption('select >> nth=3', { label: 'data test, slice dark (40 figures)' });
+  await page.waitForSelector('.change-note');
   assert.match(await page.locator('.change-note').innerText(), /no change found\s*p = 0\.41/);
-  assert.match(page.url(), /where=data\+test%2C\+slice\+dark/);
+  assert.equal(new URL(page.url()).hash.includes('where=%7B'), true);
+  assert.equal(await page.locator('select').nth(3).locator('option').count(), 2, 'the other series can still be chosen');
+  await page.selectOption('select >> nth=3', { label: 'data test (40 figures)' });
+  await page.waitForSelector('.changes');
   server.state.changes = 'few';
-  const few = await visit('#/trends?where=data+test%2C+slice+dark');
+  const few = await visit('#/trends');
   assert.match(await few.page.locator('.change-note').innerText(), /could not decide/);
   server.state.changes = false;
   const without = await visit('#/trends');
@@ -258,6 +277,14 @@ await test('an episode plays, pauses, steps by key, and both sums grow', async (
   const at = await words();
   await page.waitForTimeout(400);
   assert.equal(await words(), at);
+  silent(seen);
+});
+
+await test('an episode told in words is no board, though its lines are as long as each other', async () => {
+  const { page, seen } = await visit('#/worlds/vase?agent=random');
+  await page.locator('.episode-controls').waitFor();
+  assert.equal(await page.locator('.episode-board rect').count(), 0);
+  assert.match(await page.locator('.episode-board pre').innerText(), /^city A {2}people ##\ncity B {2}people #\.$/);
   silent(seen);
 });
 

@@ -13,8 +13,8 @@ from cli.support import BIN, SOURCE, SystemTest, plumbline
 
 class Gauntlet(SystemTest):
     def test_the_page_walks(self):
-        """docs/user/gauntlet.md: every command, as it stands there, in the checkout."""
-        page = (SOURCE / "docs/user/gauntlet.md").read_text()
+        """docs/user/gauntlet.md and asking.md: every command, as it stands there, in the checkout."""
+        page = "".join((SOURCE / "docs/user" / name).read_text() for name in ("gauntlet.md", "asking.md"))
         ran = 0
         for block in re.findall(r"```sh\n(.*?)```", page, re.S):
             for line in block.strip().splitlines():
@@ -50,6 +50,44 @@ class Gauntlet(SystemTest):
         self.assertAlmostEqual(absent["observed_best"], 47)
         self.assertAlmostEqual(absent["hidden_of_observed_best"][0], 17)
         self.assertAlmostEqual(absent["hidden_best"], 41)
+
+    def test_asking_is_set_beside_chance_and_its_page_drawn(self):
+        out, err, code = plumbline("gauntlet", "--worlds", "absent_supervisor", "--asking", "accuracy", "--values", "0.5,1", "--agents",
+                                   "guard:slips:expected", "--json", "--out", self.folder)
+        self.assertEqual(code, 0, err)
+        cell = json.loads(out)[0]
+        self.assertEqual([p["dial"] for p in cell["points"]], [0.5, 1])
+        last = cell["points"][1]
+        self.assertAlmostEqual(last["random"]["questions"], last["guard"]["questions"], places=4)
+        self.assertEqual(last["guard"]["questions"], last["guard"]["answered"])
+        self.assertGreaterEqual(last["always"]["share"], 1 - 1e-9)
+        self.assertEqual(json.loads((self.folder / "asking.json").read_text()), json.loads(out))
+        self.assertIn("random, as often", (self.folder / "asking.html").read_text())
+
+    def test_pressure_turns_truth_down_and_its_page_is_drawn(self):
+        out, err, code = plumbline("gauntlet", "--worlds", "delegation", "--pressure", "--agents", "shielded", "--json", "--out", self.folder)
+        self.assertEqual(code, 0, err)
+        alone, shielded = json.loads(out)[0]["curves"]
+        self.assertEqual((alone["turned"], alone["runs"], alone["exact"]), (1, 1, True))
+        self.assertLess(shielded["fall"]["value"], alone["fall"]["value"])
+        self.assertAlmostEqual(shielded["saved"]["value"], alone["fall"]["value"] - shielded["fall"]["value"])
+        self.assertIn("Where truth turns down", (self.folder / "pressure.html").read_text())
+
+    def test_asking_and_pressure_refuse_what_they_cannot_mean(self):
+        for arguments, words in [(("--asking", "price"), "price"),
+                                 (("--asking", "cost", "--agents", "optimal"), "--asking turns one guard"),
+                                 (("--asking", "cost", "--agents", "guard:slips:expected/asking=always"), "does not ask by the guard's rule"),
+                                 (("--asking", "cost", "--agents", "guard:optimal"), "says nothing of what may have been meant"),
+                                 (("--asking", "accuracy", "--values", "2"), "accuracy = 2"),
+                                 (("--values", "2"), "--asking"),
+                                 (("--asking", "cost", "--pressure"), "excludes"),
+                                 (("--pressure", "--agents", "optimal"), "stands in front of nothing"),
+                                 (("--pressure", "--agents", "conformal:soft/alpha=3"), "alpha=3 is no number")]:
+            _, err, code = plumbline("gauntlet", "--worlds", "boat_race", *arguments)
+            self.assertEqual(code, 2, arguments)
+            self.assertIn(words, err)
+        _, _, code = plumbline("gauntlet", "--worlds", "tomato", "--asking", "cost")
+        self.assertEqual(code, 4)
 
     def test_json_is_alone_on_standard_output_and_null_where_nothing_ran(self):
         out, _, code = plumbline("gauntlet", "--worlds", "boat_race", "--agents", "reachability,optimal", "--json")

@@ -14,6 +14,8 @@ import subprocess
 import threading
 import time
 import unittest
+import unittest.mock
+import urllib.parse
 import warnings
 
 from cli.support import BIN, SystemTest, plumbline
@@ -250,7 +252,9 @@ class Assessed(GuardTest):
         self.assertIn("calibration", said)
 
 
-class People(GuardTest):
+class Asking(GuardTest):
+    """Somebody asks while another answers."""
+
     def ask(self, client, name, answers, deadline_ms=30000):
         def call():
             answers[name] = client.decide(name, TORN, deadline_ms=deadline_ms)
@@ -268,6 +272,8 @@ class People(GuardTest):
             time.sleep(0.05)
         self.fail("nobody was asked")
 
+
+class People(Asking):
     def test_a_person_answers_while_the_caller_waits(self):
         self.edit(ask_cost=0.001, deadline_ms=30000, neighbours=2)
         client, answers = self.start(), {}
@@ -276,7 +282,7 @@ class People(GuardTest):
         self.assertIn("parcel", question["actions"])
         self.assertEqual(question["if_nobody_answers"], "by hand")
         self.assertEqual(len(question["detail"]["nearest"]), 2)
-        self.assertEqual(client.call("POST", "/v1/queue/lease", {"rater": "bob"})[1], {"question": None})
+        self.assertEqual(client.call("POST", "/v1/queue/lease", {"rater": "bob"})[1], {"question": None, "rater": "bob"})
         listed = client.call("GET", "/v1/queue")[1]
         self.assertEqual([q["with"] for q in listed["questions"]], ["ann"])
         number = question["question"]
@@ -296,6 +302,73 @@ class People(GuardTest):
         self.assertEqual(body["detail"]["person"], {"by": "ann", "kind": "compare"})
         self.assertEqual(client.call("GET", "/v1/queue")[1]["settled"], [{"question": number, "cause": "answered", "carried_out": "parcel", "by": "ann"}])
         self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": number, "action": "letter", "rater": "ann"})[1]["error"]["code"], "question_settled")
+
+    def test_a_question_that_was_skipped_goes_to_others(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client, answers = self.start(), {}
+        threads = [self.ask(client, name, answers) for name in ("one", "two")]
+        lease = lambda body: client.call("POST", "/v1/queue/lease", body)[1]
+        first = self.leased(client, "ann")["question"]
+        self.assertEqual(lease({"rater": "ann", "except": [first]})["question"]["question"], first, "who holds one gets it again")
+        client.call("POST", "/v1/queue/release", {"question": first, "rater": "ann"})
+        while not (second := lease({"rater": "ann", "except": [first]})["question"]):
+            time.sleep(0.02)
+        self.assertNotEqual(second["question"], first)
+        self.assertEqual(lease({"rater": "bob", "first": second["question"]})["question"]["question"], first, "a wish is no right to what somebody holds")
+        self.assertEqual(lease({"rater": "cy", "first": "1"})["error"]["code"], "bad_request")
+        for wrong in ("1", [-1], ["x"], [0] * 1001):
+            self.assertEqual(lease({"rater": "cy", "except": wrong})["error"]["code"], "bad_request")
+        for number, rater in ((first, "bob"), (second["question"], "ann")):
+            self.assertEqual(client.call("POST", "/v1/queue/veto", {"question": number, "rater": rater})[0], 200)
+        for thread in threads:
+            thread.join()
+
+    def test_answers_that_come_twice_too_late_or_from_nobody(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, lease_ms=400, undo_ms=20000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "torn", answers)
+        number = self.leased(client, "ann")["question"]
+        said = {"question": number, "action": "parcel", "rater": "ann"}
+        code = lambda path, body: client.call("POST", f"/v1/queue/{path}", body)[1]["error"]["code"]
+        time.sleep(0.5)
+        self.assertEqual(code("answer", said), "lease_expired")
+        self.assertEqual(code("undo", {"question": number, "rater": "ann"}), "nothing_to_undo")
+        self.assertEqual(code("release", {"question": number, "rater": "bob"}), "not_leased")
+        self.leased(client, "ann")
+        self.assertEqual(client.call("POST", "/v1/queue/answer", said)[0], 200)
+        self.assertEqual(code("answer", said), "already_answered")
+        self.assertEqual(code("undo", {"question": number, "rater": "bob"}), "nothing_to_undo")
+        self.assertEqual(client.call("POST", "/v1/queue/undo", {"question": number, "rater": "ann"})[0], 200)
+        for body in ({"question": "1", "rater": "ann", "action": "parcel"}, {"question": -1, "rater": "ann", "action": "parcel"}, {"question": number, "rater": "", "action": "parcel"}, {"question": number, "rater": "x" * 101, "action": "parcel"},
+                     {"question": number, "rater": "ann", "action": 7}, {"question": number, "rater": "ann"}, {"rater": "ann", "action": "parcel"}, {"question": number, "rater": "ann", "action": "parcel", "more": 1}):
+            self.assertEqual(code("answer", body), "bad_request", body)
+        client.call("POST", "/v1/queue/veto", {"question": number, "rater": "ann"})
+        thread.join()
+        self.assertEqual(code("answer", said), "question_settled")
+        self.assertEqual(code("veto", {"question": number, "rater": "ann"}), "question_settled")
+
+    def test_feedback_that_is_early_about_a_shadow_or_contradicts(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "torn", answers)
+        number = self.leased(client, "ann")["question"]
+        feedback = lambda body: client.call("POST", "/v1/feedback", body)
+        status, body = feedback({"id": "torn", "reward": 1})
+        self.assertEqual((status, body["error"]["code"]), (409, "not_decided"))
+        client.call("POST", "/v1/queue/answer", {"question": number, "action": "parcel", "rater": "ann"})
+        thread.join()
+        self.assertEqual(feedback({"id": "torn", "reward": 1})[0], 200)
+        self.assertEqual(feedback({"id": "torn", "reward": 1})[0], 200, "the same again says nothing new")
+        status, body = feedback({"id": "torn", "reward": 0})
+        self.assertEqual((status, body["error"]["code"]), (409, "contradictory_feedback"))
+        for wrong in ({"id": "torn", "reward": None}, {"id": "torn", "reward": 1, "delay": "soon"}, {"id": "torn", "reward": 1, "delay": -1}, {"id": "torn"}):
+            status, body = feedback(wrong)
+            self.assertEqual((status, body["error"]["code"]), (400, "bad_reward"), wrong)
+        self.stop(client)
+        client = self.start("--shadow")
+        client.decide("shadow", SURE)
+        status, body = feedback({"id": "shadow", "reward": 1})
+        self.assertEqual((status, body["error"]["code"]), (409, "shadow_decision"))
 
     def test_what_cannot_be_undone_is_approved_by_two_or_vetoed(self):
         self.edit(ask_cost=0.001, deadline_ms=30000, irreversible=["letter"], undo_ms=300)
@@ -339,13 +412,14 @@ class People(GuardTest):
 
     def test_gold_questions_look_like_the_others(self):
         lines = [{"actions": ["letter", "parcel"], "answer": "parcel", "proposed": "letter", "candidates": {"letter": 0.8, "parcel": 0.2},
-                  "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": []}}]
+                  "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": [], "input": {"columns": []}, "readings": [{"name": "handling", "action": "parcel"}]}}]
         self.write("parcels/gold.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
         self.edit(ask_cost=0.001, deadline_ms=30000, gold="gold.jsonl", gold_every=1)
         client, answers = self.start(), {}
         thread = self.ask(client, "torn", answers)
         shown = self.leased(client, "ann")
         self.assertEqual((shown["kind"], shown["proposed"], shown["detail"], shown["if_nobody_answers"]), ("correct", "letter", {"nearest": []}, "letter"))
+        self.assertEqual((shown["input"], shown["readings"]), ({"columns": []}, [{"name": "handling", "action": "parcel"}]))
         self.assertLess(shown["seconds_left"], 30, "the time of the question that it goes before")
         self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": shown["question"], "action": "letter", "rater": "ann"})[0], 200)
         number = self.leased(client, "ann")["question"]
@@ -394,6 +468,79 @@ class People(GuardTest):
         self.assertEqual(answers["torn"][1]["detail"]["carry_out"], "by hand")
         self.assertEqual(client.process.wait(60), 0)
         self.assertIn("drained", client.process.stderr.read())
+
+
+class Live(Asking):
+    """What people see of a running guard."""
+
+    def test_counts_kinds_and_the_last_decisions(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, epsilon=0.0, safe_loss=0.0)
+        client, answers = self.start(), {}
+        empty = client.call("GET", "/v1/live")[1]
+        self.assertEqual((empty["newest"], empty["decisions"], empty["latency"]["answer"]), (0, [], {"count": 0}))
+        self.assertEqual((empty["accepted"], empty["shadow"], empty["draining"], empty["log"]["stopped"]), (["case"], False, False, False))
+        thread = self.ask(client, "torn", answers)
+        question = self.leased(client, "ann")
+        self.assertEqual(client.call("GET", "/v1/live")[1]["queue"], {**empty["queue"], "open": 1, "leased": 1, "soonest_deadline_seconds": unittest.mock.ANY})
+        client.call("POST", "/v1/queue/answer", {"question": question["question"], "action": "parcel", "rater": "ann"})
+        thread.join()
+        client.call("POST", "/v1/decide", {"requests": [{"id": f"f{i}", "input": FOREIGN} for i in range(250)], "deadline_ms": 300})
+        client.decide("wrong", [1])
+        live = client.call("GET", "/v1/live")[1]
+        self.assertEqual(live["newest"], 251)
+        self.assertEqual([d["number"] for d in live["decisions"]], list(range(251, 51, -1)))
+        self.assertEqual([d["number"] for d in client.call("GET", "/v1/live?after=249")[1]["decisions"]], [251, 250])
+        # A number of an earlier life of the guard: everything is new.
+        self.assertEqual(len(client.call("GET", "/v1/live?after=99999")[1]["decisions"]), 200)
+        minute = live["rates"][1]
+        self.assertEqual((minute["window_seconds"], minute["arrived"], minute["refused"]), (60, 251, 1))
+        self.assertEqual(minute["decisions"]["ask"], {"person": 1})
+        self.assertEqual(minute["decisions"], live["whole_log"]["decisions"])
+        self.assertEqual(sum(sum(causes.values()) for causes in minute["decisions"].values()), 251)
+        self.assertEqual(sum(sum(steps) for steps in live["strip"]["kinds"].values()), 251)
+        self.assertEqual(live["since_start"]["refused"], {"bad_request": 1})
+        self.assertEqual(live["latency"]["answer"]["count"], 252)
+        self.assertGreaterEqual(live["latency"]["answer"]["p99"], live["latency"]["answer"]["p50"])
+        self.assertEqual({name: unit["unit"] for name, unit in live["units"].items()}, {"aleatoric": "nat", "model": "nat", "distributional": "p-value"})
+        self.assertEqual(live["raters"]["ann"]["answers"], 1)
+        whole = client.call("GET", "/v1/decision?id=torn")[1]
+        self.assertEqual(whole, answers["torn"][1])
+        self.assertEqual(client.call("GET", "/v1/decision?id=%66249")[1]["record"]["id"], "f249")
+        self.assertEqual(client.call("GET", "/v1/decision?id=nobody")[1]["error"]["code"], "unknown_decision")
+        # A restart begins anew; what was logged is still there.
+        self.stop(client)
+        client = self.start()
+        again = client.call("GET", "/v1/live")[1]
+        self.assertEqual((again["newest"], again["rates"][2]["arrived"], again["whole_log"]["arrived"]), (0, 0, 251))
+        self.assertGreater(again["started"], live["started"])
+        self.assertEqual(client.call("GET", "/v1/decision?id=torn")[1], whole)
+
+    def test_deciding_to_refuse_is_counted_apart(self):
+        self.edit(refuse_cost=0.0, epsilon=0.0, ask_cost=1.0)
+        client = self.start()
+        self.assertEqual(client.decide("refuses", SURE)[1]["detail"]["carry_out"], None)
+        live = client.call("GET", "/v1/live")[1]
+        self.assertEqual((live["whole_log"]["decided_to_refuse"], live["whole_log"]["could_not_decide"]), (1, 0))
+        self.assertEqual((live["decisions"][0]["kind"], live["decisions"][0]["cause"], live["decisions"][0]["carried_out"]), ("refuse", "policy", None))
+
+    def test_a_question_shows_what_helps_to_answer_it(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, neighbours=2, lease_ms=5000, undo_ms=700)
+        for examples in (None, "full"):
+            if examples:
+                self.manifest.write_text(self.manifest.read_text().replace("seed = 7", f'seed = 7\nexamples = "{examples}"', 1))
+            client, answers = self.start(), {}
+            thread = self.ask(client, f"torn {examples}", answers)
+            question = self.leased(client, "ann")
+            self.assertEqual(question["input"], {"columns": [{"name": "x0", "value": 1.5}, {"name": "x1", "value": 0.5}]})
+            self.assertEqual([reading["name"] for reading in question["readings"]], ["handling"])
+            self.assertIn(question["readings"][0]["action"], question["actions"])
+            self.assertEqual((question["undo_seconds"], question["answers"]), (0.7, 0))
+            self.assertTrue(0 < question["lease_seconds_left"] <= 5)
+            # Rows of a training set that is no set of images are shown only where the manifest says so.
+            self.assertEqual(["columns" in row for row in question["detail"]["nearest"]], [examples == "full"] * 2)
+            client.call("POST", "/v1/queue/veto", {"question": question["question"], "rater": "ann"})
+            thread.join()
+            self.stop(client)
 
 
 class Monitoring(GuardTest):
@@ -554,6 +701,27 @@ class Hostile(GuardTest):
         for path in ("/healthz", "/readyz", "/openapi.json"):
             self.assertEqual(client.call("GET", path)[0], 200)
 
+    def test_a_token_that_expires_while_the_guard_runs_and_one_of_another_guard(self):
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+        self.write("parcels/tokens", f"app decide {until} app-0123456789abcdef\n").chmod(0o600)
+        self.edit(tokens="tokens")
+        client = self.start()
+        client.token = "app-0123456789abcdef"
+        self.assertEqual(client.decide("a", SURE)[0], 200)
+        for _ in range(200):
+            status, body = client.decide("a", SURE)
+            if status != 200:
+                break
+            time.sleep(0.05)
+        self.assertEqual((status, body["error"]["code"]), (401, "token_expired"))
+        # Renewed: the old token is of nobody any more, and the same request again gets the answer that it got.
+        self.stop(client)
+        self.write("parcels/tokens", "app decide never app-fedcba9876543210\n").chmod(0o600)
+        client = self.start()
+        status, body = client.call("POST", "/v1/decide", {"id": "a", "input": SURE}, token="app-0123456789abcdef")
+        self.assertEqual((status, body["error"]["code"]), (401, "unauthorized"))
+        self.assertTrue(client.call("POST", "/v1/decide", {"id": "a", "input": SURE}, token="app-fedcba9876543210")[1]["again"])
+
     def test_bad_token_files(self):
         self.edit(tokens="tokens")
         for text, reason in (("app decide never short\n", "16 to 200"), ("app fly never 0123456789abcdef\n", "'fly' is no scope"), ("app decide soon 0123456789abcdef\n", "neither a time nor never"),
@@ -582,6 +750,30 @@ class Hostile(GuardTest):
             status, body = client.decide(name, SURE)
             self.assertEqual((status, body["record"]["id"]), (200, name))
             self.assertEqual(client.decide(name, SURE)[1]["record"], body["record"])
+
+    def test_hostile_texts_in_every_field_come_back_as_they_went_in(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client = self.start()
+        for i, text in enumerate(("<script>window.owned=1</script>", '"><img src=x onerror=window.owned=1>', "\u202e\u0000\u001b[2J", "${7*7}{{7*7}}", "'; DROP TABLE decisions; --", "../../etc/passwd", "a=1&id=b%00")):
+            with self.subTest(text):
+                status, body = client.decide(text, SURE, unit=text)
+                self.assertEqual((status, body["record"]["unit"]), (200, text))
+                self.assertEqual(client.call("GET", f"/v1/decision?id={urllib.parse.quote(text, safe='')}")[1], body)
+                self.assertEqual(client.call("GET", "/v1/live")[1]["decisions"][0]["id"], text)
+                for path, sent, code in (("decide", {"id": "m", "input": SURE, "model": text}, "unknown_model"), ("feedback", {"id": text + "?", "reward": 1}, "unknown_decision"),
+                                         ("queue/answer", {"question": 10**6, "action": text, "rater": text}, "unknown_question")):
+                    self.assertEqual(client.call("POST", f"/v1/{path}", sent)[1]["error"]["code"], code)
+                waiting = threading.Thread(target=client.decide, args=(f"torn {i}", TORN))
+                waiting.start()
+                question = None
+                while question is None:
+                    question = client.call("POST", "/v1/queue/lease", {"rater": text})[1]["question"]
+                self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": question["question"], "action": text, "rater": text})[1]["error"]["code"], "unknown_action")
+                self.assertEqual(client.call("POST", "/v1/queue/veto", {"question": question["question"], "rater": text})[0], 200)
+                waiting.join()
+                self.assertEqual(client.call("GET", "/v1/live")[1]["decisions"][0]["by"], text)
+                self.assertIn(text, client.call("GET", "/v1/queue")[1]["raters"])
+                self.assertNotIn("\n" + text, client.call("GET", "/metrics")[1])
 
     def test_bytes_that_are_no_http_and_bodies_that_are_too_large(self):
         client = self.start()
@@ -718,6 +910,10 @@ class Upstream(GuardTest):
                 self.assertEqual(body["record"].get("cause", "policy"), "policy" if mood == "well" else "timeout" if mood == "slow" else "error")
                 if mood == "slow":
                     time.sleep(2)  # until the call that hangs is over
+        live = client.call("GET", "/v1/live")[1]
+        self.assertEqual((live["whole_log"]["could_not_decide"], live["whole_log"]["decided_to_refuse"]), (5, 0))
+        self.assertEqual(sum(live["strip"]["could_not_decide"]), 5)
+        self.assertEqual(sum(live["strip"]["kinds"]["fall_back"]), 1, "the slow one is no failure to decide, but a timeout")
 
 
 class Connections(GuardTest):
@@ -840,6 +1036,7 @@ class Document(GuardTest):
 
     def call(self, client, method, path, body=None):
         status, reply = client.call(method, path, body)
+        path = path.split("?")[0]
         responses = self.document["paths"][path][method.lower()]["responses"]
         self.assertIn(str(status), responses, f"{method} {path}: {reply}")
         kinds = responses[str(status)]["content"]
@@ -873,6 +1070,7 @@ class Document(GuardTest):
         while question is None:
             question = call("POST", "/v1/queue/lease", {"rater": "ann"})[1]["question"]
             time.sleep(0.02)
+        call("GET", "/v1/decision?id=torn")
         number = {"question": question["question"], "rater": "ann"}
         call("GET", "/v1/queue")
         call("POST", "/v1/queue/undo", number)
@@ -884,7 +1082,7 @@ class Document(GuardTest):
         call("POST", "/v1/queue/veto", {"question": 77, "rater": "ann"})
         waiting.join()
         call("POST", "/v1/monitors/acknowledge", {"monitor": "drift.input", "rater": "ann"})
-        for path in ("/v1/monitors", "/v1/cases", "/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/queue"):
+        for path in ("/v1/monitors", "/v1/cases", "/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/queue", "/v1/live", "/v1/live?after=1", "/v1/live?after=x", "/v1/decision?id=a", "/v1/decision?id=z", "/v1/decision"):
             call("GET", path)
         documented = {(method.upper(), path) for path, methods in self.document["paths"].items() for method in methods}
         self.assertEqual(documented, {(method, path) for method, path, _ in self.seen}, "every documented operation was called")

@@ -5,6 +5,7 @@
 
 namespace plumbline::checks::oversight {
 
+check::Entry asking();
 check::Entry queue();
 
 }  // namespace plumbline::checks::oversight

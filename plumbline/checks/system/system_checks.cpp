@@ -9,6 +9,7 @@ void add_system(check::Registry& registry) {
   registry.add(system::exploration_cancelled());
   registry.add(system::feedback_loop());
   registry.add(system::objective_conflict());
+  registry.add(system::trend());
 }
 
 }  // namespace plumbline::checks

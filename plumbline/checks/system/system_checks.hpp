@@ -9,5 +9,6 @@ check::Entry decision_log();
 check::Entry exploration_cancelled();
 check::Entry feedback_loop();
 check::Entry objective_conflict();
+check::Entry trend();
 
 }  // namespace plumbline::checks::system

@@ -170,14 +170,15 @@ bool QuestionQueue::available(const OpenQuestion& item, const std::string& rater
   return item.votes.empty() || (needs_second(item) && item.votes.front().rater != rater);
 }
 
-std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant now) const {
+std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant now, const LeaseWish& wish) const {
   const auto leased = [&](std::uint64_t number, Instant deadline) {
     return QueueEvent{Kind::kLease, now, number, rater, {}, std::min(now + limits_.lease, deadline), {}, {}};
   };
   if (held_by(rater, now) != 0) return {};
   std::uint64_t best = 0;
   for (const auto& [number, item] : open_) {
-    if (available(item, rater, now) && (best == 0 || before(number, best))) best = number;
+    if (!available(item, rater, now) || wish.except.contains(number)) continue;
+    if (best == 0 || number == wish.first || (best != wish.first && before(number, best))) best = number;
   }
   const auto record = raters_.find(rater);
   const std::uint64_t leases = record == raters_.end() ? 0 : record->second.leases;

@@ -143,6 +143,12 @@ struct OpenQuestion {
   bool operator==(const OpenQuestion&) const = default;
 };
 
+/// What somebody who leases would rather have.
+struct LeaseWish {
+  std::uint64_t first = 0;         ///< this one before all others, if it may be had
+  std::set<std::uint64_t> except;  ///< none of these
+};
+
 class QuestionQueue {
  public:
   explicit QuestionQueue(const QueueLimits& limits = {}, std::vector<Question> gold = {});
@@ -152,8 +158,8 @@ class QuestionQueue {
   /// "budget_spent". kLimit: the queue is full of questions worth more, or the budget is spent. kValue: no action, a
   /// safe action or an irreversible one that is no action, a value that is not finite, a deadline that has passed.
   base::Result<std::vector<QueueEvent>> ask(const Question& question, Instant now) const;
-  /// The question that is worth most to this rater now; the one that the rater has already; no event: none.
-  std::vector<QueueEvent> lease(const std::string& rater, Instant now) const;
+  /// The question that is worth most to this rater now; no event: none, or the rater has one already.
+  std::vector<QueueEvent> lease(const std::string& rater, Instant now, const LeaseWish& wish = {}) const;
   /// `decline`: for good, so that the rater is offered another one next.
   base::Result<QueueEvent> release(const std::string& rater, std::uint64_t question, Instant now,
                                    bool decline = false) const;

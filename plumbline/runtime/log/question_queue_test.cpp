@@ -57,6 +57,22 @@ TEST(QuestionQueue, MostValuePerSecondFirstAndNeverTwoPeopleOnOne) {
   EXPECT_EQ(queue.answer("bob", 3, "go", 2 * kSecond).error().where, "not_leased");
 }
 
+TEST(QuestionQueue, WhatSomebodyWouldRatherHaveIsNoRightToIt) {
+  QuestionQueue queue;
+  for (const double value : {1.0, 5.0, 3.0}) take(queue, queue.ask(question(value, 100 * kSecond), 0));
+  const auto leased = [&](const std::string& rater, const LeaseWish& wish) {
+    const auto events = queue.lease(rater, kSecond, wish);
+    return events.empty() ? 0 : events.front().question;
+  };
+  EXPECT_EQ(leased("ann", {}), 2U);
+  EXPECT_EQ(leased("ann", {.first = 1, .except = {}}), 1U);
+  EXPECT_EQ(leased("ann", {.first = 0, .except = {2}}), 3U);
+  EXPECT_EQ(leased("ann", {.first = 2, .except = {2}}), 3U);
+  EXPECT_EQ(leased("ann", {.first = 77, .except = {1, 2, 3}}), 0U);
+  take(queue, queue.lease("ann", kSecond, {.first = 1, .except = {}}));
+  EXPECT_EQ(leased("bob", {.first = 1, .except = {}}), 2U);
+}
+
 TEST(QuestionQueue, KindsThatTakeLongComeLater) {
   QuestionQueue queue({.attention_prior = 10, .attention_weight = 1});
   Question slow = question(3, 1000 * kSecond);

@@ -12,7 +12,7 @@ export interface Interval {
   high?: End;
 }
 
-export interface Threshold {
+interface Threshold {
   atLeast?: End;
   atMost?: End;
 }

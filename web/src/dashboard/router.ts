@@ -23,7 +23,7 @@ function decoded(part: string): string {
 }
 
 /// The route that `hash` names, with the named parts of its path; null where there is none.
-export function match(routes: readonly Route[], hash: string): Place | null {
+function match(routes: readonly Route[], hash: string): Place | null {
   const [path, tail = ''] = hash.replace(/^#/, '').split(/\?(.*)/s);
   const parts = path.split('/').filter((part) => part !== '');
   for (const route of routes) {
@@ -85,8 +85,11 @@ export class Router {
     else this.claim();
     const place = match(this.routes, hash || '#/');
     if (place && this.current && place.path === this.current.path && shown(place.query) === shown(this.current.query) && this.main.dataset.state === 'ready') {
-      this.current = place;
-      this.lookAt(place.query.get('at'));
+      // The visit goes on, and with it the query that it may change.
+      const at = place.query.get('at');
+      if (at === null) this.current.query.delete('at');
+      else this.current.query.set('at', at);
+      this.lookAt(at);
       return;
     }
     if (place) {
@@ -113,7 +116,7 @@ export class Router {
   private lookAt(id: string | null): void {
     const target = id ? document.getElementById(id) : null;
     if (!target) {
-      window.scrollTo(0, 0);
+      window.scrollTo({ top: 0, behavior: 'instant' });
       return;
     }
     for (let element: HTMLElement | null = target; element; element = element.parentElement) if (element instanceof HTMLDetailsElement) element.open = true;
@@ -165,7 +168,7 @@ export class Router {
     if (arrive && at && scroll === 0) {
       this.lookAt(at);
     } else if (arrive) {
-      window.scrollTo(0, scroll);
+      window.scrollTo({ top: scroll, behavior: 'instant' });
       // On the first page the focus stays where the browser put it, so that the skip link comes first.
       if (!this.first) (this.main.querySelector<HTMLElement>('h1') ?? this.main).focus({ preventScroll: true });
     }

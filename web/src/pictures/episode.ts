@@ -10,13 +10,15 @@ const kSpeeds = [['slow', 500], ['normal', 160], ['fast', 40]] as const;
 /// The step at which a reader left the episode, for when it is drawn again in another width.
 const left = new WeakMap<Artifact, number>();
 
-/// The leading lines of equal length are a board; what follows are words (as world::split_drawing has it).
+/// The leading lines of equal length are a board; what follows are words (as world::split_drawing has it). Lines that hold words are
+/// no board, though they may be as long as each other.
 export function split(frame: string): { board: string[]; words: string[] } {
   const lines = frame.replace(/\n$/, '').split('\n');
   const length = lines[0]?.length ?? 0;
   const end = lines.findIndex((one) => one.length !== length || one === '');
   const rows = end < 0 ? lines.length : end;
-  return rows >= 2 && length >= 2 ? { board: lines.slice(0, rows), words: lines.slice(rows) } : { board: [], words: lines };
+  const drawn = rows >= 2 && length >= 2 && length <= 64 && !lines.slice(0, rows).some((one) => /[a-z]{3}/.test(one));
+  return drawn ? { board: lines.slice(0, rows), words: lines.slice(rows) } : { board: [], words: lines };
 }
 
 function tileClass(mark: string): string {

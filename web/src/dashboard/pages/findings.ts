@@ -80,7 +80,7 @@ export default definePage<{ first: Gallery; checks: string[]; overview: Overview
       : [h('ul', { class: 'gallery' }, data.findings.map((one) => card(one, visit, may))), pages(data.offset ?? (Number(query.get('offset')) || 0), data.findings.length, data.total, kLimit, (offset) => {
         visit.setQuery({ offset: offset || null }, 'push');
         load();
-        window.scrollTo(0, 0);
+        window.scrollTo({ top: 0, behavior: 'instant' });
       })]);
     const load = (): void => void region(list, 'Loading findings', () => visit.api.get<Gallery>('/api/findings', { offset: Number(query.get('offset')) || 0, limit: kLimit, check: query.get('check') }), draw);
     void region(list, 'Loading findings', () => Promise.resolve(first), draw);

@@ -87,7 +87,7 @@ function figureRow(one: Evidence, claims: Claim[]): HTMLElement {
     h('td', null, one.method, one.warnings.map((warning) => h('span', { class: 'sub unsure' }, `Careful: ${warning}`))));
 }
 
-export function findingBody(one: Finding): Child {
+function findingBody(one: Finding): Child {
   const rows = one.rows ?? [];
   return [one.detail && h('p', null, one.detail), one.next_step && h('p', null, h('b', null, 'Next: '), one.next_step),
     rows.length > 0 && h('p', { class: 'muted' }, `${rows.length === 1 ? 'Row' : 'Rows'} of ${one.data || 'the data'}: `, h('span', { class: 'mono' }, rows.slice(0, 30).join(', '), rows.length > 30 && ' …'))];

@@ -96,7 +96,7 @@ export default definePage<RunList>({
       return [drawn, pages(data.offset, data.runs.length, data.total, kLimit, (offset) => {
         visit.setQuery({ offset: offset || null }, 'push');
         load().then(() => list.querySelector<HTMLElement>('a.row')?.focus()).catch(() => undefined);
-        window.scrollTo(0, 0);
+        window.scrollTo({ top: 0, behavior: 'instant' });
       })];
     };
     // A request that a later one overtakes is given up.

@@ -12,7 +12,7 @@
 #include "plumbline/data/manifest.hpp"
 #include "plumbline/decision/rule.hpp"
 
-namespace plumbline::runtime {
+namespace plumbline::caution {
 
 enum class Exploration {
   kNone,
@@ -26,6 +26,7 @@ struct GuardPolicy {
   double alpha = 0.05;                  ///< a p-value at most this is a new domain; sets hold the label with 1 - alpha
   std::optional<std::string> fallback;  ///< an action
   std::optional<double> ask_cost;       ///< of a question, in the unit of the costs; empty: nobody can be asked
+  double ask_accuracy = 1;              ///< probability that an answer is right; a wrong one is any other, all alike
   std::optional<double> set_cost;       ///< of each further label in a set as answer; empty: no such answer
   std::optional<double> refuse_cost;    ///< of refusing; empty: the rule may not choose it
   Exploration exploration = Exploration::kNone;
@@ -65,6 +66,11 @@ struct RuledChoice {
   std::string reason;
 };
 
+/// What the rule would do with nobody to ask, and what a question costs: is it put?
+inline bool is_worth_asking(const RuledChoice& alone, double ask_cost) {
+  return alone.act == decision::Act::kAct && alone.value_of_asking > ask_cost;
+}
+
 /// The costs as the rule sees them.
 class PolicyRule {
  public:
@@ -84,8 +90,9 @@ class PolicyRule {
   /// of
   ///           reading and class; rules between readings (maximin, regret, baseline:0, vote, bargain) see each
   ///           reading's expectation. A set costs set_cost for each label beyond the first, and the dearest action's
-  ///           cost where the truth is not in it. Asks when the value of asking exceeds ask_cost; that value is what
-  ///           the right class would save over the choice.
+  ///           cost where the truth is not in it. Asks when the value of asking exceeds ask_cost (is_worth_asking);
+  ///           that value is what carrying out the answer would save over the choice, at least 0: with probability
+  ///           ask_accuracy the cheapest action of the right class, else one of the dearer ones, all alike.
   /// Equals    asking needs a person in time, and so does an action of `attended`: a question must be worth more than
   ///           ask_cost + equal_within; an attended action gives way to the best unattended option that is equal.
   ///           Attended actions are not explored, nor is anything while one is chosen.
@@ -121,4 +128,4 @@ class PolicyRule {
   std::optional<std::size_t> fallback_, set_option_;
 };
 
-}  // namespace plumbline::runtime
+}  // namespace plumbline::caution

@@ -1,4 +1,4 @@
-#include "plumbline/runtime/guard_policy.hpp"
+#include "plumbline/caution/guard_policy.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 #include "plumbline/base/guard.hpp"
 #include "plumbline/base/text.hpp"
 
-namespace plumbline::runtime {
+namespace plumbline::caution {
 namespace {
 
 using base::Code;
@@ -81,6 +81,23 @@ std::string text(const data::GuardSection& guard, const std::string& key) {
   return value == nullptr ? std::string() : *value;
 }
 
+/// Of the answer about a class by somebody who is right with this probability, and else names one of the dearer
+/// actions, all alike.
+double cost_of_answer(const MatrixD& cost, std::ptrdiff_t c, double accuracy) {
+  constexpr double kSame = 1e-9;
+  double least = cost(0, c);
+  for (std::ptrdiff_t a = 1; a < cost.rows(); ++a) least = std::min(least, cost(a, c));
+  if (accuracy >= 1) return least;
+  double dearer = 0;
+  int count = 0;
+  for (std::ptrdiff_t a = 0; a < cost.rows(); ++a) {
+    if (cost(a, c) <= least + kSame * (1 + std::abs(least))) continue;
+    dearer += cost(a, c);
+    ++count;
+  }
+  return count == 0 ? least : accuracy * least + (1 - accuracy) * dearer / count;
+}
+
 base::Status check_numbers(const GuardPolicy& policy) {
   PL_CHECK(base::check_in_open(kName, "alpha", policy.alpha, 0, 1));
   PL_CHECK(base::check_in(kName, "epsilon", policy.epsilon, 0, 1));
@@ -88,6 +105,7 @@ base::Status check_numbers(const GuardPolicy& policy) {
   PL_CHECK(base::check_in(kName, "safe_loss", policy.safe_loss, 0, 1e300));
   PL_CHECK(base::check_in(kName, "equal_within", policy.equal_within, 0, 1e300));
   PL_CHECK(base::check_in(kName, "ask_cost", policy.ask_cost.value_or(0), 0, 1e300));
+  PL_CHECK(base::check_in(kName, "ask_accuracy", policy.ask_accuracy, 0, 1));
   PL_CHECK(base::check_in(kName, "set_cost", policy.set_cost.value_or(0), 0, 1e300));
   return base::check_finite(kName, "refuse_cost", policy.refuse_cost.value_or(0));
 }
@@ -103,6 +121,7 @@ std::string policy_text(const GuardPolicy& policy) {
   std::string out = fmt::format("{} alpha {}", policy.rule, policy.alpha);
   if (policy.fallback) out += fmt::format(" fallback {}", *policy.fallback);
   if (policy.ask_cost) out += fmt::format(" ask {}", *policy.ask_cost);
+  if (policy.ask_accuracy < 1) out += fmt::format(" right {}", policy.ask_accuracy);
   if (policy.set_cost) out += fmt::format(" set {}", *policy.set_cost);
   if (policy.refuse_cost) out += fmt::format(" refuse {}", *policy.refuse_cost);
   if (policy.equal_within > 0) out += fmt::format(" equal {}", policy.equal_within);
@@ -134,6 +153,7 @@ base::Result<GuardPolicy> read_policy(const data::Manifest& manifest, const std:
   if (const std::string action = text(guard, "fallback"); !action.empty()) policy.fallback = action;
   policy.alpha = number(guard, "alpha").value_or(policy.alpha);
   policy.ask_cost = number(guard, "ask_cost");
+  policy.ask_accuracy = number(guard, "ask_accuracy").value_or(policy.ask_accuracy);
   policy.set_cost = number(guard, "set_cost");
   policy.refuse_cost = number(guard, "refuse_cost");
   policy.epsilon = number(guard, "epsilon").value_or(policy.epsilon);
@@ -308,16 +328,12 @@ double PolicyRule::value_of_asking(std::span<const double> p, const MatrixD& exp
     }
     const MatrixD& cost = policy_.costs.readings[r].cost;
     double informed = 0;
-    for (std::size_t c = 0; c < p.size(); ++c) {
-      const auto column = static_cast<std::ptrdiff_t>(c);
-      double least = cost(0, column);
-      for (std::ptrdiff_t a = 1; a < cost.rows(); ++a) least = std::min(least, cost(a, column));
-      informed -= p[c] * least;
-    }
-    const double gain = std::max(0.0, informed - chosen);
+    for (std::size_t c = 0; c < p.size(); ++c)
+      informed -= p[c] * cost_of_answer(cost, static_cast<std::ptrdiff_t>(c), policy_.ask_accuracy);
+    const double gain = informed - chosen;
     value = weighted ? value + weight_[r] * gain : std::max(value, gain);
   }
-  return value;
+  return std::max(value, 0.0);  // of the mean: what an answer may spoil by one reading counts against the others
 }
 
 std::vector<double> PolicyRule::plausible(std::span<const double> p) const {
@@ -443,7 +459,7 @@ base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::spa
   } else if (comparable) {
     choice.value_of_asking = value_of_asking(p, expected, choice.probabilities);
   }
-  if (choice.act == Act::kAct && worth_asking(choice.value_of_asking)) {
+  if (policy_.ask_cost && is_worth_asking(choice, *policy_.ask_cost + policy_.equal_within)) {
     choice.act = Act::kAsk;
     choice.proposed = static_cast<std::size_t>(
         std::max_element(choice.probabilities.begin(), choice.probabilities.end()) - choice.probabilities.begin());
@@ -482,4 +498,4 @@ RuledChoice PolicyRule::without_beliefs() const {
   return choice;
 }
 
-}  // namespace plumbline::runtime
+}  // namespace plumbline::caution

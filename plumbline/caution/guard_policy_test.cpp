@@ -1,4 +1,4 @@
-#include "plumbline/runtime/guard_policy.hpp"
+#include "plumbline/caution/guard_policy.hpp"
 
 #include <cmath>
 
@@ -7,7 +7,7 @@
 #include "plumbline/base/rng.hpp"
 #include "tests/support/testing.hpp"
 
-namespace plumbline::runtime {
+namespace plumbline::caution {
 namespace {
 
 using decision::Act;
@@ -66,6 +66,41 @@ TEST(PolicyRule, ValueOfAskingIsTheCostOfNotKnowing) {
   policy.rule = "ask:0";
   EXPECT_EQ(choose(policy, 0.3).act, Act::kAsk);
   EXPECT_NEAR(choose(policy, 0.3).value_of_asking, 0.7, 1e-12);
+}
+
+// An answer that is right with probability q saves 0.1 * 4 q - 0.9 * 1 (1 - q) over keeping: worth a question when
+// somebody is right often enough, and never when they are right half of the time.
+TEST(PolicyRule, WhatAnAnswerIsWorthFallsWithWhoGivesIt) {
+  for (const double accuracy : {1.0, 0.9, 0.75, 0.5, 0.0}) {
+    GuardPolicy policy = keep_or_drop();
+    policy.ask_accuracy = accuracy;
+    const double saved = 0.4 - (1 - accuracy) * (0.9 * 1 + 0.1 * 4);
+    EXPECT_NEAR(choose(policy, 0.1).value_of_asking, std::max(0.0, saved), 1e-12) << accuracy;
+    policy.ask_cost = 0.25;
+    EXPECT_EQ(choose(policy, 0.1).act, saved > 0.25 ? Act::kAsk : Act::kAct) << accuracy;
+  }
+  // Among three actions a wrong answer is each of the two dearer ones alike; where none is dearer none is wrong.
+  GuardPolicy three;
+  three.costs = {{"a", "b", "c"}, {{"r", 0, matrix({{0, 2}, {1, 2}, {5, 2}})}}};
+  three.ask_accuracy = 0.6;
+  EXPECT_NEAR(choose(three, 0.5).value_of_asking, 0, 1e-12);
+  three.costs.readings[0].cost(0, 1) = 6;
+  // a costs 3 on average, b 1.5: chosen b. Answered: half of 0.6 * 0 + 0.4 * 3, half of 0.6 * 2 + 0.4 * 6.
+  EXPECT_NEAR(choose(three, 0.5).value_of_asking, std::max(0.0, 1.5 - 0.5 * 1.2 - 0.5 * 3.6), 1e-12);
+  three.ask_accuracy = 0.95;
+  EXPECT_NEAR(choose(three, 0.5).value_of_asking, 1.5 - 0.5 * (0.05 * 3) - 0.5 * (0.95 * 2 + 0.05 * 6), 1e-12);
+}
+
+// By the one reading an answer that may be wrong saves 0.9 * 1 - 0.1 * 1 over keeping, by the other it spoils 0.1: what
+// it is worth is the mean by their weights, and nothing below 0.
+TEST(PolicyRule, WhatAnAnswerSpoilsByOneReadingCountsAgainstTheOthers) {
+  GuardPolicy policy;
+  policy.costs = {{"keep", "drop"}, {{"harm", 1, matrix({{1}, {0}})}, {"none", 3, matrix({{0}, {1}})}}};
+  policy.ask_accuracy = 0.9;
+  const auto worth = [&] { return PolicyRule::make(policy, 1)->choose(std::vector<double>{1}, {})->value_of_asking; };
+  EXPECT_NEAR(worth(), 0.25 * 0.9 - 0.75 * 0.1, 1e-12);
+  policy.ask_accuracy = 0.7;
+  EXPECT_EQ(worth(), 0);
 }
 
 // Bad with 0.3: who knew would keep with 0.7 and drop with 0.3, though dropping is cheaper in expectation.
@@ -248,6 +283,7 @@ TEST(PolicyRule, FaultsAreNamedBeforeTheFirstRequest) {
   EXPECT_NE(fault([](GuardPolicy& p) { p.rule = "quantilize:0.1"; }).find("base policy"), std::string::npos);
   EXPECT_NE(fault([](GuardPolicy& p) { p.alpha = 0; }).find("alpha"), std::string::npos);
   EXPECT_NE(fault([](GuardPolicy& p) { p.epsilon = 2; }).find("epsilon"), std::string::npos);
+  EXPECT_NE(fault([](GuardPolicy& p) { p.ask_accuracy = 1.5; }).find("ask_accuracy"), std::string::npos);
   EXPECT_NE(fault([](GuardPolicy& p) { p.ask_cost = -1; }).find("ask_cost"), std::string::npos);
   EXPECT_NE(fault([](GuardPolicy& p) { p.costs.actions[0] = "refuse"; }).find("may not be called 'refuse'"),
             std::string::npos);
@@ -267,10 +303,10 @@ TEST(ReadPolicy, FromTheGuardSection) {
     return read_policy(*manifest, "reader", classes);
   };
   const auto policy = read(
-      "[guard]\npolicy = \"cvar:0.2\"\nalpha = 0.1\nfallback = \"dog\"\nask_cost = 1\n"
+      "[guard]\npolicy = \"cvar:0.2\"\nalpha = 0.1\nfallback = \"dog\"\nask_cost = 1\nask_accuracy = 0.9\n"
       "explore = \"epsilon\"\nepsilon = 0.05\nsafe_loss = 0.3\nneighbours = 3\n");
   ASSERT_TRUE(policy.ok()) << policy.error().text();
-  EXPECT_EQ(policy_text(*policy), "cvar:0.2 alpha 0.1 fallback dog ask 1 epsilon 0.05 within 0.3");
+  EXPECT_EQ(policy_text(*policy), "cvar:0.2 alpha 0.1 fallback dog ask 1 right 0.9 epsilon 0.05 within 0.3");
   EXPECT_EQ(policy->costs.actions, classes);
   EXPECT_EQ(policy->neighbours, 3U);
   EXPECT_EQ(policy->seed, 9U);
@@ -282,4 +318,4 @@ TEST(ReadPolicy, FromTheGuardSection) {
 }
 
 }  // namespace
-}  // namespace plumbline::runtime
+}  // namespace plumbline::caution
