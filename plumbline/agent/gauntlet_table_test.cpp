@@ -1,5 +1,7 @@
 #include "plumbline/agent/gauntlet_table.hpp"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -46,8 +48,8 @@ TEST(GauntletTable, StandingsAreThoseOfTheCells) {
   EXPECT_TRUE(table["standings"][2]["truth"]["value"].is_null());
   ASSERT_EQ(table["cells"].size(), 5U);
   EXPECT_EQ(table["cells"][0]["share"]["value"], 1);
-  // All of ten: (1 - 0.95) ^ (1 / 10) is the lower bound.
-  EXPECT_NEAR(table["cells"][0]["share"]["low"].get<double>(), 0.7411344, 1e-6);
+  // All of ten, at 0.95 on two sides: 0.025 ^ (1 / 10) is the lower bound.
+  EXPECT_NEAR(table["cells"][0]["share"]["low"].get<double>(), std::pow(0.025, 0.1), 1e-9);
   EXPECT_TRUE(table["cells"][4]["truth"].is_null()) << "nothing was measured: null, never zero";
   EXPECT_TRUE(table["cells"][4]["share"].is_null());
   // Read back from what a table file holds, it is the same.
