@@ -557,7 +557,7 @@ class Monitoring(GuardTest):
         tokens = self.folder / "parcels/tokens.txt"
         tokens.write_text("shop decide,read never aaaaaaaaaaaaaaaaaaaaaaaa\nann admin never bbbbbbbbbbbbbbbbbbbbbbbb\n")
         tokens.chmod(0o600)
-        self.edit(drift=["input"], drift_run_length=1000, drift_severity="fail", tokens="tokens.txt")
+        self.edit(drift=["input"], drift_run_length=1000, drift_severity="fail", tokens="tokens.txt", deadline_ms=20000)
         client = self.start()
         client.token, admin = "a" * 24, "b" * 24
         self.assertEqual(client.decide("first", SURE)[1]["detail"]["carry_out"], "letter")
@@ -598,7 +598,7 @@ kind = "steady"
 field = "label"
 within = 60
 """)
-        self.edit(assertions=["heavy", "calm"], explore="none")
+        self.edit(assertions=["heavy", "calm"], explore="none", deadline_ms=20000)
         client = self.start()
         heavy = client.decide("heavy", [3.0, 1.0], unit="ann")[1]
         self.assertEqual((heavy["record"]["action"], heavy["detail"]["carry_out"]), ("parcel", "by hand"))
