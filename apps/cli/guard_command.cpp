@@ -21,6 +21,7 @@ base::Result<int> run_guard(const Session& session) {
   for (const auto& [name, folder] : o.roots) add("--root", name + "=" + folder);
   add("--listen", o.listen);
   add("--export", o.export_log);
+  add("--export-questions", o.export_questions);
   if (o.shadow) words.emplace_back("--shadow");
   if (o.compact) words.emplace_back("--compact");
   if (o.discard) words.emplace_back("--discard");

@@ -596,6 +596,8 @@ Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
                                   "Fold old records of the log into a snapshot, move them to its archive, and end");
   guard->add_flag("--discard", o.discard, "With --compact: delete what was folded instead of keeping it")
       ->needs(compact);
+  guard->add_option("--export-questions", o.export_questions,
+                    "Write the questions to people as JSON lines, which the check oversight.queue reads, and end");
   auto* proof = app.add_subcommand(
       "verify", "Attack a network, or prove that no input in the property's range is unsafe, with a certificate");
   proof->add_option("model", o.model, "The network, ONNX");

@@ -168,6 +168,7 @@ struct Options {
   std::vector<std::string> accept;  ///< guard
   std::string listen;
   std::string export_log;
+  std::string export_questions;
   bool shadow = false;
   bool compact = false;
   bool discard = false;  ///< guard --compact

@@ -170,6 +170,8 @@ struct Server::State {
   tcp::acceptor acceptor{context};
   asio::steady_timer pause{context};
   asio::signal_set signals{context, SIGINT, SIGTERM};
+  asio::steady_timer beat{context};
+  asio::signal_set hangups{context};
   std::thread drainer;
 
   void accept() {
@@ -191,6 +193,23 @@ struct Server::State {
         }
       }
       accept();
+    });
+  }
+
+  void keep_house() {
+    beat.expires_after(std::chrono::seconds(1));
+    beat.async_wait([this](error_code code) {
+      if (code) return;
+      shared.options.housekeeping(false);
+      keep_house();
+    });
+  }
+
+  void wait_for_hangup() {
+    hangups.async_wait([this](error_code code, int) {
+      if (code) return;
+      shared.options.housekeeping(true);
+      wait_for_hangup();
     });
   }
 
@@ -260,6 +279,12 @@ bool Server::loopback() const { return state_->acceptor.local_endpoint().address
 void Server::run(std::function<void()> on_signal) {
   state_->accept();
   state_->wait_for_signal(on_signal);
+  if (state_->shared.options.housekeeping) {
+    error_code ignored;
+    state_->hangups.add(SIGHUP, ignored);
+    state_->keep_house();
+    state_->wait_for_hangup();
+  }
   state_->context.run();
   if (state_->drainer.joinable()) state_->drainer.join();
 }

@@ -156,7 +156,8 @@ std::vector<SectionSpec> make_specs() {
                 {"certificate", kPath, false, "TLS: chain of certificates (PEM)"},
                 {"key", kPath, false, "TLS: private key (PEM)"},
                 {"shadow", kFlag, false, "decide and log, but carry out the fallback"},
-                {"overseer", kText, false, "who answers questions"},
+                {"overseer", kText, false, "who answers questions: people, or an http(s) address beside them (default people)"},
+                {"overseer_ca", kPath, false, "TLS of that address: certificate of whoever signed its own (PEM)"},
                 {"policy", kText, false, "decision rule"},
                 {"fallback", kText, false, "what is done when nobody answers"},
                 {"table", kPath, false,
@@ -175,7 +176,8 @@ std::vector<SectionSpec> make_specs() {
                 {"undo_ms", kInteger, false, "how long an answer can be taken back before it counts (default 0)"},
                 {"gold", kPath, false, "questions with known answers (JSON lines), to measure raters"},
                 {"gold_every", kInteger, false, "every so many questions of a rater are gold (default 20)"},
-                {"budget", kNumber, false, "cost of questions at most"},
+                {"budget", kNumber, false, "questions cost at most this much in budget_window_s (default: no limit)"},
+                {"budget_window_s", kInteger, false, "length of the budget's window, seconds (default 3600)"},
                 {"alpha", kNumber, false, "error level of its sets and p-values (default 0.05)"},
                 {"ask_cost", kNumber, false, "cost of a question, in the unit of the costs (default: nobody is asked)"},
                 {"ask_accuracy", kNumber, false, "probability that an answer is right (default 1)"},
@@ -188,6 +190,7 @@ std::vector<SectionSpec> make_specs() {
                 {"epsilon", kNumber, false, "explore epsilon: share of draws alike among safe actions"},
                 {"temperature", kNumber, false, "explore softmax: in the unit of the costs (default 1)"},
                 {"safe_loss", kNumber, false, "a safe action costs at most this much more than the best (default 0)"},
+                {"equal_within", kNumber, false, "expected costs that differ by at most this are equal (default 0)"},
                 {"neighbours", kInteger, false, "training examples shown with a question (default 0)"},
                 {"accept", kTexts, false, "claims accepted although they are not supported"}}});
   // Beside the list above: what watches the decisions.
@@ -338,6 +341,8 @@ std::vector<SectionSpec> make_specs() {
            {"reward_range", kPair, false, "[low, high] that rewards cannot leave (default: the range seen)"},
            {"max_weight", kNumber, false, "largest ratio of a policy's probability to the logged one"},
            {"limit", kInteger, false, "read the first decisions only"}});
+  generic("questions", "Questions to people and what came of them.",
+          {{"path", kPath, true, "JSON lines as `plumbline guard --export-questions` writes them"}});
   generic("assertion",
           "A rule that the records of a stream should obey: rows of a set, decisions of a log, of the guard.",
           {{"kind",

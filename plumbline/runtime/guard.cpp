@@ -426,9 +426,10 @@ void Guard::propose_one(const Work& work, const Proposal& proposal, Instant now)
     record.final_action = open->fallback;
     record.rung = "shadow";
   } else if (record.kind == DecisionKind::kAsk || needs_people(record)) {
-    if (ask(work.request, record, proposal, said, seen.note, now)) return;
+    const base::Status asked = ask(work.request, record, proposal, said, seen.note, now);
+    if (asked.ok()) return;
     fall_back(record, safe_action(proposal, *open), DecisionCause::kSafeguard,
-              "nobody could be asked: the queue is full");
+              "nobody could be asked: " + asked.error().message);
   }
   decide(id, record, std::move(said), {}, now, false, std::move(seen.note));
 }
@@ -439,8 +440,8 @@ bool Guard::needs_people(const data::DecisionRecord& record) const {
          (record.kind == DecisionKind::kAct || record.kind == DecisionKind::kModify);
 }
 
-bool Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p, const std::string& detail,
-                const std::optional<MonitorNote>& note, Instant now) {
+base::Status Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p,
+                        const std::string& detail, const std::optional<MonitorNote>& note, Instant now) {
   const OpenDecision& open = *state_.find_open(request.id);
   const std::optional<std::size_t> carried = record.kind == DecisionKind::kAsk ? p.proposed : std::optional(p.action);
   record.kind = DecisionKind::kAsk;
@@ -451,14 +452,14 @@ bool Guard::ask(const Request& request, data::DecisionRecord record, const Propo
   question.deadline = open.deadline - options_.margin;
   record.reason = question.reason;
   const auto events = state_.queue().ask(question, now);
-  if (!events.ok()) return false;
+  if (!events.ok()) return events.error();
   for (const QueueEvent& event : *events) {
     if (event.kind == QueueEvent::Kind::kSettle) {
-      if (!settle(event, now)) return false;
+      if (!settle(event, now)) return make_error(Code::kIo, "the log does not take it");
       continue;
     }
     const auto record_text = data::decision_to_json(record);
-    if (!record_text.ok()) return false;
+    if (!record_text.ok()) return record_text.error();
     GuardEvent asked;
     asked.kind = Kind::kPropose;
     asked.at = now;
@@ -468,9 +469,9 @@ bool Guard::ask(const Request& request, data::DecisionRecord record, const Propo
     asked.record = *record_text;
     asked.queue = event;
     asked.note = note;
-    if (!write(asked).ok()) return false;
+    if (const auto frame = write(asked); !frame.ok()) return frame.error();
   }
-  return true;
+  return base::ok();
 }
 
 /// Writes an outcome down. `durable_already`: what it says is what the last frame promised, so it need not wait.
@@ -672,7 +673,7 @@ void Guard::durable(std::uint64_t frame, Instant now) {
 
 void Guard::late(const std::string& id, Instant now) {
   ++traffic_.late;
-  owe_void(id, "the answer went out after its deadline", now);
+  owe_void(id, std::string(kWentOutLate), now);
 }
 
 /// A log that takes nothing now gets it later: what nobody was told must not count as decided.
@@ -754,8 +755,9 @@ base::Result<std::uint64_t> Guard::answer(const std::string& rater, std::uint64_
   return std::max(frame, journal_->appended());
 }
 
-base::Result<std::uint64_t> Guard::release(const std::string& rater, std::uint64_t question, Instant now) {
-  PL_TRY(const QueueEvent event, state_.queue().release(rater, question, now));
+base::Result<std::uint64_t> Guard::release(const std::string& rater, std::uint64_t question, Instant now,
+                                           bool decline) {
+  PL_TRY(const QueueEvent event, state_.queue().release(rater, question, now, decline));
   return write_queue({event}, now);
 }
 

@@ -112,7 +112,8 @@ class Guard {
   base::Result<Leased> lease(const std::string& rater, Instant now, const LeaseWish& wish = {});
   base::Result<std::uint64_t> answer(const std::string& rater, std::uint64_t question, const std::string& action,
                                      Instant now);
-  base::Result<std::uint64_t> release(const std::string& rater, std::uint64_t question, Instant now);
+  base::Result<std::uint64_t> release(const std::string& rater, std::uint64_t question, Instant now,
+                                      bool decline = false);
   base::Result<std::uint64_t> veto(const std::string& rater, std::uint64_t question, Instant now);
   base::Result<std::uint64_t> undo(const std::string& rater, std::uint64_t question, Instant now);
 
@@ -172,8 +173,8 @@ class Guard {
   std::string safe_action(const Proposal& proposal, const OpenDecision& open) const;
   bool needs_people(const data::DecisionRecord& record) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
-  bool ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, const std::string& detail,
-           const std::optional<MonitorNote>& note, Instant now);
+  base::Status ask(const Request& request, data::DecisionRecord record, const Proposal& proposal,
+                   const std::string& detail, const std::optional<MonitorNote>& note, Instant now);
   bool decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
               std::optional<QueueEvent> settlement, Instant now, bool durable_already,
               std::optional<MonitorNote> note = {});

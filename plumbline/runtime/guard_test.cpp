@@ -481,10 +481,34 @@ TEST(Guard, AFullQueueFallsBackOrDisplaces) {
   s.decide();
   Json record = s.record(s.ask_and_decide("b", Row::kAsk, 1));
   EXPECT_EQ(record.at("cause"), "safeguard");
-  EXPECT_THAT(record.at("reason").get<std::string>(), HasSubstr("queue is full"));
+  EXPECT_THAT(record.at("reason").get<std::string>(), HasSubstr("nobody could be asked: 1 questions are open"));
   const Answer displaced = s.ask_and_decide("c", Row::kAsk, 3);
   EXPECT_EQ(displaced.id, "a");
   EXPECT_EQ(s.record(displaced).at("final"), "stop");
+  EXPECT_EQ(s.guard->state().queue().open().size(), 1U);
+}
+
+TEST(Guard, ASpentBudgetMeansTheSafeActionAndSaysSo) {
+  GuardOptions options = options_with();
+  options.queue.question_cost = 0.5;
+  options.queue.budget = 1;
+  options.queue.budget_window = 10 * kSecond;
+  Stand s(options);
+  for (const std::string id : {"a", "b"}) {
+    s.admit(id, Row::kAsk);
+    s.decide();
+  }
+  EXPECT_EQ(s.guard->state().queue().open().size(), 2U);
+  const Json record = s.record(s.ask_and_decide("c", Row::kAsk));
+  EXPECT_EQ(record.at("cause"), "safeguard");
+  EXPECT_EQ(record.at("final"), "stop");
+  EXPECT_EQ(record.at("reason"), "nobody could be asked: the budget of 1 for questions in 10 s is spent");
+  s.commit();
+  s.start();  // a restart does not forget what was spent
+  EXPECT_EQ(s.record(s.ask_and_decide("d", Row::kAsk)).at("cause"), "safeguard");
+  s.now += 10 * kSecond;
+  s.admit("e", Row::kAsk);
+  s.decide();
   EXPECT_EQ(s.guard->state().queue().open().size(), 1U);
 }
 

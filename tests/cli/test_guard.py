@@ -202,7 +202,7 @@ distance = "x"
         self.assertEqual(done.returncode, 2)
         self.assertIn("may not start", done.stderr)
         self.assertIn("case", done.stderr)
-        for keys, text in (({"fallback": "fly"}, "fly"), ({"margin_ms": 5000}, "margin"), ({"sync": "sometimes"}, "sync"), ({"budget": 1}, "does not serve"), ({"partition": "p"}, "no database"), ({"log": "postgresql://u:s3cret@127.0.0.1:1/x"}, "cannot be reached"), ({"max_queue": -1}, "max_queue")):
+        for keys, text in (({"fallback": "fly"}, "fly"), ({"margin_ms": 5000}, "margin"), ({"sync": "sometimes"}, "sync"), ({"overseer": "fly"}, "overseer is 'fly'"), ({"partition": "p"}, "no database"), ({"log": "postgresql://u:s3cret@127.0.0.1:1/x"}, "cannot be reached"), ({"max_queue": -1}, "max_queue")):
             with self.subTest(text):
                 before = self.manifest.read_text()
                 self.edit(**keys)
@@ -395,6 +395,21 @@ class People(Asking):
         self.assertEqual(answers["good"][1]["detail"]["person"], {"by": "bob", "kind": "approve", "proposed": "letter", "corrected": False})
         self.assertEqual((answers["bad"][1]["detail"]["carry_out"], answers["bad"][1]["record"]["cause"]), ("by hand", "person"))
 
+    def test_a_spent_budget_asks_nobody(self):
+        self.edit(ask_cost=0.001, budget=0.001, budget_window_s=3600, deadline_ms=30000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "first", answers)
+        number = self.leased(client, "ann")["question"]
+        status, second = client.decide("second", TORN)
+        self.assertEqual((status, second["record"]["cause"], second["detail"]["carry_out"]), (200, "safeguard", "by hand"))
+        self.assertIn("the budget of 0.001 for questions in 3600 s is spent", second["record"]["reason"])
+        self.assertEqual(client.call("GET", "/v1/queue")[1]["budget"], {"of": 0.001, "spent": 0.001, "window_seconds": 3600})
+        client.call("POST", "/v1/queue/veto", {"question": number, "rater": "ann"})
+        thread.join()
+        self.stop(client)
+        self.edit(budget=-1)
+        self.assertIn("budget is -1", self.refused("case"))
+
     def test_gold_questions_look_like_the_others(self):
         lines = [{"actions": ["letter", "parcel"], "answer": "parcel", "proposed": "letter", "candidates": {"letter": 0.8, "parcel": 0.2},
                   "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": [], "input": {"columns": []}, "readings": [{"name": "handling", "action": "parcel"}]}}]
@@ -542,7 +557,7 @@ class Monitoring(GuardTest):
         tokens = self.folder / "parcels/tokens.txt"
         tokens.write_text("shop decide,read never aaaaaaaaaaaaaaaaaaaaaaaa\nann admin never bbbbbbbbbbbbbbbbbbbbbbbb\n")
         tokens.chmod(0o600)
-        self.edit(drift=["input"], drift_run_length=1000, drift_severity="fail", tokens="tokens.txt")
+        self.edit(drift=["input"], drift_run_length=1000, drift_severity="fail", tokens="tokens.txt", deadline_ms=20000)
         client = self.start()
         client.token, admin = "a" * 24, "b" * 24
         self.assertEqual(client.decide("first", SURE)[1]["detail"]["carry_out"], "letter")
@@ -583,7 +598,7 @@ kind = "steady"
 field = "label"
 within = 60
 """)
-        self.edit(assertions=["heavy", "calm"], explore="none")
+        self.edit(assertions=["heavy", "calm"], explore="none", deadline_ms=20000)
         client = self.start()
         heavy = client.decide("heavy", [3.0, 1.0], unit="ann")[1]
         self.assertEqual((heavy["record"]["action"], heavy["detail"]["carry_out"]), ("parcel", "by hand"))
@@ -621,6 +636,45 @@ class Hostile(GuardTest):
     TOKENS = "# name scopes expires token\n" + "".join(f"{name} {scopes} {until} {name}-0123456789abcdef\n" for name, scopes, until in
                                                        (("app", "decide", "never"), ("ann", "answer", "never"), ("eye", "read", "2999-01-01T00:00:00Z"),
                                                         ("root", "admin", "never"), ("old", "admin", "2001-01-01T00:00:00Z")))
+
+    def test_the_file_of_tokens_is_read_again_when_it_changes(self):
+        path = self.write("parcels/tokens", self.TOKENS)
+        path.chmod(0o600)
+        self.edit(tokens="tokens")
+        client = self.start()
+
+        def status(name):
+            return client.call("GET", "/v1/queue", token=f"{name}-0123456789abcdef")[0]
+
+        def problem():
+            ready = client.call("GET", "/readyz")
+            self.assertEqual(ready[0], 200)
+            return ready[1]["tokens"]
+
+        def until(what):
+            for _ in range(100):
+                if what():
+                    return
+                time.sleep(0.05)
+            self.fail(problem())
+
+        self.assertEqual((status("eye"), status("new")), (200, 401))
+        path.write_text(self.TOKENS.replace("eye", "new"))
+        until(lambda: status("new") == 200)
+        self.assertEqual(status("eye"), 401, "taken out is out")
+        for broken, text in (("# one\nnew read new-0123456789abcdef never\n", "line 2 cannot be used"), ("", "the file holds no token")):
+            path.write_text(broken)
+            until(lambda text=text: problem() == text)
+            self.assertEqual(status("new"), 200, "the old ones stay")
+        self.assertIn("plumbline_guard_tokens_stale 1", client.call("GET", "/metrics", token="new-0123456789abcdef")[1])
+        path.write_text(self.TOKENS)
+        path.chmod(0o644)
+        until(lambda: "may be read by others" in problem())
+        path.chmod(0o600)
+        client.process.send_signal(signal.SIGHUP)
+        until(lambda: status("eye") == 200)
+        self.assertEqual(problem(), "")
+        self.assertIn("plumbline_guard_tokens_stale 0", client.call("GET", "/metrics", token="eye-0123456789abcdef")[1])
 
     def test_tokens_open_what_they_are_for_and_nothing_else(self):
         path = self.write("parcels/tokens", self.TOKENS)
@@ -745,6 +799,75 @@ class Hostile(GuardTest):
             self.assertNotIn(b" 200 ", answer[:20], data[:40])
         self.assertIn(b"413", send(b"POST /v1/decide HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")[:20])
         self.assertEqual(client.decide("after", SURE)[0], 200)
+
+
+class Overseen(GuardTest):
+    """Something behind an address answers the questions, or does what such things do."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"
+
+        def do_POST(self):
+            question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.server.seen.append(question)
+            mood = self.server.mood
+            if mood == "slow":
+                time.sleep(2)
+            body = {"well": '{"action": "parcel"}', "lying": '{"action": "fly"}', "nan": '{"action": NaN}', "veto": '{"veto": true}', "pass": '{"pass": true}',
+                    "both": '{"action": "parcel", "veto": true}', "html": "<html>", "huge": '{"action": "' + "x" * 100000 + '"}'}.get(mood, '{"action": "parcel"}')
+            self.send_response(500 if mood == "broken" else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            try:
+                self.wfile.write(body.encode()[: len(body) // 2 if mood == "half" else None])
+            except OSError:
+                pass  # the guard has hung up
+
+        def log_message(self, *_):
+            pass
+
+    def test_an_address_answers_as_one_voice_and_its_failures_end_in_the_fallback(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.Handler)
+        server.mood, server.seen = "well", []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.edit(ask_cost=0.001, deadline_ms=900, overseer=f"http://127.0.0.1:{server.server_port}/answer", irreversible=["letter"])
+        client = self.start()
+        body = client.decide("well", TORN)[1]
+        self.assertEqual((body["detail"]["carry_out"], body["record"]["cause"], body["detail"]["person"]["by"]), ("parcel", "person", "overseer"))
+        question = server.seen[0]
+        self.assertEqual((question["kind"], question["if_nobody_answers"]), ("compare", "by hand"))
+        self.assertIn("seconds_left", question)
+        for mood in ("lying", "nan", "half", "html", "both", "huge", "broken", "pass", "slow"):
+            with self.subTest(mood):
+                server.mood, server.seen = mood, []
+                before = time.monotonic()
+                status, body = client.decide(f"while {mood}", TORN)
+                self.assertEqual((status, body["detail"]["carry_out"], body["record"]["cause"]), (200, "by hand", "timeout"))
+                self.assertLess(time.monotonic() - before, 2.5)
+                self.assertEqual(len(server.seen), 1, "declined is declined")
+        time.sleep(1.5)  # until the call that hangs is over
+        server.mood = "veto"
+        self.assertIn("vetoed by overseer", client.decide("vetoed", TORN)[1]["record"]["reason"])
+        server.mood = "well"
+        # What cannot be undone needs two, and this is one, however often it is asked.
+        server.RequestHandlerClass = type("Letters", (self.Handler,), {"do_POST": lambda handler: self.letter(handler)})
+        self.assertEqual(client.decide("alone", SURE)[1]["detail"]["carry_out"], "by hand")
+        refused = client.call("POST", "/v1/queue/lease", {"rater": "overseer"})
+        self.assertEqual((refused[0], refused[1]["error"]["code"]), (403, "forbidden"))
+        metrics = client.call("GET", "/metrics")[1]
+        self.assertRegex(metrics, r"plumbline_guard_overseer_failures_total 8\n")  # a pass is none
+        self.assertRegex(metrics, r"plumbline_guard_overseer_questions_total 12\n")
+
+    @staticmethod
+    def letter(handler):
+        handler.rfile.read(int(handler.headers["Content-Length"]))
+        body = b'{"action": "letter"}'
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
 
 
 class Upstream(GuardTest):

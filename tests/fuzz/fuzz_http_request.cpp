@@ -64,7 +64,7 @@ class Stand {
  private:
   testing::TempFolder folder_;
   guard::Started started_;
-  http::Tokens tokens_ = http::Tokens::open_to_all();
+  http::TokenFile tokens_ = http::TokenFile::open_to_all();
   std::unique_ptr<runtime::GuardLoop> loop_;
   std::unique_ptr<guard::Api> api_;
 };

@@ -5,6 +5,7 @@
 
 namespace plumbline::checks::system {
 
+check::Entry decision_log();
 check::Entry exploration_cancelled();
 check::Entry feedback_loop();
 check::Entry objective_conflict();

@@ -27,6 +27,9 @@
 
 namespace plumbline::runtime {
 
+/// Why a decision is void, of the two reasons there are: it went out, but too late.
+inline constexpr std::string_view kWentOutLate = "the answer went out after its deadline";
+
 struct GuardEvent {
   enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue, kAcknowledge, kFold };
   Kind kind = Kind::kStart;
