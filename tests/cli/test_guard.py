@@ -757,7 +757,7 @@ class Hostile(GuardTest):
             self.assertEqual(client.decide(name, SURE)[1]["record"], body["record"])
 
     def test_hostile_texts_in_every_field_come_back_as_they_went_in(self):
-        self.edit(ask_cost=0.001, deadline_ms=30000)
+        self.edit(ask_cost=0.1, deadline_ms=30000, epsilon=1e-9)  # what is sure is not asked about
         client = self.start()
         for i, text in enumerate(("<script>window.owned=1</script>", '"><img src=x onerror=window.owned=1>', "\u202e\u0000\u001b[2J", "${7*7}{{7*7}}", "'; DROP TABLE decisions; --", "../../etc/passwd", "a=1&id=b%00")):
             with self.subTest(text):
@@ -768,7 +768,7 @@ class Hostile(GuardTest):
                 for path, sent, code in (("decide", {"id": "m", "input": SURE, "model": text}, "unknown_model"), ("feedback", {"id": text + "?", "reward": 1}, "unknown_decision"),
                                          ("queue/answer", {"question": 10**6, "action": text, "rater": text}, "unknown_question")):
                     self.assertEqual(client.call("POST", f"/v1/{path}", sent)[1]["error"]["code"], code)
-                waiting = threading.Thread(target=client.decide, args=(f"torn {i}", TORN))
+                waiting = threading.Thread(daemon=True, target=client.decide, args=(f"torn {i}", TORN))
                 waiting.start()
                 question = None
                 while question is None:
