@@ -62,7 +62,7 @@ async function buildDashboard(icons) {
   await rm(folder, { recursive: true, force: true });
   const { metafile, outputFiles } = await build({
     ...common,
-    entryPoints: ['src/dashboard/main.ts', 'src/dashboard/dashboard.css'],
+    entryPoints: ['src/dashboard/main.ts', 'src/dashboard/dashboard.css', 'src/dashboard/live.css'],
     outdir: join(folder, 'assets'),
     write: false,
     metafile: true,
@@ -75,7 +75,8 @@ async function buildDashboard(icons) {
   const output = (entry) => Object.entries(metafile.outputs).find(([, one]) => one.entryPoint === entry)?.[0];
   const script = output('src/dashboard/main.ts');
   const style = output('src/dashboard/dashboard.css');
-  if (!script || !style) throw new Error('the bundler names no output for the dashboard');
+  const live = output('src/dashboard/live.css');
+  if (!script || !style || !live) throw new Error('the bundler names no output for the dashboard');
   const first = [script];
   for (const one of first) {
     for (const { path, kind } of metafile.outputs[one].imports) if (kind === 'import-statement' && !first.includes(path)) first.push(path);
@@ -84,7 +85,7 @@ async function buildDashboard(icons) {
   const page = (await readFile(join(here, 'src/dashboard/index.html'), 'utf8'))
     .replace('<!-- icons -->', () => icons.replace(/>\s+</g, '><'))
     .replace('<!-- preload -->', () => first.slice(1).map((path) => `<link rel="modulepreload" href="${address(path)}"/>`).join(''))
-    .replace('STYLE', () => address(style)).replace('SCRIPT', () => address(script));
+    .replace('LIVE_STYLE', () => address(live)).replace('STYLE', () => address(style)).replace('SCRIPT', () => address(script));
   if (/\son\w+\s*=|\sstyle\s*=|<style|javascript:|<script(?![^>]*\ssrc=)/i.test(page)) throw new Error('index.html holds something inline, which its policy forbids');
 
   // What a reader waits for: the page, its style and the script of the first view; 20 KB are left for its data.

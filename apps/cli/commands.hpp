@@ -53,6 +53,7 @@ base::Result<int> run_causal_test(const Session& session);
 base::Result<int> run_causal_learn(const Session& session);
 base::Result<int> run_causal_effect(const Session& session);
 base::Result<int> run_guard(const Session& session);
+base::Result<int> run_serve(const Session& session);
 base::Result<int> run_train(const Session& session);
 
 /// A program of this project, by name: beside this one, or in ../libexec/plumbline. Errors kIo: neither.

@@ -93,6 +93,7 @@ const std::map<std::string, Command>& commands() {
       {"causal learn", run_causal_learn},
       {"causal effect", run_causal_effect},
       {"guard", run_guard},
+      {"serve", run_serve},
       {"gauntlet", run_gauntlet},
       {"replicate", run_replicate},
       {"verify", run_verify},

@@ -22,6 +22,7 @@ Examples:
   plumbline causal query sirens.bif --target sirens --evidence weather=bad --do accident=no
   plumbline gauntlet --worlds boat_race --agents optimal,q_learning
   plumbline guard system.toml --listen 127.0.0.1:8077
+  plumbline serve --guard http://127.0.0.1:8077
 )";
 
 void add_manifest(CLI::App* command, Options& o) {
@@ -290,6 +291,32 @@ void add_causal(CLI::App& app, Options& o) {
   add_effect(*causal, o);
 }
 
+void add_serve(CLI::App& app, Options& o, std::vector<std::string>& roots) {
+  ServeOptions& s = o.serve;
+  auto* serve = app.add_subcommand(
+      "serve", "The dashboard: runs, trends, comparisons, findings, gauntlet and a guard, in a browser");
+  serve->add_option("--store", s.stores, "A store to show, several times (default: .plumbline/store.db)");
+  serve->add_option("--gauntlet", s.gauntlets, "A gauntlet.json to show beside the table that is built in");
+  serve->add_option("--guard", s.guard, "http(s)://HOST:PORT of a guard to watch and to answer for");
+  serve->add_option("--guard-ca", s.guard_ca, "PEM file of the certificates that the guard's leads to");
+  serve->add_option("--listen", o.listen, "ADDRESS:PORT (default: 127.0.0.1:8088; port 0: any free one)");
+  serve->add_option("--host", s.hosts, "A name under which the server is reached, beside its address");
+  serve->add_option("--tokens", s.tokens, "File of bearer tokens; without it everybody on this machine may read");
+  serve->add_option("--certificate", s.certificate, "PEM file: serve HTTPS");
+  serve->add_option("--key", s.key, "PEM file: the certificate's key");
+  serve->add_option("--timeout", o.timeout, "Seconds after which the replay of a finding is stopped")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_roots(serve, roots);
+  serve->footer(R"(
+It only reads: no store is made, changed or migrated. SIGTERM or Ctrl-C ends it.
+
+Examples:
+  plumbline serve
+  plumbline serve --store a/.plumbline/store.db --store b/.plumbline/store.db --guard http://127.0.0.1:8077
+  plumbline serve --listen 0.0.0.0:8443 --host desk.example --tokens tokens.txt --certificate c.pem --key k.pem)");
+}
+
 }  // namespace
 
 Options parse_command_line(int argc, char** argv) {
@@ -419,6 +446,7 @@ Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
     command->add_option("--manifest", o.manifest, "Whose store to read (default: the store of this folder)");
   }
   add_roots(show, roots);
+  add_roots(diff, roots);
   add_roots(reproduce, roots);
   add_roots(export_run, roots);
 
@@ -564,6 +592,12 @@ Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
   guard->add_option("--listen", o.listen, "ADDRESS:PORT instead of the manifest's");
   guard->add_flag("--shadow", o.shadow, "Decide and log, but carry out the fallback");
   guard->add_option("--export", o.export_log, "Write the log as JSON lines, which estimate reads, and end");
+  auto* compact = guard->add_flag("--compact", o.compact,
+                                  "Fold old records of the log into a snapshot, move them to its archive, and end");
+  guard->add_flag("--discard", o.discard, "With --compact: delete what was folded instead of keeping it")
+      ->needs(compact);
+  guard->add_option("--export-questions", o.export_questions,
+                    "Write the questions to people as JSON lines, which the check oversight.queue reads, and end");
   auto* proof = app.add_subcommand(
       "verify", "Attack a network, or prove that no input in the property's range is unsafe, with a certificate");
   proof->add_option("model", o.model, "The network, ONNX");
@@ -607,6 +641,8 @@ Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
       ->capture_default_str();
   add_roots(reach, roots);
   add_json(reach, o);
+
+  add_serve(app, o, roots);
 
   try {
     app.parse(argc, argv);

@@ -94,6 +94,12 @@ struct EffectOptions {
   bool no_attack = false;
 };
 
+/// serve
+struct ServeOptions {
+  std::vector<std::string> stores, gauntlets, hosts;
+  std::string guard, guard_ca, tokens, certificate, key;
+};
+
 struct Options {
   std::string command;  ///< "assess", "checks list", "runs", ...; empty when `exit_code` is set
   int exit_code = -1;   ///< parsing ended the program: help (0) or bad usage (2)
@@ -162,11 +168,15 @@ struct Options {
   std::vector<std::string> accept;  ///< guard
   std::string listen;
   std::string export_log;
+  std::string export_questions;
   bool shadow = false;
+  bool compact = false;
+  bool discard = false;  ///< guard --compact
   EstimateOptions estimate;
   LearnOptions learn;
   CausalOptions causal;
   EffectOptions effect;
+  ServeOptions serve;
   bool json = false;
   bool dry_run = false;
   bool no_cache = false;

@@ -1,9 +1,6 @@
 // runs, show, diff, trend, reproduce, prune, export, verify-store.
-#include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -15,15 +12,13 @@
 #include "plumbline/case/assess/reproduce.hpp"
 #include "plumbline/case/assess/trend.hpp"
 #include "plumbline/case/interface/json.hpp"
+#include "plumbline/case/view/compare.hpp"
 #include "plumbline/checks/catalog.hpp"
 
 namespace plumbline::cli {
 namespace {
 
-/// Read before --subject and --where choose among them.
-constexpr std::size_t kMostTrendPoints = 100000;
-
-base::Result<std::unique_ptr<run::Store>> open_existing(const Options& options) {
+base::Result<std::unique_ptr<run::Store>> open_existing(const Options& options, bool for_reading = true) {
   std::string path = options.store;
   if (path.empty()) path = options.manifest.empty() ? ".plumbline/store.db" : assess::default_store(options.manifest);
   std::error_code code;
@@ -31,20 +26,7 @@ base::Result<std::unique_ptr<run::Store>> open_existing(const Options& options) 
     return base::make_error(base::Code::kIo, "there is no store here", path,
                             "Name one with --store, or run `plumbline assess` first");
   }
-  return run::open_sqlite_store(path);
-}
-
-std::string figure(const check::Evidence& e) {
-  const auto low = e.estimate.low(e.level);
-  const auto high = e.estimate.high(e.level);
-  return fmt::format("{:.4g} [{}, {}]", e.estimate.value, low ? fmt::format("{:.4g}", *low) : "-",
-                     high ? fmt::format("{:.4g}", *high) : "-");
-}
-
-std::string what(const check::Evidence& e) {
-  std::string out = fmt::format("{} {} {}", e.check, e.subject, e.metric);
-  for (const auto& [key, value] : e.where) out += fmt::format(" {}={}", key, value);
-  return out;
+  return for_reading ? run::open_sqlite_store_to_read(path) : run::open_sqlite_store(path);
 }
 
 }  // namespace
@@ -103,79 +85,56 @@ base::Result<int> run_export(const Session& session) {
 }
 
 base::Result<int> run_diff(const Session& session) {
-  PL_TRY(const auto store, open_existing(session.options));
-  PL_TRY(const check::RunRecord first, store->load_run(session.options.reference));
-  PL_TRY(const check::RunRecord second, store->load_run(session.options.second));
-  std::map<std::string, const check::Evidence*> a;
-  std::map<std::string, const check::Evidence*> b;
-  for (const check::Evidence& e : first.evidence) a[what(e)] = &e;
-  for (const check::Evidence& e : second.evidence) b[what(e)] = &e;
-  nlohmann::json changes = nlohmann::json::array();
-  std::size_t same = 0;
-  const auto note = [&](const std::string& key, const check::Evidence* before, const check::Evidence* after) {
-    const char* kind = before == nullptr ? "added" : after == nullptr ? "removed" : "changed";
-    changes.push_back({{"what", key},
-                       {"change", kind},
-                       {"before", before ? check::to_json(*before) : nlohmann::json()},
-                       {"after", after ? check::to_json(*after) : nlohmann::json()}});
-    if (!session.options.json) {
-      std::cout << fmt::format("{:<8} {}\n         {} -> {}\n", kind, printable(key), before ? figure(*before) : "-",
-                               after ? figure(*after) : "-");
-    }
+  const Options& o = session.options;
+  PL_TRY(const auto store, open_existing(o));
+  const data::ManifestOptions reading{o.roots, 1U << 20U};
+  PL_TRY(const view::StoredRun first, view::open_run(checks::catalog(), *store, o.reference, reading));
+  PL_TRY(const view::StoredRun second, view::open_run(checks::catalog(), *store, o.second, reading));
+  const view::Comparison comparison = view::compare(first, second);
+  const auto word = [](const std::optional<claims::Standing>& standing) {
+    return standing ? std::string(claims::standing_name(*standing)) : std::string("-");
   };
-  for (const auto& [key, e] : a) {
-    const auto other = b.find(key);
-    if (other == b.end()) {
-      note(key, e, nullptr);
-    } else if (other->second->id != e->id) {
-      note(key, e, other->second);
-    } else {
-      ++same;
-    }
-  }
-  for (const auto& [key, e] : b) {
-    if (a.count(key) == 0) note(key, nullptr, e);
-  }
-  if (session.options.json) {
-    std::cout << nlohmann::json{{"first", first.id}, {"second", second.id}, {"same", same}, {"changes", changes}}.dump(
-                     2)
+  if (o.json) {
+    nlohmann::json verdicts = nlohmann::json::array();
+    for (const view::ClaimChange& c : comparison.claims)
+      verdicts.push_back({{"id", c.id},
+                          {"before", c.before ? nlohmann::json(word(c.before)) : nlohmann::json()},
+                          {"after", c.after ? nlohmann::json(word(c.after)) : nlohmann::json()}});
+    nlohmann::json changes = nlohmann::json::array();
+    for (const view::FigureChange& f : comparison.figures)
+      changes.push_back({{"what", f.what},
+                         {"change", view::change_name(f.change)},
+                         {"before", f.before ? check::to_json(*f.before) : nlohmann::json()},
+                         {"after", f.after ? check::to_json(*f.after) : nlohmann::json()}});
+    std::cout << nlohmann::json{{"first", first.report.run.id},
+                                {"second", second.report.run.id},
+                                {"same", comparison.same},
+                                {"claims", comparison.not_compared.empty() ? verdicts : nlohmann::json()},
+                                {"not_compared", comparison.not_compared},
+                                {"changes", changes}}
+                     .dump(2)
               << "\n";
-  } else {
-    std::cout << fmt::format("{} figures the same, {} differ\n", same, changes.size());
+    return comparison.differs() ? 1 : 0;
   }
-  return changes.empty() ? 0 : 1;
+  for (const view::ClaimChange& c : comparison.claims)
+    std::cout << fmt::format("verdict  {}\n         {} -> {}\n", printable(c.id), word(c.before), word(c.after));
+  for (const view::FigureChange& f : comparison.figures)
+    std::cout << fmt::format("{:<8} {}\n         {} -> {}\n", view::change_name(f.change), printable(f.what),
+                             f.before ? view::figure_text(*f.before) : "-",
+                             f.after ? view::figure_text(*f.after) : "-");
+  for (const std::string& why : comparison.not_compared)
+    std::cout << fmt::format("verdicts were not compared: {}\n", printable(why));
+  std::cout << fmt::format("{} figures the same, {} differ\n", comparison.same, comparison.figures.size());
+  return comparison.differs() ? 1 : 0;
 }
-
-namespace {
-
-/// Points of one subject and of parts that agree with every KEY=VALUE, the newest `limit`.
-base::Result<std::vector<run::TrendPoint>> selected(run::Store& store, const Options& o) {
-  const bool filtered = !o.subject.empty() || !o.where.empty();
-  PL_TRY(std::vector<run::TrendPoint> points,
-         store.trend(o.check, o.metric, filtered ? std::max<std::size_t>(o.limit, kMostTrendPoints) : o.limit));
-  for (const std::string& condition : o.where) {
-    const std::size_t cut = condition.find('=');
-    if (cut == 0 || cut == std::string::npos)
-      return base::make_error(base::Code::kValue, fmt::format("--where {}: KEY=VALUE expected", printable(condition)),
-                              "", "For example --where data=test");
-    std::erase_if(points, [&](const run::TrendPoint& p) {
-      const auto at = p.evidence.where.find(condition.substr(0, cut));
-      const std::string wanted = condition.substr(cut + 1);
-      return wanted.empty() ? at != p.evidence.where.end() : at == p.evidence.where.end() || at->second != wanted;
-    });
-  }
-  if (!o.subject.empty())
-    std::erase_if(points, [&](const run::TrendPoint& p) { return p.evidence.subject != o.subject; });
-  if (points.size() > o.limit) points.resize(o.limit);
-  return points;
-}
-
-}  // namespace
 
 base::Result<int> run_trend(const Session& session) {
   const Options& o = session.options;
   PL_TRY(const auto store, open_existing(o));
-  PL_TRY(const auto points, selected(*store, o));
+  run::TrendQuery query{o.check, o.metric, {}, {}, o.limit};
+  if (!o.subject.empty()) query.subject = o.subject;
+  PL_TRY(query.where, view::parse_where(o.where));
+  PL_TRY(const auto points, store->trend(query));
   stats::ChangeOptions search;
   search.alpha = o.false_alarms;
   search.cancel = session.cancel;
@@ -195,7 +154,8 @@ base::Result<int> run_trend(const Session& session) {
     for (const stats::Change& change : series.changes.changes) marked.insert(series.points[change.at]);
   for (std::size_t i = 0; i < points.size(); ++i)
     std::cout << fmt::format("{} {}  {}  {:<32} {}\n", marked.count(i) > 0 ? '*' : ' ', points[i].started,
-                             points[i].run, figure(points[i].evidence), printable(what(points[i].evidence)));
+                             points[i].run, view::figure_text(points[i].evidence),
+                             printable(view::figure_name(points[i].evidence)));
   if (points.empty())
     std::cout << fmt::format("no run holds {} {}\n", printable(o.check), printable(o.metric));
   else
@@ -207,7 +167,7 @@ base::Result<int> run_trend(const Session& session) {
 }
 
 base::Result<int> run_prune(const Session& session) {
-  PL_TRY(const auto store, open_existing(session.options));
+  PL_TRY(const auto store, open_existing(session.options, false));
   PL_TRY(const std::size_t removed, store->prune(session.options.keep));
   if (session.options.json) {
     std::cout << nlohmann::json{{"pruned", removed}}.dump() << "\n";
@@ -243,8 +203,8 @@ base::Result<int> run_reproduce(const Session& session) {
                      .dump(2)
               << "\n";
   } else {
-    std::cout << fmt::format("{}\nstored  {}\nagain   {}\n{}\n", printable(what(result.before)), figure(result.before),
-                             figure(result.after),
+    std::cout << fmt::format("{}\nstored  {}\nagain   {}\n{}\n", printable(view::figure_name(result.before)),
+                             view::figure_text(result.before), view::figure_text(result.after),
                              result.same ? "the same bits" : "first difference: " + result.difference);
   }
   return result.same ? 0 : 1;

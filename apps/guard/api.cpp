@@ -1,6 +1,7 @@
 #include "apps/guard/api.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <unordered_map>
@@ -8,8 +9,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/guard/live.hpp"
 #include "apps/guard/metrics.hpp"
 #include "apps/guard/openapi.hpp"
+#include "apps/guard/overseer.hpp"
+#include "apps/guard/question_json.hpp"
 #include "apps/http/body.hpp"
 #include "plumbline/data/bytes.hpp"
 #include "plumbline/stats/intervals.hpp"
@@ -130,32 +134,31 @@ base::Result<std::string> rater_of(const Json& json, const Caller& caller) {
   PL_TRY(std::string said, text_at(json, "rater", caller.anonymous));
   if (!caller.anonymous && !said.empty() && said != caller.name)
     return refusal("forbidden", fmt::format("the token is of {}", caller.name), "Leave \"rater\" out");
+  if (!caller.anonymous && caller.name == kOverseerName)
+    return refusal("forbidden", fmt::format("'{}' is no person", caller.name), "Give the token another name");
   if (!caller.anonymous) return caller.name;
   if (said.empty() || said.size() > 100) return refusal("bad_request", "\"rater\" has 1 to 100 characters");
+  if (said == kOverseerName) return refusal("forbidden", fmt::format("'{}' is no person", said), "Take another name");
   return said;
 }
 
-Json question_json(const Guard& guard, std::uint64_t number, Instant now) {
-  const runtime::OpenQuestion& item = guard.state().queue().open().at(number);
-  const runtime::Question& q = item.question;
-  Json candidates = Json::array();
-  for (const runtime::Candidate& c : q.candidates)
-    candidates.push_back({{"action", c.action}, {"probability", c.probability}});
-  Json out = {{"question", number},
-              {"actions", q.actions},
-              {"kind", runtime::question_kind_name(q.kind)},
-              {"proposed", q.proposed.empty() ? Json(nullptr) : Json(q.proposed)},
-              {"candidates", std::move(candidates)},
-              {"expected_seconds", guard.state().queue().expected_seconds(q.kind)},
-              {"answers", item.votes.size()},
-              {"reason", q.reason},
-              {"if_nobody_answers", q.safe.empty() ? Json(nullptr) : Json(q.safe)},
-              {"two_people_for", q.irreversible},
-              {"seconds_left", static_cast<double>(q.deadline - now) / 1e9}};
-  if (const runtime::OpenDecision* open = guard.state().find_open(q.decision); open != nullptr && !open->detail.empty())
-    out["detail"] = Json::parse(open->detail, nullptr, false);
-  if (!q.shown.empty()) out["detail"] = Json::parse(q.shown, nullptr, false);
-  return out;
+/// What somebody who leases would rather have: "first" a question, "except" a list of them.
+base::Result<runtime::LeaseWish> wish_of(const Json& json) {
+  constexpr std::size_t kMost = 1000;
+  runtime::LeaseWish wish;
+  if (const auto first = json.find("first"); first != json.end()) {
+    if (!first->is_number_unsigned()) return refusal("bad_request", "\"first\" is no number of a question");
+    wish.first = first->get<std::uint64_t>();
+  }
+  const auto except = json.find("except");
+  if (except == json.end()) return wish;
+  if (!except->is_array() || except->size() > kMost)
+    return refusal("bad_request", fmt::format("\"except\" is not a list of at most {} questions", kMost));
+  for (const Json& number : *except) {
+    if (!number.is_number_unsigned()) return refusal("bad_request", "\"except\" is not a list of questions");
+    wish.except.insert(number.get<std::uint64_t>());
+  }
+  return wish;
 }
 
 /// What an answer led to, for the person who gave it.
@@ -219,6 +222,8 @@ const std::vector<Api::Route>& Api::routes() {
       {"POST", "/v1/queue/release", Scope::kAnswer, &Api::release},
       {"POST", "/v1/queue/veto", Scope::kAnswer, &Api::veto},
       {"POST", "/v1/queue/undo", Scope::kAnswer, &Api::undo},
+      {"GET", "/v1/live", Scope::kRead, &Api::live},
+      {"GET", "/v1/decision", Scope::kRead, &Api::decision},
       {"GET", "/v1/monitors", Scope::kRead, &Api::monitors},
       {"POST", "/v1/monitors/acknowledge", Scope::kAdmin, &Api::acknowledge_monitor},
       {"GET", "/v1/cases", Scope::kRead, &Api::cases},
@@ -230,7 +235,7 @@ const std::vector<Api::Route>& Api::routes() {
   return all;
 }
 
-Api::Api(runtime::GuardLoop& loop, const Started& started, const Tokens& tokens, const ApiLimits& limits)
+Api::Api(runtime::GuardLoop& loop, const Started& started, const http::TokenFile& tokens, const ApiLimits& limits)
     : loop_(loop), started_(started), tokens_(tokens), limits_(limits) {}
 
 void Api::handle(const ApiRequest& request, const Respond& respond) {
@@ -248,7 +253,7 @@ void Api::handle(const ApiRequest& request, const Respond& respond) {
     return respond(error_reply(refusal("method_not_allowed", fmt::format("{} does not answer to this method", path))));
   Caller caller;
   if (found->scope) {
-    auto recognised = tokens_.recognise(request.authorization, http::wall_now());
+    auto recognised = tokens_.tokens().recognise(request.authorization, loop_.wall());
     if (!recognised.ok()) return respond(error_reply(recognised.error()));
     caller = std::move(recognised).value();
     if (!caller.may(*found->scope))
@@ -359,6 +364,10 @@ void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
           if (item.lease && now < item.lease->until) one["with"] = item.lease->rater;
           out["questions"].push_back(std::move(one));
         }
+        if (queue.limits().budget)
+          out["budget"] = {{"of", *queue.limits().budget},
+                           {"spent", queue.spent(now)},
+                           {"window_seconds", static_cast<double>(queue.limits().budget_window) / 1e9}};
         constexpr std::size_t kLately = 20;
         out["settled"] = Json::array();
         for (auto it = queue.settled_lately().rbegin(); it != queue.settled_lately().rend(); ++it) {
@@ -376,18 +385,22 @@ void Api::queue(const ApiRequest&, const Caller&, const Respond& respond) {
 }
 
 void Api::lease(const ApiRequest& request, const Caller& caller, const Respond& respond) {
+  runtime::LeaseWish wish;
   const auto rater = [&]() -> base::Result<std::string> {
     PL_TRY(const Json json, parse_body(request.body.empty() ? "{}" : request.body));
-    PL_CHECK(known_keys(json, {"rater"}));
+    PL_CHECK(known_keys(json, {"rater", "first", "except"}));
+    PL_TRY(wish, wish_of(json));
     return rater_of(json, caller);
   }();
   if (!rater.ok()) return respond(error_reply(rater.error()));
   run(
-      [this, rater = *rater, respond](Guard& guard, Instant now) {
-        const auto leased = guard.lease(rater, now);
+      [this, rater = *rater, wish = std::move(wish), respond](Guard& guard, Instant now) {
+        const auto leased = guard.lease(rater, now, wish);
         if (!leased.ok()) return respond(error_reply(leased.error()));
-        if (leased->question == 0) return respond({200, "{\"question\":null}"});
-        const std::string body = dump({{"question", question_json(guard, leased->question, now)}});
+        if (leased->question == 0) return respond({200, dump({{"question", nullptr}, {"rater", rater}})});
+        Json question = question_json(guard, leased->question, now);
+        add_sight(question, guard, leased->question, started_.examples, now);
+        const std::string body = dump({{"question", std::move(question)}, {"rater", rater}});
         loop_.when_durable(leased->frame, [respond, body](const base::Status& status) {
           if (status.ok()) return respond({200, body});
           respond(error_reply(make_error(Code::kIo, status.error().text(), "log_refused")));
@@ -403,15 +416,22 @@ struct Said {
   std::string rater;
   std::uint64_t question = 0;
   std::string action;
+  bool decline = false;
 };
 
-base::Result<Said> said_of(const std::string& body, const Caller& caller, bool with_action) {
+base::Result<Said> said_of(const std::string& body, const Caller& caller, bool with_action, bool may_decline = false) {
   PL_TRY(const Json json, parse_body(body));
-  PL_CHECK(with_action ? known_keys(json, {"question", "action", "rater"}) : known_keys(json, {"question", "rater"}));
+  PL_CHECK(with_action   ? known_keys(json, {"question", "action", "rater"})
+           : may_decline ? known_keys(json, {"question", "rater", "decline"})
+                         : known_keys(json, {"question", "rater"}));
   Said said;
   PL_TRY(said.rater, rater_of(json, caller));
   PL_TRY(said.question, question_of(json));
   PL_TRY(said.action, text_at(json, "action", with_action));
+  if (const auto decline = json.find("decline"); decline != json.end()) {
+    if (!decline->is_boolean()) return refusal("bad_request", "\"decline\" is neither true nor false");
+    said.decline = decline->get<bool>();
+  }
   return said;
 }
 
@@ -429,10 +449,10 @@ void Api::answer(const ApiRequest& request, const Caller& caller, const Respond&
 }
 
 void Api::release(const ApiRequest& request, const Caller& caller, const Respond& respond) {
-  const auto said = said_of(request.body, caller, false);
+  const auto said = said_of(request.body, caller, false, true);
   if (!said.ok()) return respond(error_reply(said.error()));
-  run([this, s = *said, respond](Guard& guard,
-                                 Instant now) { acknowledge(guard.release(s.rater, s.question, now), respond); },
+  run([this, s = *said, respond](
+          Guard& guard, Instant now) { acknowledge(guard.release(s.rater, s.question, now, s.decline), respond); },
       respond);
 }
 
@@ -449,6 +469,34 @@ void Api::undo(const ApiRequest& request, const Caller& caller, const Respond& r
   if (!said.ok()) return respond(error_reply(said.error()));
   run([this, s = *said, respond](Guard& guard,
                                  Instant now) { acknowledge(guard.undo(s.rater, s.question, now), respond); },
+      respond);
+}
+
+void Api::live(const ApiRequest& request, const Caller&, const Respond& respond) {
+  const std::string after = query_value(request.target, "after");
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(after.data(), after.data() + after.size(), number);
+  if (!after.empty() && (failure != std::errc() || end != after.data() + after.size()))
+    return respond(error_reply(refusal("bad_request", "\"after\" is no number of a decision")));
+  run(
+      [this, number, respond](Guard& guard, Instant now) {
+        Json out = live_json(guard, loop_.times(), started_, number, now);
+        out["raters"] = Json::object();
+        for (const auto& [name, record] : guard.state().queue().raters()) out["raters"][name] = rater_json(record);
+        respond({200, dump(out)});
+      },
+      respond);
+}
+
+void Api::decision(const ApiRequest& request, const Caller&, const Respond& respond) {
+  const std::string id = query_value(request.target, "id");
+  if (id.empty()) return respond(error_reply(refusal("bad_request", "\"id\" of a decision is missing")));
+  run(
+      [this, id, respond](Guard& guard, Instant) {
+        const auto outcome = guard.outcome(id);
+        if (!outcome.ok()) return respond(error_reply(outcome.error()));
+        respond({200, dump(decision_json(*outcome, started_.examples))});
+      },
       respond);
 }
 
@@ -496,7 +544,7 @@ void Api::cases(const ApiRequest&, const Caller&, const Respond& respond) {
 void Api::health(const ApiRequest&, const Caller&, const Respond& respond) { respond({200, "{\"ok\":true}"}); }
 
 void Api::ready(const ApiRequest&, const Caller&, const Respond& respond) {
-  const auto reply = [this](const std::vector<std::string>& alarms) -> ApiReply {
+  const auto reply = [this, problem = tokens_.problem()](const std::vector<std::string>& alarms) -> ApiReply {
     const bool away = loop_.metrics().away;
     const bool ready = !loop_.stopped() && !loop_.draining() && !away;
     const Json out = {{"ready", ready},
@@ -510,7 +558,8 @@ void Api::ready(const ApiRequest&, const Caller&, const Respond& respond) {
                       {"accepted", started_.start.accepted},
                       {"shadow", started_.options.shadow},
                       {"sync", runtime::sync_policy_name(started_.journal.sync)},
-                      {"alarms", alarms}};
+                      {"alarms", alarms},
+                      {"tokens", problem}};
     return {ready ? 200 : 503, dump(out)};
   };
   const bool asked = loop_.post([reply, respond](Guard& guard, Instant) {
@@ -523,9 +572,11 @@ void Api::ready(const ApiRequest&, const Caller&, const Respond& respond) {
 }
 
 void Api::metrics(const ApiRequest&, const Caller&, const Respond& respond) {
+  ServiceMetrics beside{tokens_.reloads(), tokens_.failures(), !tokens_.problem().empty(), {}};
+  if (overseer_ != nullptr) beside.overseer = overseer_->counts();
   run(
-      [this, respond](Guard& guard, Instant) {
-        respond({200, metrics_text(guard, loop_.metrics()), "text/plain; version=0.0.4"});
+      [this, respond, beside](Guard& guard, Instant) {
+        respond({200, metrics_text(guard, loop_.metrics(), beside), "text/plain; version=0.0.4"});
       },
       respond);
 }

@@ -5,9 +5,10 @@
 #include <optional>
 #include <vector>
 
+#include "apps/guard/overseer.hpp"
 #include "apps/guard/start.hpp"
 #include "apps/http/message.hpp"
-#include "apps/http/tokens.hpp"
+#include "apps/http/token_file.hpp"
 #include "plumbline/runtime/guard_loop.hpp"
 
 namespace plumbline::guard {
@@ -26,9 +27,11 @@ struct ApiLimits {
 
 class Api {
  public:
-  Api(runtime::GuardLoop& loop, const Started& started, const Tokens& tokens, const ApiLimits& limits = {});
+  Api(runtime::GuardLoop& loop, const Started& started, const http::TokenFile& tokens, const ApiLimits& limits = {});
 
   void handle(const ApiRequest& request, const Respond& respond);
+  /// From now on /metrics tells what it does. It must outlive the last call of handle().
+  void watch(const RemoteOverseer& overseer) { overseer_ = &overseer; }
 
  private:
   struct Route;
@@ -42,6 +45,8 @@ class Api {
   void release(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void veto(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void undo(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void live(const ApiRequest& request, const Caller& caller, const Respond& respond);
+  void decision(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void monitors(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void acknowledge_monitor(const ApiRequest& request, const Caller& caller, const Respond& respond);
   void cases(const ApiRequest& request, const Caller& caller, const Respond& respond);
@@ -55,7 +60,8 @@ class Api {
 
   runtime::GuardLoop& loop_;
   const Started& started_;
-  const Tokens& tokens_;
+  const http::TokenFile& tokens_;
+  const RemoteOverseer* overseer_ = nullptr;
   ApiLimits limits_;
 };
 

@@ -7,10 +7,11 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include "apps/guard/api.hpp"
+#include "apps/guard/overseer.hpp"
 #include "plumbline/runtime/decision_export.hpp"
+#include "plumbline/runtime/question_export.hpp"
 #if PLUMBLINE_WITH_TORCH
 #include "plumbline/nn/executor.hpp"
 #endif
@@ -21,11 +22,16 @@ namespace {
 constexpr const char* kUsage =
     "usage: plumbline-guard system.toml [--accept CLAIM]... [--listen ADDRESS:PORT] [--shadow] [--root "
     "NAME=FOLDER]...\n"
-    "       plumbline-guard system.toml --export LOG.jsonl\n";
+    "       plumbline-guard system.toml --export LOG.jsonl\n"
+    "       plumbline-guard system.toml --export-questions QUESTIONS.jsonl\n"
+    "       plumbline-guard system.toml --compact [--discard]\n";
 
 struct Command {
   StartOptions start;
   std::string export_to;
+  std::string export_questions_to;
+  bool compact = false;
+  bool discard = false;
 };
 
 base::Result<Command> parse(int argc, char** argv) {
@@ -35,12 +41,18 @@ base::Result<Command> parse(int argc, char** argv) {
     const std::string word = argv[i];
     if (word == "--shadow") {
       command.start.shadow = true;
-    } else if (word == "--accept" || word == "--listen" || word == "--root" || word == "--export") {
+    } else if (word == "--compact") {
+      command.compact = true;
+    } else if (word == "--discard") {
+      command.discard = true;
+    } else if (word == "--accept" || word == "--listen" || word == "--root" || word == "--export" ||
+               word == "--export-questions") {
       if (++i == argc) return bad(word + " needs a value");
       const std::string value = argv[i];
       if (word == "--accept") command.start.accept.push_back(value);
       if (word == "--listen") command.start.listen = value;
       if (word == "--export") command.export_to = value;
+      if (word == "--export-questions") command.export_questions_to = value;
       if (word == "--root") {
         const std::size_t equals = value.find('=');
         if (equals == std::string::npos) return bad("--root is not NAME=FOLDER");
@@ -53,6 +65,7 @@ base::Result<Command> parse(int argc, char** argv) {
     }
   }
   if (command.start.manifest.empty()) return bad("a manifest is needed");
+  if (command.discard && !command.compact) return bad("--discard goes with --compact");
   return command;
 }
 
@@ -61,29 +74,52 @@ base::Result<int> export_log(const Command& command) {
   reading.roots = command.start.roots;
   PL_TRY(const data::Manifest manifest, data::read_manifest(command.start.manifest, reading));
   PL_TRY(const LogPlace log, log_place(manifest, command.start.roots));
+  if (!command.export_questions_to.empty()) {
+    PL_TRY(const runtime::QuestionCounts counts,
+           runtime::export_questions(log.place, command.export_questions_to, log.partition));
+    std::cout << fmt::format("{} questions and {} gold ones, {} of them open\n", counts.questions, counts.gold,
+                             counts.open);
+    if (command.export_to.empty()) return 0;
+  }
   PL_TRY(const runtime::ExportCounts counts, runtime::export_decisions(log.place, command.export_to, log.partition));
   std::cout << fmt::format("{} decisions, {} with a reward; left out: {} void, {} open\n", counts.decisions,
                            counts.rewards, counts.voided, counts.open);
+  if (counts.missing > 0)
+    std::cout << fmt::format("the first {} records were discarded by a compaction\n", counts.missing);
   if (counts.elsewhere > 0)
     std::cout << fmt::format(
         "{} decisions have the id of one in another partition: those requests went to two guards\n", counts.elsewhere);
   return 0;
 }
 
-/// As many connections as the system lets this process have.
-void raise_descriptors() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+base::Result<int> compact(const Command& command) {
+  data::ManifestOptions reading;
+  reading.roots = command.start.roots;
+  PL_TRY(const data::Manifest manifest, data::read_manifest(command.start.manifest, reading));
+  PL_TRY(const LogPlace log, log_place(manifest, command.start.roots));
+  PL_TRY(runtime::CompactionOptions options, compaction_options(manifest, command.start.roots));
+  options.discard = command.discard;
+  PL_TRY(const runtime::Compaction done, runtime::compact_log(log.place, options));
+  if (done.next == 0) {
+    std::cout << fmt::format(
+        "nothing to fold: the last {} outcomes are remembered, and before them no segment is finished\n",
+        options.remembered);
+  } else {
+    std::cout << fmt::format("{} records folded into {}, {} bytes into {}; the log goes on at record {}\n", done.folded,
+                             done.kept, done.bytes_before, done.bytes_after, done.next);
+  }
+  if (done.segments > 0)
+    std::cout << fmt::format("{} segments {}\n", done.segments,
+                             command.discard ? "deleted" : "moved to " + log.place + "/archive");
+  return 0;
 }
 
 base::Result<int> serve(const Command& command) {
-  raise_descriptors();
+  http::raise_descriptors();
   PL_TRY(Started started, start(command.start));
-  http::Tokens tokens = http::Tokens::open_to_all();
+  http::TokenFile tokens = http::TokenFile::open_to_all();
   if (!started.tokens.empty()) {
-    PL_TRY(tokens, http::Tokens::read(started.tokens));
+    PL_TRY(tokens, http::TokenFile::read(started.tokens));
   }
   const double wall = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   PL_TRY(auto guard,
@@ -96,8 +132,17 @@ base::Result<int> serve(const Command& command) {
   const auto handler = [&api](const http::ApiRequest& request, const http::Respond& respond) {
     api.handle(request, respond);
   };
-  PL_TRY(const auto server, http::Server::listen(started.address, handler, started.tls));
-  if (tokens.everybody() && !server->loopback())
+  http::ServerOptions serving;
+  if (tokens.watched()) {
+    serving.housekeeping = [&tokens](bool hangup) {
+      const std::uint64_t before = tokens.failures();
+      tokens.refresh(hangup);
+      if (tokens.failures() > before)
+        std::cerr << fmt::format("plumbline-guard: the tokens stay as they were: {}\n", tokens.details());
+    };
+  }
+  PL_TRY(const auto server, http::Server::listen(started.address, handler, started.tls, std::move(serving)));
+  if (tokens.tokens().everybody() && !server->loopback())
     return base::make_error(base::Code::kValue, "without tokens a guard listens on loopback only", started.address,
                             "Declare `tokens` in [guard]; docs/user/guard.md shows the file");
   std::cerr << fmt::format("plumbline-guard: log {} with {} records, {} torn bytes cut, sync {}\n", log, found.frames,
@@ -107,12 +152,21 @@ base::Result<int> serve(const Command& command) {
   std::cout << fmt::format("listening on {}://{}\n", started.tls.certificate.empty() ? "http" : "https",
                            server->address())
             << std::flush;
+  std::unique_ptr<RemoteOverseer> overseer;
+  if (started.overseer) {
+    RemoteOverseer::Options asking;
+    asking.address = started.overseer->address;
+    asking.ca_file = started.overseer->ca_file;
+    PL_TRY(overseer, RemoteOverseer::start(*loop, std::move(asking)));
+    api.watch(*overseer);
+  }
   server->run([&] {
     const bool done = loop->drain(std::chrono::milliseconds(deadline / runtime::kMillisecond + 5000));
     std::cerr << (done ? "plumbline-guard: drained\n" : "plumbline-guard: requests were still open\n");
     server->stop();
   });
-  loop.reset();  // what it still holds are connections, which need the server
+  overseer.reset();  // it needs the loop
+  loop.reset();      // what it still holds are connections, which need the server
   return 0;
 }
 
@@ -125,9 +179,10 @@ int run(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   const auto command = parse(argc, argv);
-  const auto result = !command.ok()                ? base::Result<int>(command.error())
-                      : command->export_to.empty() ? serve(*command)
-                                                   : export_log(*command);
+  const auto result = !command.ok()     ? base::Result<int>(command.error())
+                      : command->compact ? compact(*command)
+                      : command->export_to.empty() && command->export_questions_to.empty() ? serve(*command)
+                                                                                           : export_log(*command);
   if (result.ok()) return *result;
   std::cerr << "plumbline-guard: " << result.error().text() << "\n";
   return 2;

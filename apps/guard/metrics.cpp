@@ -57,7 +57,7 @@ std::string escaped(std::string_view value) {
 
 }  // namespace
 
-std::string metrics_text(const runtime::Guard& guard, const LoopMetrics& m) {
+std::string metrics_text(const runtime::Guard& guard, const LoopMetrics& m, const ServiceMetrics& service) {
   Text text;
   const runtime::GuardCounts& counts = guard.state().counts();
   text.one("arrivals_total", "counter", "Requests taken in, over the whole log", counts.arrivals);
@@ -87,6 +87,19 @@ std::string metrics_text(const runtime::Guard& guard, const LoopMetrics& m) {
   text.head("rater_gold_right_total", "counter", "Right answers of a person to questions whose answer is known");
   for (const auto& [name, r] : guard.state().queue().raters())
     text.line("rater_gold_right_total", fmt::format("rater=\"{}\"", escaped(name)), r.gold_right);
+  text.one("token_reloads_total", "counter", "Times that the file of tokens was read again since the start",
+           service.token_reloads);
+  text.one("token_reload_failures_total", "counter", "Times that it could not be used, and the tokens before it stayed",
+           service.token_failures);
+  text.one("tokens_stale", "gauge", "1 when the file of tokens as it is now is not in use",
+           service.tokens_stale ? 1 : 0);
+  if (service.overseer) {
+    text.one("overseer_questions_total", "counter", "Questions sent to the overseer's address since the start",
+             service.overseer->asked);
+    text.one("overseer_answers_total", "counter", "Answers of it that counted", service.overseer->answered);
+    text.one("overseer_failures_total", "counter", "Questions to which it said nothing in time, or nothing that counts",
+             service.overseer->failed);
+  }
   const std::vector<runtime::MonitorView> monitors = guard.state().monitors().view();
   const auto monitor_lines = [&](std::string_view name, const auto& value) {
     for (const runtime::MonitorView& v : monitors)

@@ -79,13 +79,18 @@ class Keys {
   const std::map<std::string, std::string>& roots_;
 };
 
-base::Status refuse_unserved(const Keys& keys) {
-  for (const char* key : {"overseer", "budget"}) {
-    if (keys.has(key))
-      return make_error(Code::kUnsupported, fmt::format("{} is declared, and this guard does not serve it", key),
-                        keys.place(), "Take the key out");
+/// Who answers questions: people, or an address as well.
+base::Result<std::optional<OverseerPlace>> read_overseer(const Keys& keys) {
+  const std::string said = keys.text("overseer", "people");
+  if (said == "people") {
+    if (!keys.has("overseer_ca")) return std::optional<OverseerPlace>();
+    return make_error(Code::kValue, "overseer_ca is declared without an address under overseer", keys.place());
   }
-  return base::ok();
+  const auto address = predict::parse_http_address(said);
+  if (!address)
+    return make_error(Code::kValue, fmt::format("overseer is '{}'", said), keys.place(),
+                      "Expected people, or an address as http://127.0.0.1:9000/answer");
+  return std::optional(OverseerPlace{*address, keys.path("overseer_ca")});
 }
 
 /// The rest of a question whose answer is known: kind, proposed, detail. Errors kValue; json's.
@@ -150,6 +155,24 @@ base::Result<std::vector<runtime::Question>> read_gold(const std::string& path) 
   return all;
 }
 
+base::Status read_budget(const Keys& keys, runtime::QueueLimits& limits) {
+  PL_TRY(const std::int64_t window, keys.integer("budget_window_s", 3600, 1, 366 * 86'400));
+  if (!keys.has("budget")) {
+    if (!keys.has("budget_window_s")) return base::ok();
+    return make_error(Code::kValue, "budget_window_s is declared without a budget", keys.place());
+  }
+  const double cost = keys.number("ask_cost", 1);
+  const double budget = keys.number("budget", 0);
+  if (!(cost > 0) || !(budget >= 0))
+    return make_error(Code::kValue,
+                      fmt::format("budget is {} and ask_cost {}, expected at least 0 and above 0", budget, cost),
+                      keys.place());
+  limits.question_cost = cost;
+  limits.budget = budget;
+  limits.budget_window = window * runtime::kSecond;
+  return base::ok();
+}
+
 base::Status read_limits(const Keys& keys, runtime::GuardOptions& options) {
   constexpr std::int64_t kDay = 86'400'000;
   PL_TRY(const std::int64_t deadline, keys.integer("deadline_ms", 1000, 1, kDay));
@@ -161,6 +184,7 @@ base::Status read_limits(const Keys& keys, runtime::GuardOptions& options) {
   PL_TRY(const std::int64_t columns, keys.integer("log_columns", 64, 0, 100'000));
   PL_TRY(const std::int64_t questions, keys.integer("max_queue", 1000, 0, 100'000));
   PL_TRY(const std::int64_t gold, keys.integer("gold_every", 20, 0, 1'000'000));
+  PL_CHECK(read_budget(keys, options.queue));
   options.deadline = deadline * kMillisecond;
   options.margin = margin * kMillisecond;
   options.queue.lease = lease * kMillisecond;
@@ -215,6 +239,14 @@ base::Result<runtime::StartDecision> judge(const data::Manifest& manifest, const
       assessed,
       {parts.model, parts.model_hash, parts.calibration, parts.calibration_fingerprint, parts.thresholds_hash()},
       accept);
+}
+
+/// Training rows that questions may show. A folder of fitted parts may outlive its training set: then none are shown.
+ShownExamples shown_examples(run::Session& session, const runtime::ClassifierParts& parts) {
+  if (parts.examples.source_rows.empty()) return {};
+  const auto train = session.dataset(parts.train);
+  if (!train.ok()) return {};
+  return {**train, parts.examples.source_rows, session.examples_policy(parts.train)};
 }
 
 /// The table of [guard], where there is one, over the actions and columns of what it stands behind.
@@ -278,6 +310,20 @@ base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<
   return LogPlace{path.empty() ? manifest.folder + "/.plumbline/guard" : path, {}};
 }
 
+base::Result<runtime::CompactionOptions> compaction_options(const data::Manifest& manifest,
+                                                            const std::map<std::string, std::string>& roots) {
+  const Keys keys(manifest, roots);
+  runtime::GuardOptions guard;
+  PL_CHECK(read_limits(keys, guard));
+  runtime::CompactionOptions options;
+  PL_TRY(options.gold, read_gold(keys.path("gold")));
+  options.queue = guard.queue;
+  options.remembered = guard.remembered;
+  PL_CHECK(read_monitors(manifest, keys, guard.monitors));
+  options.watched = !guard.monitors.empty();
+  return options;
+}
+
 base::Result<Started> start(const StartOptions& options) {
   data::ManifestOptions reading;
   reading.roots = options.roots;
@@ -287,11 +333,13 @@ base::Result<Started> start(const StartOptions& options) {
   started.log = log.place;
   started.journal.partition = log.partition;
   const Keys keys(manifest, options.roots);
-  PL_CHECK(refuse_unserved(keys));
+  PL_TRY(started.overseer, read_overseer(keys));
   PL_CHECK(read_limits(keys, started.options));
   PL_TRY(started.options.gold, read_gold(keys.path("gold")));
   PL_CHECK(read_monitors(manifest, keys, started.options.monitors));
   PL_TRY(started.journal.sync, runtime::parse_sync_policy(keys.text("sync", "group")));
+  PL_TRY(const std::int64_t segment, keys.integer("segment_mib", 256, 1, 1 << 20));
+  started.journal.segment_bytes = static_cast<std::uint64_t>(segment) << 20U;
   for (const std::string& action : keys.texts("irreversible")) started.options.irreversible.insert(action);
   started.address = options.listen.empty() ? keys.text("listen", "127.0.0.1:8077") : options.listen;
   started.tokens = keys.path("tokens");
@@ -332,6 +380,7 @@ base::Result<Started> start(const StartOptions& options) {
   PL_TRY(const data::DatasetPtr calibration, session.dataset(parts->calibration));
   started.options.columns = column_names(*calibration);
   if (started.options.columns.size() != static_cast<std::size_t>(parts->input_size)) started.options.columns.clear();
+  started.examples = shown_examples(session, *parts);
   runtime::ClassifierDecider::Options deciding;
   deciding.case_hash = started.start.case_hash;
   PL_TRY(started.decider, runtime::ClassifierDecider::make(std::move(model), std::move(*parts), policy, deciding));

@@ -3,14 +3,18 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/guard/examples.hpp"
 #include "apps/http/server.hpp"
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/manifest.hpp"
+#include "plumbline/predict/http_client.hpp"
 #include "plumbline/runtime/classifier_decider.hpp"
 #include "plumbline/runtime/guard.hpp"
+#include "plumbline/runtime/log_compaction.hpp"
 #include "plumbline/runtime/start_rule.hpp"
 
 namespace plumbline::guard {
@@ -23,6 +27,12 @@ struct StartOptions {
   bool shadow = false;
 };
 
+/// Where something answers questions beside people.
+struct OverseerPlace {
+  predict::HttpAddress address;
+  std::string ca_file;  ///< of https; empty: the system's
+};
+
 /// All that a guard runs on.
 struct Started {
   std::string address;  ///< "127.0.0.1:8077"
@@ -31,6 +41,8 @@ struct Started {
   http::TlsFiles tls;
   std::string model;  ///< name
   std::unique_ptr<runtime::Decider> decider;
+  std::optional<OverseerPlace> overseer;
+  ShownExamples examples;  ///< training rows that a question may show
   runtime::GuardOptions options;
   runtime::JournalOptions journal;
   runtime::StartDecision start;
@@ -43,8 +55,12 @@ struct LogPlace {
 };
 base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<std::string, std::string>& roots);
 
-/// Errors kIo, kParse, kValue: the manifest, model, data or artifacts; kUnsupported: keys of [guard] that this build
-/// does not serve; kValue with every obstacle: the start rule says no.
+/// What a compaction must know of the guard. Errors kIo, kParse, kValue: the keys and the file of gold questions.
+base::Result<runtime::CompactionOptions> compaction_options(const data::Manifest& manifest,
+                                                            const std::map<std::string, std::string>& roots);
+
+/// Errors kIo, kParse, kValue: the manifest, model, data or artifacts; kValue with every obstacle: the start rule says
+/// no.
 base::Result<Started> start(const StartOptions& options);
 
 }  // namespace plumbline::guard

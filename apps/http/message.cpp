@@ -34,11 +34,19 @@ int error_status(const std::string& word) {
                                                       {"id_reused", 409},
                                                       {"question_expired", 410},
                                                       {"lease_expired", 410},
+                                                      {"not_judged", 409},
+                                                      {"not_replayed", 409},
                                                       {"too_large", 413},
+                                                      {"wrong_host", 421},
                                                       {"busy", 503},
                                                       {"draining", 503},
                                                       {"log_refused", 503},
                                                       {"log_stalled", 503},
+                                                      {"store", 503},
+                                                      {"guard_unreachable", 502},
+                                                      {"guard_odd", 502},
+                                                      {"guard_slow", 504},
+                                                      {"too_slow", 504},
                                                       {"late", 504}};
   const auto found = statuses.find(word);
   return found == statuses.end() ? 500 : found->second;

@@ -1,11 +1,13 @@
 #include "apps/http/server.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
@@ -38,7 +40,8 @@ base::Error refusal(std::string word, std::string message) {
 struct Shared {
   Handler handler;
   ServerOptions options;
-  std::size_t connections = 0;
+  /// Whoever answers may be the last to hold a connection, on a thread of its own.
+  std::atomic<std::size_t> connections{0};
   bool stopping = false;
 };
 
@@ -167,6 +170,8 @@ struct Server::State {
   tcp::acceptor acceptor{context};
   asio::steady_timer pause{context};
   asio::signal_set signals{context, SIGINT, SIGTERM};
+  asio::steady_timer beat{context};
+  asio::signal_set hangups{context};
   std::thread drainer;
 
   void accept() {
@@ -191,6 +196,23 @@ struct Server::State {
     });
   }
 
+  void keep_house() {
+    beat.expires_after(std::chrono::seconds(1));
+    beat.async_wait([this](error_code code) {
+      if (code) return;
+      shared.options.housekeeping(false);
+      keep_house();
+    });
+  }
+
+  void wait_for_hangup() {
+    hangups.async_wait([this](error_code code, int) {
+      if (code) return;
+      shared.options.housekeeping(true);
+      wait_for_hangup();
+    });
+  }
+
   void wait_for_signal(const std::function<void()>& on_signal) {
     signals.async_wait([this, on_signal](error_code code, int) {
       if (code) return;
@@ -200,6 +222,13 @@ struct Server::State {
     });
   }
 };
+
+void raise_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
@@ -250,6 +279,12 @@ bool Server::loopback() const { return state_->acceptor.local_endpoint().address
 void Server::run(std::function<void()> on_signal) {
   state_->accept();
   state_->wait_for_signal(on_signal);
+  if (state_->shared.options.housekeeping) {
+    error_code ignored;
+    state_->hangups.add(SIGHUP, ignored);
+    state_->keep_house();
+    state_->wait_for_hangup();
+  }
   state_->context.run();
   if (state_->drainer.joinable()) state_->drainer.join();
 }

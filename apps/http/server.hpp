@@ -25,8 +25,14 @@ struct ServerOptions {
   int read_seconds = 10;   ///< for a whole request, from its connection or from the reply before it
   int write_seconds = 10;  ///< for a whole reply
   std::size_t connections = 12'000;
+  /// Called on the thread that serves: with false once a second, with true on SIGHUP. Without it SIGHUP ends the
+  /// process.
+  std::function<void(bool)> housekeeping{};
   std::vector<std::pair<std::string, std::string>> headers{};  ///< of every reply, refusals of the server's own too
 };
+
+/// As many connections as the system lets this process have.
+void raise_descriptors();
 
 class Server {
  public:

@@ -103,6 +103,7 @@ base::Status check_numbers(const GuardPolicy& policy) {
   PL_CHECK(base::check_in(kName, "epsilon", policy.epsilon, 0, 1));
   PL_CHECK(base::check_positive(kName, "temperature", policy.temperature));
   PL_CHECK(base::check_in(kName, "safe_loss", policy.safe_loss, 0, 1e300));
+  PL_CHECK(base::check_in(kName, "equal_within", policy.equal_within, 0, 1e300));
   PL_CHECK(base::check_in(kName, "ask_cost", policy.ask_cost.value_or(0), 0, 1e300));
   PL_CHECK(base::check_in(kName, "ask_accuracy", policy.ask_accuracy, 0, 1));
   PL_CHECK(base::check_in(kName, "set_cost", policy.set_cost.value_or(0), 0, 1e300));
@@ -123,6 +124,8 @@ std::string policy_text(const GuardPolicy& policy) {
   if (policy.ask_accuracy < 1) out += fmt::format(" right {}", policy.ask_accuracy);
   if (policy.set_cost) out += fmt::format(" set {}", *policy.set_cost);
   if (policy.refuse_cost) out += fmt::format(" refuse {}", *policy.refuse_cost);
+  if (policy.equal_within > 0) out += fmt::format(" equal {}", policy.equal_within);
+  if (!policy.attended.empty()) out += fmt::format(" attended {}", fmt::join(policy.attended, ","));
   switch (policy.exploration) {
     case Exploration::kNone: break;
     case Exploration::kEpsilonGreedy:
@@ -156,6 +159,9 @@ base::Result<GuardPolicy> read_policy(const data::Manifest& manifest, const std:
   policy.epsilon = number(guard, "epsilon").value_or(policy.epsilon);
   policy.temperature = number(guard, "temperature").value_or(policy.temperature);
   policy.safe_loss = number(guard, "safe_loss").value_or(policy.safe_loss);
+  policy.equal_within = number(guard, "equal_within").value_or(policy.equal_within);
+  if (const auto found = guard.keys.find("irreversible"); found != guard.keys.end())
+    policy.attended = std::get<std::vector<std::string>>(found->second);
   const double neighbours = number(guard, "neighbours").value_or(0);
   if (!(neighbours >= 0 && neighbours <= 100)) {
     return in_guard(guard, fmt::format("neighbours is {}, expected 0 to 100", neighbours));
@@ -213,6 +219,11 @@ base::Result<PolicyRule> PolicyRule::make(GuardPolicy policy, std::ptrdiff_t cla
       return base::make_error(Code::kValue, fmt::format("an action may not be called '{}'", reserved),
                               std::string(kName));
     }
+  }
+  made.attended_.assign(made.options_.size(), 0);
+  for (const std::string& action : policy.attended) {
+    const auto found = std::find(made.options_.begin(), made.options_.end(), action);
+    if (found != made.options_.end()) made.attended_[static_cast<std::size_t>(found - made.options_.begin())] = 1;
   }
   made.policy_ = std::move(policy);
   // A rule that lacks a base policy or a fallback says so now and not at the first request.
@@ -340,8 +351,41 @@ std::vector<double> PolicyRule::plausible(std::span<const double> p) const {
   return all;
 }
 
+bool PolicyRule::worth_asking(double value) const {
+  return policy_.ask_cost && value > *policy_.ask_cost + policy_.equal_within;
+}
+
+void PolicyRule::prefer_unattended(const MatrixD& expected, RuledChoice& choice) const {
+  const auto column = [](std::size_t o) { return static_cast<std::ptrdiff_t>(o); };
+  const auto mean = [&](std::size_t o) {
+    double sum = 0;
+    for (std::size_t r = 0; r < weight_.size(); ++r) sum += weight_[r] * expected(column(r), column(o));
+    return sum;
+  };
+  for (std::size_t o = 0; o < options_.size(); ++o) {
+    if (attended_[o] == 0 || choice.probabilities[o] == 0) continue;
+    std::optional<std::size_t> best;
+    for (std::size_t u = 0; u < options_.size(); ++u) {
+      if (attended_[u] != 0 || std::isnan(expected(0, column(u)))) continue;
+      double loss = 0;
+      double scale = 0;
+      for (std::ptrdiff_t r = 0; r < expected.rows(); ++r) {
+        loss = std::max(loss, expected(r, column(o)) - expected(r, column(u)));
+        scale = std::max(scale, std::abs(expected(r, column(o))));
+      }
+      // A sum of products of the same numbers in another order is no difference.
+      if (loss <= policy_.equal_within + 1e-12 * scale && (!best || mean(u) > mean(*best))) best = u;
+    }
+    if (!best) continue;
+    choice.probabilities[*best] += std::exchange(choice.probabilities[o], 0.0);
+    choice.reason += fmt::format("; '{}' is as good as '{}' and needs nobody's consent", options_[*best], options_[o]);
+  }
+}
+
 void PolicyRule::explore(const MatrixD& expected, std::vector<double>& share) const {
   if (policy_.exploration == Exploration::kNone) return;
+  for (std::size_t o = 0; o < share.size(); ++o)
+    if (attended_[o] != 0 && share[o] > 0) return;
   std::vector<std::size_t> safe;
   std::vector<double> least(actions(), std::numeric_limits<double>::infinity());
   for (std::size_t a = 0; a < actions(); ++a) {
@@ -353,7 +397,7 @@ void PolicyRule::explore(const MatrixD& expected, std::vector<double>& share) co
       loss = std::max(loss, best - here);
       least[a] = std::min(least[a], here);
     }
-    if (loss <= policy_.safe_loss) safe.push_back(a);
+    if (loss <= policy_.safe_loss && attended_[a] == 0) safe.push_back(a);
   }
   if (safe.empty()) return;
   if (policy_.exploration == Exploration::kEpsilonGreedy) {
@@ -393,6 +437,7 @@ base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::spa
     std::fill(choice.probabilities.begin(), choice.probabilities.end(), 0.0);
     choice.probabilities[refusal()] = 1;
   }
+  if (choice.act == Act::kAct) prefer_unattended(expected, choice);
   // What asking is worth beside the choice; a refusal whose cost nobody declared has no worth to compare with.
   const bool comparable = choice.probabilities[refusal()] == 0 || policy_.refuse_cost;
   if (choice.act == Act::kAsk) {
@@ -414,7 +459,7 @@ base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::spa
   } else if (comparable) {
     choice.value_of_asking = value_of_asking(p, expected, choice.probabilities);
   }
-  if (policy_.ask_cost && is_worth_asking(choice, *policy_.ask_cost)) {
+  if (policy_.ask_cost && is_worth_asking(choice, *policy_.ask_cost + policy_.equal_within)) {
     choice.act = Act::kAsk;
     choice.proposed = static_cast<std::size_t>(
         std::max_element(choice.probabilities.begin(), choice.probabilities.end()) - choice.probabilities.begin());
@@ -449,7 +494,7 @@ RuledChoice PolicyRule::without_beliefs() const {
       choice.value_of_asking = std::max(choice.value_of_asking, done - least);
     }
   }
-  if (policy_.ask_cost && choice.value_of_asking > *policy_.ask_cost) choice.act = Act::kAsk;
+  if (worth_asking(choice.value_of_asking)) choice.act = Act::kAsk;
   return choice;
 }
 

@@ -31,10 +31,14 @@ struct GuardPolicy {
   std::optional<double> refuse_cost;    ///< of refusing; empty: the rule may not choose it
   Exploration exploration = Exploration::kNone;
   double epsilon = 0;
-  double temperature = 1;      ///< of kSoftmax, in the unit of the costs
-  double safe_loss = 0;        ///< a safe action costs at most this much more than the best, by every reading
-  std::size_t neighbours = 0;  ///< training examples shown beside a question
-  std::uint64_t seed = 0;      ///< mixed into the stream of every draw
+  double temperature = 1;  ///< of kSoftmax, in the unit of the costs
+  double safe_loss = 0;    ///< a safe action costs at most this much more than the best, by every reading
+  /// Options whose expected costs differ by at most this, by every reading, are equal; of equals the one that needs no
+  /// person in time is taken.
+  double equal_within = 0;
+  std::vector<std::string> attended;  ///< actions that people must agree on before they are taken
+  std::size_t neighbours = 0;         ///< training examples shown beside a question
+  std::uint64_t seed = 0;             ///< mixed into the stream of every draw
 };
 
 /// Errors kValue: a number out of range, an unknown fallback, a rule that weighs readings where they have no weight;
@@ -45,9 +49,9 @@ base::Status validate(const GuardPolicy& policy, std::ptrdiff_t classes);
 std::string policy_text(const GuardPolicy& policy);
 
 /// The [guard] section: policy (the rule), alpha, fallback, ask_cost, set_cost, refuse_cost, explore ("epsilon",
-/// "softmax"), epsilon, temperature, safe_loss, neighbours; costs from the sections [reward.NAME] of kind costs about
-/// the model, or 0 and 1 where there is none. Other keys are the service's.
-/// Errors kValue: a number or word out of range, with the line; and those of read_costs.
+/// "softmax"), epsilon, temperature, safe_loss, equal_within, irreversible, neighbours; costs from the sections
+/// [reward.NAME] of kind costs about the model, or 0 and 1 where there is none. Other keys are the service's. Errors
+/// kValue: a number or word out of range, with the line; and those of read_costs.
 base::Result<GuardPolicy> read_policy(const data::Manifest& manifest, const std::string& model,
                                       std::span<const std::string> classes);
 
@@ -89,6 +93,9 @@ class PolicyRule {
   ///           cost where the truth is not in it. Asks when the value of asking exceeds ask_cost (is_worth_asking);
   ///           that value is what carrying out the answer would save over the choice, at least 0: with probability
   ///           ask_accuracy the cheapest action of the right class, else one of the dearer ones, all alike.
+  /// Equals    asking needs a person in time, and so does an action of `attended`: a question must be worth more than
+  ///           ask_cost + equal_within; an attended action gives way to the best unattended option that is equal.
+  ///           Attended actions are not explored, nor is anything while one is chosen.
   /// Errors    of the rule.
   base::Result<RuledChoice> choose(std::span<const double> p, std::span<const std::uint8_t> in_set) const;
 
@@ -106,6 +113,8 @@ class PolicyRule {
   MatrixD expected_worth(std::span<const double> p, std::span<const std::uint8_t> in_set) const;
   double value_of_asking(std::span<const double> p, const MatrixD& expected, std::span<const double> share) const;
   std::vector<double> plausible(std::span<const double> p) const;
+  void prefer_unattended(const MatrixD& expected, RuledChoice& choice) const;
+  bool worth_asking(double value) const;
   void explore(const MatrixD& expected, std::vector<double>& share) const;
 
   GuardPolicy policy_;
@@ -115,6 +124,7 @@ class PolicyRule {
   std::vector<double> weight_;                   ///< of the readings, sums to 1; even where none is declared
   std::vector<std::vector<std::size_t>> right_;  ///< by reading and class: the cheapest action, the first of equals
   std::vector<std::string> options_;
+  std::vector<std::uint8_t> attended_;  ///< by option
   std::optional<std::size_t> fallback_, set_option_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "plumbline/base/rng.hpp"
 #include "tests/support/testing.hpp"
 
 namespace plumbline::caution {
@@ -124,6 +125,73 @@ TEST(PolicyRule, WhatAQuestionProposesAndWhatMayBeRight) {
   policy.costs.readings[0].weight = 3;
   policy.costs.readings[1].weight = 1;
   EXPECT_NEAR(choose(policy, 0.3).plausible[0], 0.75 * 0.7 + 0.25 * 0.3, 1e-12) << "their mean where they have weights";
+}
+
+// Keep costs 0.4 at p = 0.1, drop 0.9: equal within 0.5, and only then does keep, which people must agree on, give way.
+TEST(PolicyRule, OfEqualsTheOneThatNeedsNobodyInTimeIsTaken) {
+  GuardPolicy policy = keep_or_drop();
+  policy.attended = {"keep"};
+  EXPECT_EQ(choose(policy, 0.1).probabilities, (std::vector<double>{1, 0, 0}));
+  policy.equal_within = 0.49;
+  EXPECT_EQ(choose(policy, 0.1).probabilities, (std::vector<double>{1, 0, 0}));
+  policy.equal_within = 0.51;
+  const RuledChoice moved = choose(policy, 0.1);
+  EXPECT_EQ(moved.probabilities, (std::vector<double>{0, 1, 0}));
+  EXPECT_NE(moved.reason.find("'drop' is as good as 'keep' and needs nobody's consent"), std::string::npos);
+  policy.attended = {"drop"};
+  EXPECT_EQ(choose(policy, 0.1).probabilities, (std::vector<double>{1, 0, 0})) << "what needs nobody stays";
+  policy.exploration = Exploration::kEpsilonGreedy;
+  policy.epsilon = 0.5;
+  policy.safe_loss = 10;
+  EXPECT_EQ(choose(policy, 0.1).probabilities, (std::vector<double>{1, 0, 0}))
+      << "what people must agree on is not tried";
+
+  // Asking is worth 0.4: at a cost of 0.3 it is asked, unless that counts as equal.
+  policy = keep_or_drop();
+  policy.ask_cost = 0.3;
+  EXPECT_EQ(choose(policy, 0.1).act, Act::kAsk);
+  policy.equal_within = 0.11;
+  EXPECT_EQ(choose(policy, 0.1).act, Act::kAct);
+  policy.equal_within = -1;
+  EXPECT_FALSE(PolicyRule::make(policy, 2).ok());
+}
+
+// Against enumeration, over random costs in two readings: an attended action stays only if no other is equal.
+TEST(PolicyRule, UnattendedOptionsAgainstEnumeration) {
+  int moved = 0;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    base::Rng rng(seed, {"attended"});
+    GuardPolicy policy;
+    policy.costs.actions = {"a", "b", "c", "d"};
+    for (const char* name : {"one", "two"}) {
+      MatrixD cost(4, 3);
+      for (std::ptrdiff_t i = 0; i < cost.size(); ++i) cost.data()[i] = static_cast<double>(rng.below(4));
+      policy.costs.readings.push_back({name, 1, cost});
+    }
+    policy.equal_within = 0.25 * static_cast<double>(rng.below(4));
+    const std::vector<double> p = {0.5, 0.25, 0.25};
+    const auto plain = PolicyRule::make(policy, 3)->choose(p, {});
+    policy.attended = {"a", "c"};
+    const auto choice = PolicyRule::make(policy, 3)->choose(p, {});
+    ASSERT_TRUE(plain.ok() && choice.ok());
+    const auto expected = [&](std::size_t reading, std::size_t a) {
+      double sum = 0;
+      for (std::size_t c = 0; c < 3; ++c)
+        sum +=
+            p[c] * policy.costs.readings[reading].cost(static_cast<std::ptrdiff_t>(a), static_cast<std::ptrdiff_t>(c));
+      return sum;
+    };
+    const auto top = static_cast<std::size_t>(std::find(plain->probabilities.begin(), plain->probabilities.end(), 1.0) -
+                                              plain->probabilities.begin());
+    bool equal = false;
+    for (const std::size_t u : {1U, 3U})
+      equal = equal || (expected(0, u) <= expected(0, top) + policy.equal_within &&
+                        expected(1, u) <= expected(1, top) + policy.equal_within);
+    const double attended = choice->probabilities[0] + choice->probabilities[2];
+    EXPECT_EQ(attended, (top == 0 || top == 2) && !equal ? 1 : 0) << seed;
+    moved += (top == 0 || top == 2) && equal ? 1 : 0;
+  }
+  EXPECT_GT(moved, 20);
 }
 
 // Unweighted readings: the largest value over them, since none may be averaged away.

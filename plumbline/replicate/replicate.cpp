@@ -125,7 +125,8 @@ const std::vector<Entry>& replications() {
                                           attack_ranking(),
                                           acas_xu(),
                                           lalonde(),
-                                          counterfactual_oversight()};
+                                          counterfactual_oversight(),
+                                          change_points()};
   return kAll;
 }
 

@@ -107,8 +107,8 @@ TEST(ReplicateCatalogue, FactsAreComplete) {
     EXPECT_GT(f.seconds, 0);
     EXPECT_THAT(list_text(), HasSubstr(f.id));
   }
-  EXPECT_EQ(ids.size(), 14U);
-  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 14U);
+  EXPECT_EQ(ids.size(), 15U);
+  EXPECT_EQ(nlohmann::json::parse(list_json()).size(), 15U);
   EXPECT_EQ(find_replication("lavaland").value()->facts.id, "lavaland");
   EXPECT_THAT(find_replication("lavalamd").error().text(), HasSubstr("did you mean 'lavaland'"));
   EXPECT_THAT(find_replication("zzz").error().text(), HasSubstr("they are off_switch"));
@@ -287,6 +287,20 @@ TEST(Replicate, Lalonde) {
   EXPECT_EQ(r.rows.size(), without.rows.size());
   EXPECT_NEAR(find(r, "PSID-1: difference").ours->value, -15204.78, 0.005);
   EXPECT_NEAR(find(r, "PSID-1: ols").ours->value, 751.9, 0.05);
+}
+
+// The scores of finding nothing were published to four digits: they test the measures of agreement themselves.
+TEST(Replicate, ChangePoints) {
+  const Replication without = replicated(change_points());
+  for (const Row& row : without.rows) EXPECT_EQ(row.agreement, Agreement::kNotRun) << row.label;
+  PL_NEEDS_DATA(file, "changepoint/tcpd/annotations.json");
+  const Replication r = replicated(change_points(), 1, file.substr(0, file.find("/changepoint/")));
+  ASSERT_EQ(r.rows.size(), 10U);
+  for (const Row& row : r.rows) {
+    const bool exact = row.label.starts_with("PELT, exact") || row.label.starts_with("run-length");
+    EXPECT_EQ(row.agreement, exact ? Agreement::kExplained : Agreement::kAgrees) << row.label;
+    EXPECT_EQ(row.ours->method, "mean over 19 series");
+  }
 }
 
 TEST(Replicate, AcasXuRunsWhereTheNetworksAre) {

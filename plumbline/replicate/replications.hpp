@@ -23,6 +23,7 @@ Entry obfuscated_gradients();      ///< three defences caught and broken
 Entry attack_ranking();            ///< networks ranked by an ensemble of attacks
 Entry lalonde();                   ///< the job training experiment against observational estimators
 Entry counterfactual_oversight();  ///< tampering with and without a rater in reach
+Entry change_points();             ///< series in which people marked the changes
 
 // Helpers that several share.
 

@@ -100,7 +100,11 @@ bool CusumDetector::add_p(double p) { return add(-stats::normal_quantile(p)); }
 
 namespace {
 
-constexpr std::size_t kNodes = 40;
+constexpr std::size_t kNodes = 12;
+/// Width of a panel: the kernel is a bell of deviation 1, which 12 nodes follow over 4.
+constexpr double kPanel = 4;
+/// Above it the system of equations is too large to be solved for a threshold.
+constexpr double kHighest = 100;
 
 /// Nodes and weights of Gauss-Legendre on [-1, 1], by Newton's iteration on the recurrence.
 struct Rule {
@@ -159,16 +163,23 @@ std::vector<double> solve(std::vector<std::vector<double>> a, std::vector<double
 double one_side(double allowance, double threshold, double shift) {
   const Rule& rule = gauss_legendre();
   const auto density = [](double x) { return std::exp(-x * x / 2) / std::sqrt(2 * M_PI); };
-  std::vector<double> at(kNodes + 1, 0.0);
-  for (std::size_t i = 0; i < kNodes; ++i) at[i + 1] = threshold * (rule.node[i] + 1) / 2;
-  std::vector<std::vector<double>> a(kNodes + 1, std::vector<double>(kNodes + 1, 0.0));
-  for (std::size_t i = 0; i <= kNodes; ++i) {
+  const auto panels = static_cast<std::size_t>(std::ceil(threshold / kPanel));
+  const double width = threshold / static_cast<double>(panels);
+  std::vector<double> at = {0.0}, weight = {0.0};
+  for (std::size_t panel = 0; panel < panels; ++panel) {
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      at.push_back(width * (static_cast<double>(panel) + (rule.node[i] + 1) / 2));
+      weight.push_back(width * rule.weight[i] / 2);
+    }
+  }
+  std::vector<std::vector<double>> a(at.size(), std::vector<double>(at.size(), 0.0));
+  for (std::size_t i = 0; i < at.size(); ++i) {
     const double from = allowance - shift - at[i];
     a[i][0] -= stats::normal_cdf(from);
-    for (std::size_t j = 0; j < kNodes; ++j) a[i][j + 1] -= rule.weight[j] * threshold / 2 * density(at[j + 1] + from);
+    for (std::size_t j = 1; j < at.size(); ++j) a[i][j] -= weight[j] * density(at[j] + from);
     a[i][i] += 1;
   }
-  return solve(std::move(a), std::vector<double>(kNodes + 1, 1.0))[0];
+  return solve(std::move(a), std::vector<double>(at.size(), 1.0))[0];
 }
 
 }  // namespace
@@ -176,21 +187,25 @@ double one_side(double allowance, double threshold, double shift) {
 base::Result<double> cusum_run_length(double allowance, double threshold, double shift) {
   PL_TRY([[maybe_unused]] const CusumDetector fine, CusumDetector::make(allowance, threshold));
   PL_CHECK(base::check_finite("cusum_run_length", "shift", shift));
+  PL_CHECK(base::check_in("cusum_run_length", "threshold", threshold, 0, kHighest));
   return 1 / (1 / one_side(allowance, threshold, shift) + 1 / one_side(allowance, threshold, -shift));
 }
 
 base::Result<double> cusum_threshold(double allowance, double run_length) {
-  PL_CHECK(base::check_in("cusum_threshold", "run_length", run_length, 3, 1e9));
+  PL_CHECK(base::check_in("cusum_threshold", "run_length", run_length, 3, 1e12));
   double low = 0, low_log = 0, high = 1;
   PL_TRY(double reached, cusum_run_length(allowance, high));
   while (reached < run_length) {
     low = high;
     low_log = std::log(reached);
     high *= 1.5;
-    if (high > 1e4)
-      return make_error(Code::kValue, fmt::format("cusum_threshold: no threshold below 10000 has a mean run length of "
-                                                  "{} at an allowance of {}",
-                                                  run_length, allowance));
+    if (high > kHighest)
+      return make_error(
+          Code::kValue,
+          fmt::format(
+              "cusum_threshold: no threshold up to {} is known to have a mean run length of {} at an allowance of {}",
+              kHighest, run_length, allowance),
+          {}, "Raise the allowance: half of the shift that should be found soonest");
     PL_TRY(reached, cusum_run_length(allowance, high));
   }
   // The logarithm of the run length is nearly a line in the threshold.

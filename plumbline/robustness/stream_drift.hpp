@@ -84,10 +84,11 @@ class CusumDetector {
 /// Formula   of one side L(s) = 1 + L(0) Phi(k - s - m) + int_0^h L(y) phi(y + k - s - m) dy, by 40 Gauss-Legendre
 /// nodes;
 ///           both sides: 1 / L = 1 / L_up + 1 / L_down.
-/// Errors    kValue: as make; shift not finite.
+/// Errors    kValue: as make; shift not finite; a threshold above 100.
 /// Source    Page 1954; van Dobben de Bruyn 1968.
 base::Result<double> cusum_run_length(double allowance, double threshold, double shift = 0);
-/// The threshold at which it is `run_length` without a shift. Errors kValue: run_length outside [3, 1e9].
+/// The threshold at which it is `run_length` without a shift. Errors kValue: run_length outside [3, 1e12]; an allowance
+/// so small that the threshold is above 100.
 base::Result<double> cusum_threshold(double allowance, double run_length);
 
 enum class AdwinBound {

@@ -208,6 +208,8 @@ TEST(Cusum, MatchesThePublishedRunLengths) {
   ASSERT_TRUE(threshold.ok());
   EXPECT_NEAR(*threshold, 5, 1e-3);
   EXPECT_NEAR(*cusum_run_length(0.25, *cusum_threshold(0.25, 10'000)), 10'000, 1);
+  EXPECT_NEAR(*cusum_threshold(0.5, 1e12), 26.47, 0.05);  // Siegmund 1985, both sides: 26.465
+  EXPECT_NE(cusum_threshold(0, 1e6).error().message.find("no threshold up to 100"), std::string::npos);
 }
 
 TEST(Cusum, IsTheTestOfPageAndHinkley) {

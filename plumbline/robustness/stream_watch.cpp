@@ -93,7 +93,7 @@ namespace {
 
 /// The threshold of each column's CUSUM: rates of false alarms add, so each column gets its part of the run length.
 base::Result<double> column_threshold(std::size_t columns, const StreamOptions& options) {
-  return cusum_threshold(options.allowance, std::min(1e9, options.run_length * static_cast<double>(columns)));
+  return cusum_threshold(options.allowance, std::min(1e12, options.run_length * static_cast<double>(columns)));
 }
 
 base::Result<StreamReport> watch(std::span<const StreamColumn> columns, const StreamOptions& options, double threshold,
@@ -104,7 +104,7 @@ base::Result<StreamReport> watch(std::span<const StreamColumn> columns, const St
   const std::size_t rows = columns.front().stream.size();
   report.columns.assign(columns.size(), 0.0);
   std::vector<double> ever(columns.size()), bets(columns.size());
-  std::vector<std::vector<double>> scores(columns.size());
+  std::vector<double> all(columns.size(), 0.0), since(columns.size(), 0.0);  // sums of normal scores; since the lowest
   double most = 0, least = 0;
   std::size_t lowest = 0;
   const auto raise = [&](StreamDetector detector, std::size_t row) {
@@ -124,7 +124,8 @@ base::Result<StreamReport> watch(std::span<const StreamColumn> columns, const St
       bets[j] = w.bets.log_capital();
       report.columns[j] = std::max(report.columns[j], ever[j] / std::log(10.0));
       const double z = -stats::normal_quantile(p);
-      scores[j].push_back(z);
+      all[j] += z;
+      since[j] += z;
       if (w.cusum.add(z)) {
         raise(StreamDetector::kCusum, t);
         nearest = std::max(nearest, 1.0);
@@ -138,6 +139,7 @@ base::Result<StreamReport> watch(std::span<const StreamColumn> columns, const St
     if (report.evidence.back() <= least && report.of(StreamDetector::kEver).empty()) {
       least = report.evidence.back();
       lowest = t + 1;
+      std::fill(since.begin(), since.end(), 0.0);
     }
     most = std::max(most, report.evidence.back());
     if (most >= -std::log10(options.level) && report.of(StreamDetector::kEver).empty()) {
@@ -150,12 +152,9 @@ base::Result<StreamReport> watch(std::span<const StreamColumn> columns, const St
     }
   }
   report.p_value = std::pow(10.0, -std::min(most, 300.0));  // larger than it is, never 0
-  for (const auto& z : scores) {
-    const std::span<const double> since = std::span(z).subspan(std::min(report.began.value_or(0), z.size()));
-    double sum = 0;
-    for (const double x : since) sum += x;
-    report.moved.push_back(since.empty() ? 0 : sum / static_cast<double>(since.size()));
-  }
+  const std::size_t counted = report.began ? rows - lowest : rows;
+  for (std::size_t j = 0; j < columns.size(); ++j)
+    report.moved.push_back(counted == 0 ? 0 : (report.began ? since[j] : all[j]) / static_cast<double>(counted));
   return report;
 }
 

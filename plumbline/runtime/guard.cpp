@@ -192,6 +192,7 @@ base::Result<std::unique_ptr<Guard>> Guard::open(const DeciderInfo& decider, con
   guard->durable_ = guard->journal_->durable();
   guard->clock_start_ = guard->state_.last() + 1;
   guard->wall_start_ = wall_seconds;
+  guard->live_ = LiveWindow(guard->clock_start_);
   for (const auto& [id, open] : guard->state_.open()) guard->deadlines_.emplace(open.deadline, id);
   GuardEvent start;
   start.at = guard->clock_start_;
@@ -219,9 +220,37 @@ base::Result<std::uint64_t> Guard::write(const GuardEvent& event, std::string* t
   return frame->number;
 }
 
-void Guard::refuse(Ticket ticket, const std::string& id, base::Error error) {
+void Guard::refuse(Ticket ticket, const std::string& id, base::Error error, Instant now) {
+  live_.refused(now);
   ++traffic_.refused[error.where];
   answers_.push_back({ticket, id, {}, std::move(error), 0, false});
+}
+
+const Request* Guard::request_of(const std::string& id) const {
+  const auto found = requests_.find(id);
+  return found == requests_.end() ? nullptr : &found->second;
+}
+
+/// A decision that is over and counts.
+base::Result<const DoneDecision*> Guard::find_counting(const std::string& id) const {
+  if (state_.find_open(id) != nullptr)
+    return refusal(Code::kValue, "not_decided", fmt::format("'{}' is not decided yet", id));
+  const DoneDecision* done = state_.find_done(id);
+  if (done == nullptr)
+    return refusal(Code::kValue, "unknown_decision", fmt::format("there is no decision '{}'", id),
+                   fmt::format("The last {} are remembered", options_.remembered));
+  if (done->voided)
+    return refusal(Code::kValue, "void_decision", fmt::format("'{}' is void: its answer did not go out in time", id));
+  return done;
+}
+
+base::Result<std::string> Guard::outcome(const std::string& id) const {
+  PL_TRY(const DoneDecision* done, find_counting(id));
+  if (done->frame > durable_)
+    return refusal(Code::kValue, "not_decided", fmt::format("the record of '{}' is not durable yet", id));
+  auto text = journal_->read(done->at);
+  if (!text.ok()) return refusal(Code::kIo, "log_refused", text.error().text());
+  return answer_body(*text);
 }
 
 base::Status Guard::check(const Request& request, std::optional<Instant> wait) const {
@@ -242,40 +271,44 @@ base::Status Guard::check(const Request& request, std::optional<Instant> wait) c
   return base::ok();
 }
 
-void Guard::repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content) {
+void Guard::repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content, Instant now) {
   if (done.content != content)
-    return refuse(ticket, id, refusal(Code::kValue, "id_reused", fmt::format("id '{}' stands for another input", id)));
+    return refuse(ticket, id, refusal(Code::kValue, "id_reused", fmt::format("id '{}' stands for another input", id)),
+                  now);
   const bool owed = std::any_of(owed_.begin(), owed_.end(), [&](const auto& one) { return one.first == id; });
   if (done.voided || owed)
     return refuse(ticket, id,
                   refusal(Code::kValue, "void_decision", fmt::format("the answer to '{}' did not go out in time", id),
-                          "Ask under a new id"));
+                          "Ask under a new id"),
+                  now);
   if (done.frame > durable_) {
     tickets_[id].push_back(ticket);
     return;
   }
   auto text = journal_->read(done.at);
-  if (!text.ok()) return refuse(ticket, id, refusal(Code::kIo, "log_refused", text.error().text()));
+  if (!text.ok()) return refuse(ticket, id, refusal(Code::kIo, "log_refused", text.error().text()), now);
   ++traffic_.repeated;
   answers_.push_back({ticket, id, answer_body(*text), {}, 0, true});
 }
 
 void Guard::admit(const Request& request, Ticket ticket, Instant now, std::optional<Instant> wait) {
   if (const base::Status checked = check(request, wait); !checked.ok())
-    return refuse(ticket, request.id, checked.error());
+    return refuse(ticket, request.id, checked.error(), now);
   const std::uint32_t content = content_of(request);
-  if (const DoneDecision* done = state_.find_done(request.id)) return repeat(request.id, ticket, *done, content);
+  if (const DoneDecision* done = state_.find_done(request.id)) return repeat(request.id, ticket, *done, content, now);
   if (const OpenDecision* open = state_.find_open(request.id)) {
     if (open->content != content)
       return refuse(ticket, request.id,
-                    refusal(Code::kValue, "id_reused", fmt::format("id '{}' stands for another input", request.id)));
+                    refusal(Code::kValue, "id_reused", fmt::format("id '{}' stands for another input", request.id)),
+                    now);
     tickets_[request.id].push_back(ticket);
     return;
   }
   if (state_.open().size() >= options_.max_open)
     return refuse(
         ticket, request.id,
-        refusal(Code::kLimit, "busy", fmt::format("{} requests are open", state_.open().size()), "Try again later"));
+        refusal(Code::kLimit, "busy", fmt::format("{} requests are open", state_.open().size()), "Try again later"),
+        now);
   GuardEvent arrival;
   arrival.kind = Kind::kArrive;
   arrival.at = now;
@@ -285,7 +318,8 @@ void Guard::admit(const Request& request, Ticket ticket, Instant now, std::optio
   if (arrival.fallback.empty()) arrival.fallback = options_.fallback;
   arrival.deadline = now + std::min(options_.deadline, wait.value_or(options_.deadline));
   const auto frame = write(arrival);
-  if (!frame.ok()) return refuse(ticket, request.id, frame.error());
+  if (!frame.ok()) return refuse(ticket, request.id, frame.error(), now);
+  live_.arrived(now);
   deadlines_.emplace(arrival.deadline, request.id);
   tickets_[request.id].push_back(ticket);
   requests_.emplace(request.id, request);
@@ -377,6 +411,7 @@ void Guard::propose_one(const Work& work, const Proposal& proposal, Instant now)
     ++traffic_.wasted;
     return;
   }
+  live_.measured_by(proposal.uncertainty);
   data::DecisionRecord record = record_of(work.request, *open, proposal);
   auto detail = proposal_detail(proposal);
   if (!detail.ok() && record.cause != DecisionCause::kError)
@@ -391,9 +426,10 @@ void Guard::propose_one(const Work& work, const Proposal& proposal, Instant now)
     record.final_action = open->fallback;
     record.rung = "shadow";
   } else if (record.kind == DecisionKind::kAsk || needs_people(record)) {
-    if (ask(work.request, record, proposal, said, seen.note, now)) return;
+    const base::Status asked = ask(work.request, record, proposal, said, seen.note, now);
+    if (asked.ok()) return;
     fall_back(record, safe_action(proposal, *open), DecisionCause::kSafeguard,
-              "nobody could be asked: the queue is full");
+              "nobody could be asked: " + asked.error().message);
   }
   decide(id, record, std::move(said), {}, now, false, std::move(seen.note));
 }
@@ -404,8 +440,8 @@ bool Guard::needs_people(const data::DecisionRecord& record) const {
          (record.kind == DecisionKind::kAct || record.kind == DecisionKind::kModify);
 }
 
-bool Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p, const std::string& detail,
-                const std::optional<MonitorNote>& note, Instant now) {
+base::Status Guard::ask(const Request& request, data::DecisionRecord record, const Proposal& p,
+                        const std::string& detail, const std::optional<MonitorNote>& note, Instant now) {
   const OpenDecision& open = *state_.find_open(request.id);
   const std::optional<std::size_t> carried = record.kind == DecisionKind::kAsk ? p.proposed : std::optional(p.action);
   record.kind = DecisionKind::kAsk;
@@ -416,14 +452,14 @@ bool Guard::ask(const Request& request, data::DecisionRecord record, const Propo
   question.deadline = open.deadline - options_.margin;
   record.reason = question.reason;
   const auto events = state_.queue().ask(question, now);
-  if (!events.ok()) return false;
+  if (!events.ok()) return events.error();
   for (const QueueEvent& event : *events) {
     if (event.kind == QueueEvent::Kind::kSettle) {
-      if (!settle(event, now)) return false;
+      if (!settle(event, now)) return make_error(Code::kIo, "the log does not take it");
       continue;
     }
     const auto record_text = data::decision_to_json(record);
-    if (!record_text.ok()) return false;
+    if (!record_text.ok()) return record_text.error();
     GuardEvent asked;
     asked.kind = Kind::kPropose;
     asked.at = now;
@@ -433,9 +469,9 @@ bool Guard::ask(const Request& request, data::DecisionRecord record, const Propo
     asked.record = *record_text;
     asked.queue = event;
     asked.note = note;
-    if (!write(asked).ok()) return false;
+    if (const auto frame = write(asked); !frame.ok()) return frame.error();
   }
-  return true;
+  return base::ok();
 }
 
 /// Writes an outcome down. `durable_already`: what it says is what the last frame promised, so it need not wait.
@@ -443,6 +479,8 @@ bool Guard::decide(const std::string& id, const data::DecisionRecord& record, st
                    std::optional<QueueEvent> settlement, Instant now, bool durable_already,
                    std::optional<MonitorNote> note) {
   const Instant deadline = state_.find_open(id)->deadline;
+  const double waited = static_cast<double>(now - state_.find_open(id)->arrived) / 1e9;
+  const std::string rater = settlement ? settlement->rater : std::string();
   auto text = data::decision_to_json(record);
   if (!text.ok()) {
     // A record that cannot be written is no decision; the fallback's can.
@@ -471,6 +509,7 @@ bool Guard::decide(const std::string& id, const data::DecisionRecord& record, st
       release(id, answer_body(*to_json(event)), {}, deadline);
     return false;
   }
+  live_.decided(record, rater, waited, wall(now), now);
   deadlines_.erase({deadline, id});
   requests_.erase(id);
   if (told_.erase(id) == 0 && durable_already) release(id, answer_body(json), {}, deadline);
@@ -571,7 +610,9 @@ bool Guard::write_void(const std::string& id, std::string reason, std::optional<
   gone.id = id;
   gone.reason = std::move(reason);
   gone.queue = std::move(settlement);
-  return write(gone).ok();
+  if (!write(gone).ok()) return false;
+  live_.voided(id, now);
+  return true;
 }
 
 void Guard::tick(Instant now) {
@@ -632,7 +673,7 @@ void Guard::durable(std::uint64_t frame, Instant now) {
 
 void Guard::late(const std::string& id, Instant now) {
   ++traffic_.late;
-  owe_void(id, "the answer went out after its deadline", now);
+  owe_void(id, std::string(kWentOutLate), now);
 }
 
 /// A log that takes nothing now gets it later: what nobody was told must not count as decided.
@@ -661,12 +702,7 @@ base::Result<std::uint64_t> Guard::feedback(const std::string& id, double reward
     return bad("bad_reward", "reward and delay must be finite, and the delay not negative");
   if (rater.size() > kLongestId || !data::is_utf8(rater))
     return bad("bad_request", "rater is not a short text of UTF-8");
-  if (state_.find_open(id) != nullptr) return bad("not_decided", fmt::format("'{}' is not decided yet", id));
-  const DoneDecision* done = state_.find_done(id);
-  if (done == nullptr)
-    return refusal(Code::kValue, "unknown_decision", fmt::format("there is no decision '{}'", id),
-                   fmt::format("The last {} are remembered", options_.remembered));
-  if (done->voided) return bad("void_decision", fmt::format("'{}' is void: its answer did not go out in time", id));
+  PL_TRY(const DoneDecision* done, find_counting(id));
   if (done->shadow)
     return bad("shadow_decision", fmt::format("'{}' was decided in shadow mode and not carried out", id));
   if (done->reward) {
@@ -700,11 +736,11 @@ base::Result<std::uint64_t> Guard::write_queue(const std::vector<QueueEvent>& ev
   return last;
 }
 
-base::Result<Guard::Leased> Guard::lease(const std::string& rater, Instant now) {
+base::Result<Guard::Leased> Guard::lease(const std::string& rater, Instant now, const LeaseWish& wish) {
   settle_due(now);
   if (const std::uint64_t held = state_.queue().held_by(rater, now); held != 0)
     return Leased{held, journal_->appended()};
-  const auto events = state_.queue().lease(rater, now);
+  const auto events = state_.queue().lease(rater, now, wish);
   if (events.empty()) return Leased{};
   PL_TRY(const std::uint64_t frame, write_queue(events, now));
   return Leased{events.back().question, frame};
@@ -719,8 +755,9 @@ base::Result<std::uint64_t> Guard::answer(const std::string& rater, std::uint64_
   return std::max(frame, journal_->appended());
 }
 
-base::Result<std::uint64_t> Guard::release(const std::string& rater, std::uint64_t question, Instant now) {
-  PL_TRY(const QueueEvent event, state_.queue().release(rater, question, now));
+base::Result<std::uint64_t> Guard::release(const std::string& rater, std::uint64_t question, Instant now,
+                                           bool decline) {
+  PL_TRY(const QueueEvent event, state_.queue().release(rater, question, now, decline));
   return write_queue({event}, now);
 }
 

@@ -24,6 +24,7 @@
 
 #include "plumbline/runtime/decider.hpp"
 #include "plumbline/runtime/guard_state.hpp"
+#include "plumbline/runtime/live_window.hpp"
 
 namespace plumbline::runtime {
 
@@ -108,10 +109,11 @@ class Guard {
     std::uint64_t question = 0;
     std::uint64_t frame = 0;
   };
-  base::Result<Leased> lease(const std::string& rater, Instant now);
+  base::Result<Leased> lease(const std::string& rater, Instant now, const LeaseWish& wish = {});
   base::Result<std::uint64_t> answer(const std::string& rater, std::uint64_t question, const std::string& action,
                                      Instant now);
-  base::Result<std::uint64_t> release(const std::string& rater, std::uint64_t question, Instant now);
+  base::Result<std::uint64_t> release(const std::string& rater, std::uint64_t question, Instant now,
+                                      bool decline = false);
   base::Result<std::uint64_t> veto(const std::string& rater, std::uint64_t question, Instant now);
   base::Result<std::uint64_t> undo(const std::string& rater, std::uint64_t question, Instant now);
 
@@ -140,6 +142,12 @@ class Guard {
 
   const GuardState& state() const { return state_; }
   const GuardTraffic& traffic() const { return traffic_; }
+  const LiveWindow& live() const { return live_; }
+  /// The request of a decision that is open and came in since the start.
+  const Request* request_of(const std::string& id) const;
+  /// How a request ended: {"detail": …, "record": …} as logged. Errors kValue "unknown_decision", "not_decided",
+  /// "void_decision"; kIo "log_refused".
+  base::Result<std::string> outcome(const std::string& id) const;
   const GuardOptions& options() const { return options_; }
   const DeciderInfo& decider() const { return decider_; }
   DecisionJournal& journal() { return *journal_; }
@@ -157,15 +165,16 @@ class Guard {
   Guard(const DeciderInfo& decider, const GuardOptions& options, std::shared_ptr<const MonitorPlan> plan);
   base::Result<std::uint64_t> write(const GuardEvent& event, std::string* text = nullptr);
   base::Result<std::uint64_t> write_queue(const std::vector<QueueEvent>& events, Instant now);
-  void refuse(Ticket ticket, const std::string& id, base::Error error);
-  void repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content);
+  void refuse(Ticket ticket, const std::string& id, base::Error error, Instant now);
+  void repeat(const std::string& id, Ticket ticket, const DoneDecision& done, std::uint32_t content, Instant now);
+  base::Result<const DoneDecision*> find_counting(const std::string& id) const;
   data::DecisionRecord draft(const std::string& id, const Request* request, const OpenDecision& open) const;
   data::DecisionRecord record_of(const Request& request, const OpenDecision& open, const Proposal& proposal) const;
   std::string safe_action(const Proposal& proposal, const OpenDecision& open) const;
   bool needs_people(const data::DecisionRecord& record) const;
   void propose_one(const Work& work, const Proposal& proposal, Instant now);
-  bool ask(const Request& request, data::DecisionRecord record, const Proposal& proposal, const std::string& detail,
-           const std::optional<MonitorNote>& note, Instant now);
+  base::Status ask(const Request& request, data::DecisionRecord record, const Proposal& proposal,
+                   const std::string& detail, const std::optional<MonitorNote>& note, Instant now);
   bool decide(const std::string& id, const data::DecisionRecord& record, std::string detail,
               std::optional<QueueEvent> settlement, Instant now, bool durable_already,
               std::optional<MonitorNote> note = {});
@@ -181,6 +190,7 @@ class Guard {
   std::unique_ptr<DecisionJournal> journal_;
   GuardState state_;
   GuardTraffic traffic_;
+  LiveWindow live_;
   Instant clock_start_ = 0;
   double wall_start_ = 0;
   std::uint64_t durable_ = 0;

@@ -28,6 +28,7 @@ GuardLoop::GuardLoop(std::unique_ptr<Guard> guard, Decider& decider, const LoopO
       options_(options),
       started_(Clock::now()),
       start_(guard_->clock_start()),
+      wall_start_(guard_->wall(start_)),
       appended_(journal_.appended()),
       durable_(journal_.durable()) {
   owner_ = std::thread([this] { own(); });
@@ -51,6 +52,8 @@ GuardLoop::~GuardLoop() {
 Instant GuardLoop::now() const {
   return start_ + std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started_).count();
 }
+
+double GuardLoop::wall() const { return wall_start_ + static_cast<double>(now() - start_) / 1e9; }
 
 bool GuardLoop::post(Command command) {
   {
@@ -93,6 +96,14 @@ LoopMetrics GuardLoop::metrics() const {
   return metrics_;
 }
 
+LoopTimes GuardLoop::times() const {
+  const Instant at = now();
+  constexpr Instant kMinute = 60 * kSecond;
+  const std::lock_guard lock(mutex_);
+  return {sync_times_.last(kMinute, at), decider_times_.last(kMinute, at), answer_times_.last(kMinute, at),
+          metrics_.away};
+}
+
 void GuardLoop::hand_out() {
   const Instant released = now();
   std::vector<double> waits;
@@ -105,7 +116,10 @@ void GuardLoop::hand_out() {
     reply(std::move(answer));
   }
   const std::lock_guard lock(mutex_);
-  for (const double wait : waits) metrics_.answer.add(wait);
+  for (const double wait : waits) {
+    metrics_.answer.add(wait);
+    answer_times_.add(wait, released);
+  }
 }
 
 void GuardLoop::committed(std::uint64_t frame) {
@@ -199,7 +213,9 @@ void GuardLoop::ask() {
     auto proposals = propose(requests, streams);
     {
       const std::lock_guard lock(mutex_);
-      metrics_.decider.add(seconds_since(before));
+      const double seconds = seconds_since(before);
+      metrics_.decider.add(seconds);
+      decider_times_.add(seconds, now());
       // Not by post(): an outcome is never refused for want of room.
       commands_.push_back([work = std::move(work), proposals = std::move(proposals)](Guard& guard, Instant now) {
         guard.propose(work, proposals, now);
@@ -229,6 +245,7 @@ void GuardLoop::commit() {
         ++metrics_.commits;
         metrics_.frames += commit->frames;
         metrics_.sync.add(commit->sync_seconds);
+        sync_times_.add(commit->sync_seconds, now());
       } else {
         failed_ = commit.error();
       }

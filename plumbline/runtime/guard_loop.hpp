@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "plumbline/runtime/guard.hpp"
+#include "plumbline/runtime/recent_times.hpp"
 
 namespace plumbline::runtime {
 
@@ -36,6 +37,14 @@ struct LoopMetrics {
   std::uint64_t frames = 0;
   std::uint64_t reconnects = 0;  ///< to the log's database
   bool away = false;             ///< it cannot be reached now
+};
+
+/// The same times over the last minute, and whether the log is away.
+struct LoopTimes {
+  RecentTimes::Summary sync;
+  RecentTimes::Summary decider;
+  RecentTimes::Summary answer;
+  bool away = false;
 };
 
 class GuardLoop {
@@ -64,7 +73,10 @@ class GuardLoop {
   bool drain(std::chrono::milliseconds patience);
 
   Instant now() const;
+  /// Seconds since 1970 by the guard's own clock: the wall clock was read at the start, and may be set since.
+  double wall() const;
   LoopMetrics metrics() const;
+  LoopTimes times() const;
   bool stopped() const { return journal_stopped_; }
   bool draining() const { return draining_; }
 
@@ -84,6 +96,7 @@ class GuardLoop {
   LoopOptions options_;
   Clock::time_point started_;
   Instant start_;
+  double wall_start_;
   std::atomic<bool> journal_stopped_ = false;
   std::atomic<bool> draining_ = false;
 
@@ -97,6 +110,7 @@ class GuardLoop {
   std::uint64_t durable_ = 0;
   std::optional<base::Error> failed_;
   LoopMetrics metrics_;
+  RecentTimes sync_times_, decider_times_, answer_times_;
 
   // The owner's alone.
   Ticket next_ticket_ = 0;

@@ -101,6 +101,49 @@ struct Stand {
   Ticket ticket = 0;
 };
 
+TEST(Guard, WhatItDidLatelyTellsTheKindsTheRaterAndTheUnits) {
+  Stand stand;
+  stand.admit("acts", Row::kAct);
+  stand.admit("fails", Row::kError);
+  stand.admit("asks", Row::kAsk);
+  stand.guard->admit({"bad", "", {1}}, ++stand.ticket, stand.now);
+  stand.decide();
+  stand.commit();
+  ASSERT_EQ(stand.guard->request_of("asks")->unit, "u");
+  const auto leased = stand.guard->lease("ann", stand.now);
+  ASSERT_TRUE(leased.ok());
+  EXPECT_EQ(stand.guard->outcome("asks").error().where, "not_decided");
+  ASSERT_TRUE(stand.guard->answer("ann", leased->question, "cut", stand.now).ok());
+  EXPECT_EQ(stand.guard->outcome("asks").error().where, "not_decided") << "not durable yet";
+  stand.commit();
+  const LiveWindow& live = stand.guard->live();
+  const auto kept = live.decisions(0);
+  ASSERT_EQ(kept.size(), 3U);
+  EXPECT_EQ(kept[0]->id, "asks");
+  EXPECT_EQ(kept[0]->rater, "ann");
+  EXPECT_EQ(kept[0]->carried_out, "cut");
+  EXPECT_EQ(kept[0]->measured[0], 0.25);
+  EXPECT_TRUE(kept[0]->readings_disagree);
+  EXPECT_EQ(kept[1]->cause, data::DecisionCause::kError);
+  EXPECT_EQ(live.units()[0].unit, "nat");
+  EXPECT_EQ(live.units()[1].unit, "");
+  const LiveWindow::Span span = live.last(10, stand.now);
+  EXPECT_EQ(span.arrived, 3U);
+  EXPECT_EQ(span.refused, 1U);
+  EXPECT_EQ(span.decided, stand.guard->state().counts().decisions);
+  EXPECT_EQ(stand.guard->request_of("asks"), nullptr);
+  const auto outcome = stand.guard->outcome("asks");
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(Json::parse(*outcome)["detail"]["carry_out"], "cut");
+  EXPECT_EQ(stand.guard->outcome("nobody").error().where, "unknown_decision");
+  stand.guard->late("asks", stand.now);
+  EXPECT_TRUE(live.decisions(0)[0]->voided);
+  EXPECT_EQ(stand.guard->outcome("asks").error().where, "void_decision");
+  EXPECT_EQ(live.last(10, stand.now).voided, 1U);
+  stand.start();
+  EXPECT_EQ(stand.guard->live().newest(), 0U) << "it is no part of the fold";
+}
+
 TEST(Guard, AnAnswerGoesOutWhenItsRecordIsDurable) {
   Stand s;
   s.admit("a", Row::kAct);
@@ -438,10 +481,34 @@ TEST(Guard, AFullQueueFallsBackOrDisplaces) {
   s.decide();
   Json record = s.record(s.ask_and_decide("b", Row::kAsk, 1));
   EXPECT_EQ(record.at("cause"), "safeguard");
-  EXPECT_THAT(record.at("reason").get<std::string>(), HasSubstr("queue is full"));
+  EXPECT_THAT(record.at("reason").get<std::string>(), HasSubstr("nobody could be asked: 1 questions are open"));
   const Answer displaced = s.ask_and_decide("c", Row::kAsk, 3);
   EXPECT_EQ(displaced.id, "a");
   EXPECT_EQ(s.record(displaced).at("final"), "stop");
+  EXPECT_EQ(s.guard->state().queue().open().size(), 1U);
+}
+
+TEST(Guard, ASpentBudgetMeansTheSafeActionAndSaysSo) {
+  GuardOptions options = options_with();
+  options.queue.question_cost = 0.5;
+  options.queue.budget = 1;
+  options.queue.budget_window = 10 * kSecond;
+  Stand s(options);
+  for (const std::string id : {"a", "b"}) {
+    s.admit(id, Row::kAsk);
+    s.decide();
+  }
+  EXPECT_EQ(s.guard->state().queue().open().size(), 2U);
+  const Json record = s.record(s.ask_and_decide("c", Row::kAsk));
+  EXPECT_EQ(record.at("cause"), "safeguard");
+  EXPECT_EQ(record.at("final"), "stop");
+  EXPECT_EQ(record.at("reason"), "nobody could be asked: the budget of 1 for questions in 10 s is spent");
+  s.commit();
+  s.start();  // a restart does not forget what was spent
+  EXPECT_EQ(s.record(s.ask_and_decide("d", Row::kAsk)).at("cause"), "safeguard");
+  s.now += 10 * kSecond;
+  s.admit("e", Row::kAsk);
+  s.decide();
   EXPECT_EQ(s.guard->state().queue().open().size(), 1U);
 }
 
@@ -869,9 +936,35 @@ TEST(GuardEvent, TheQuickWayAndTheParserAgree) {
       }
     }
   }
-  for (const char* bad : {R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":99999999999999999999})",
-                          R"({"e":"decide","t":1,"id":"a","k":5,"c":0})", R"({"e":"decide","t":1,"id":"a","k":1,"c":0)",
-                          R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":2}})"})
+  for (const std::string rater : {"", "ann", "\"\u00e4"}) {
+    GuardEvent event;
+    event.kind = GuardEvent::Kind::kFeedback;
+    event.id = "a";
+    event.reward = -1.0 / 3;
+    event.delay = 1e-300;
+    event.rater = rater;
+    const std::string text = *to_json(event);
+    std::string spaced = text;
+    spaced.insert(spaced.find("\"t\":") + 4, " ");
+    for (const std::string& one : {text, spaced}) EXPECT_EQ(*to_json(*parse_guard_event(one, "here")), text);
+  }
+  // For a fold the texts at the end do not count, where they are whole.
+  GuardEvent decided;
+  decided.kind = GuardEvent::Kind::kDecide;
+  decided.id = "a";
+  decided.detail = R"({"carry_out":"x"})";
+  decided.record = R"({"id":"a"})";
+  const auto folded = parse_guard_event(*to_json(decided), "here", EventTexts::kForFold);
+  ASSERT_TRUE(folded.ok());
+  EXPECT_EQ(folded->id, "a");
+  EXPECT_EQ(parse_guard_event(*to_json(decided), "here")->record, decided.record);
+  for (const char* bad :
+       {R"({"e":"feedback","t":1,"id":"a","reward":nan,"delay":1})",
+        R"({"e":"feedback","t":1,"id":"a","reward":1,"delay":inf})",
+        R"({"e":"decide","t":1,"id":"a","k":1,"c":0,"other":1)", R"({"e":"decide","t":1,"id":"a","k":1,"c":0x})",
+        R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":99999999999999999999})",
+        R"({"e":"decide","t":1,"id":"a","k":5,"c":0})", R"({"e":"decide","t":1,"id":"a","k":1,"c":0)",
+        R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":2}})"})
     EXPECT_FALSE(parse_guard_event(bad, "here").ok()) << bad;
 }
 

@@ -141,14 +141,18 @@ function answer(method, url, body, state) {
   }
   if (path === '/api/metrics') return [200, { metrics: state.runs.length ? ['probe.accuracy accuracy', 'probe.accuracy top_5', 'caution.calibration ece', 'robustness.ood auroc'].map((one, n) => ({ check: one.split(' ')[0], metric: say(one.split(' ')[1]), subjects: n === 0 ? [say('reader'), 'reader-small'] : [say('reader')], points: 40 + n })) : [] }];
   if (path === '/api/trend') {
-    // Oldest first, two series in turn; the first falls at its run 23 of 40.
-    const [first, second] = [{ data: say('test') }, { data: 'test', slice: say('dark') }];
+    // Two series: the first falls at its run 23 of 40, the second does not.
     const subject = say(get('subject').split(' <')[0]);
-    const point = (n, where, level, at) => ({ run: hash(n).slice(0, 12), started: started(n), value: level + 0.02 * (wave(at) - 0.5), low: level - 0.02 + 0.02 * (wave(at) - 0.5), high: level + 0.02 + 0.02 * (wave(at) - 0.5), n: 2000, subject, where, evidence: hash(n) });
-    const points = Array.from({ length: 80 }, (_, n) => (n % 2 === 0 ? point(39 - n / 2, first, n / 2 < 22 ? 0.95 : 0.88, n) : point(39 - (n - 1) / 2, second, 0.7, n)));
-    const series = [{ subject, where: first, points: 38, repeated: 2, p: 0.0004, method: 'likelihood over all places, p by permutation', noise: say('the figures\u2019 own standard errors') }, { subject, where: second, points: 40, repeated: 0, p: state.changes === 'few' ? null : 0.41, method: 'likelihood over all places, p by permutation', noise: '' }];
-    const changes = [{ at: 44, run: points[44].run, started: points[44].started, series: 0, subject, where: first, low: 42, high: 46, low_run: points[42].run, high_run: points[46].run, level: 0.95, before: 0.95, after: 0.88, before_interval: { value: 0.95, low: 0.946, high: 0.954 }, after_interval: { value: 0.88, low: 0.876, high: 0.884 }, step: -0.07, p: 0.0004 }];
-    return [200, { check: get('check'), metric: get('metric'), unit: 'share', points, series: state.changes ? series : null, changes: state.changes ? changes : null, method: 'likelihood' }];
+    const series = [{ subject, where: { data: say('test') }, points: 40 }, { subject, where: { data: 'test', slice: say('dark') }, points: 40 }];
+    const where = get('where') ? JSON.parse(get('where')) : null;
+    const second = where !== null && where.slice !== '';
+    const shown = series[second ? 1 : 0];
+    const points = Array.from({ length: 40 }, (_, n) => { const level = second ? 0.7 : n < 22 ? 0.95 : 0.88; const value = level + 0.02 * (wave(n + 40 * second) - 0.5); return { run: hash(39 - n).slice(0, 12), started: started(39 - n), value, low: value - 0.02, high: value + 0.02, n: 2000, evidence: hash(n) }; }).slice(-number('limit', 200));
+    const changes = [{ at: 22, run: hash(17).slice(0, 12), started: started(17), low: 21, high: 23, level: 0.95, before: 0.95, after: 0.88, before_interval: { value: 0.95, low: 0.946, high: 0.954 }, after_interval: { value: 0.88, low: 0.876, high: 0.884 }, step: -0.07, p: 0.0004 }];
+    const told = { check: get('check'), metric: get('metric'), subject, where: shown.where, unit: 'share', points, series: where ? [shown] : series, changes: null, method: null };
+    if (state.changes === false) return [200, told];
+    if (state.changes === 'few') return [200, { ...told, why_not: say('2 points are too few to tell a change from noise (5 needed)') }];
+    return [200, { ...told, changes: second ? [] : changes, method: 'likelihood over all places, p by permutation', p: second ? 0.41 : 0.0004, noise: say('the figures\u2019 own standard errors'), repeated: second ? 0 : 2 }];
   }
   if (path === '/api/compare') {
     if (get('first') === get('second')) return wrong(422, 'same_run', 'both runs are the same', 'choose two');

@@ -101,6 +101,23 @@ class Docs(SystemTest):
         self.assertEqual(len((self.folder / "log.jsonl").read_text().splitlines()), 3)
         self.assertIn("drained", (self.folder / "guard.txt").read_text())
 
+    def test_walk_through_of_the_dashboard(self):
+        """docs/user/dashboard.md, every command in order, from the example to answers by program."""
+        page = (SOURCE / "docs/user/dashboard.md").read_text()
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.S) for line in block.strip().splitlines()]
+        shown = {}
+        try:
+            for line in lines:
+                shown[line] = self.run_line(line)
+        finally:
+            if (self.folder / "serve.pid").exists():
+                subprocess.run(["sh", "-c", "sleep 1; kill -9 $(cat serve.pid)"], cwd=self.folder, capture_output=True, check=False)
+        told = {re.search(r"/api/(\w+)", line)[1]: json.loads(text) for line, text in shown.items() if "/api/" in line}
+        self.assertEqual(told["overview"]["stores"][0]["runs"], 2)
+        self.assertEqual(told["runs"]["total"], 2)
+        self.assertTrue(told["findings"]["findings"])
+        self.assertEqual(len(told["trend"]["points"]) % 2, 0)
+
     def test_decision_logs_from_python_to_gate(self):
         """docs/user/logs.md: the log that it makes, every command, the case."""
         page = (SOURCE / "docs/user/logs.md").read_text()
@@ -138,6 +155,17 @@ class Docs(SystemTest):
     def test_effects_from_the_page(self):
         """docs/user/effects.md, likewise."""
         self.assertGreaterEqual(self.run_page("effects.md"), 12)
+
+    def test_trends_from_the_page(self):
+        """docs/user/trends.md: the ledger that it makes, the refuted claim, the figures that the page names."""
+        self.assertEqual(self.run_page("trends.md"), 3)
+        points = json.loads((self.folder / "trend.json").read_text())["points"]
+        self.assertEqual([p["evidence"]["where"] for p in points], [{"by": "corrected", "data": "field"}])
+        self.assertLess(points[0]["evidence"]["low"], 3)
+        self.assertGreater(points[0]["evidence"]["high"], 3)
+        report = json.loads((self.folder / "report/evidence.json").read_text())
+        figures = {e["where"]["by"]: e["value"] for e in report["evidence"] if e["metric"] == "growth"}
+        self.assertGreater(figures["reports"], 4)
 
     def run_page(self, page):
         """Writes the files, runs the commands, compares the output shown; how many commands there are."""

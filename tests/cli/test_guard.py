@@ -14,6 +14,8 @@ import subprocess
 import threading
 import time
 import unittest
+import unittest.mock
+import urllib.parse
 import warnings
 
 from cli.support import BIN, SystemTest, plumbline
@@ -200,7 +202,7 @@ distance = "x"
         self.assertEqual(done.returncode, 2)
         self.assertIn("may not start", done.stderr)
         self.assertIn("case", done.stderr)
-        for keys, text in (({"fallback": "fly"}, "fly"), ({"margin_ms": 5000}, "margin"), ({"sync": "sometimes"}, "sync"), ({"budget": 1}, "does not serve"), ({"partition": "p"}, "no database"), ({"log": "postgresql://u:s3cret@127.0.0.1:1/x"}, "cannot be reached"), ({"max_queue": -1}, "max_queue")):
+        for keys, text in (({"fallback": "fly"}, "fly"), ({"margin_ms": 5000}, "margin"), ({"sync": "sometimes"}, "sync"), ({"overseer": "fly"}, "overseer is 'fly'"), ({"partition": "p"}, "no database"), ({"log": "postgresql://u:s3cret@127.0.0.1:1/x"}, "cannot be reached"), ({"max_queue": -1}, "max_queue")):
             with self.subTest(text):
                 before = self.manifest.read_text()
                 self.edit(**keys)
@@ -250,7 +252,9 @@ class Assessed(GuardTest):
         self.assertIn("calibration", said)
 
 
-class People(GuardTest):
+class Asking(GuardTest):
+    """Somebody asks while another answers."""
+
     def ask(self, client, name, answers, deadline_ms=30000):
         def call():
             answers[name] = client.decide(name, TORN, deadline_ms=deadline_ms)
@@ -268,6 +272,8 @@ class People(GuardTest):
             time.sleep(0.05)
         self.fail("nobody was asked")
 
+
+class People(Asking):
     def test_a_person_answers_while_the_caller_waits(self):
         self.edit(ask_cost=0.001, deadline_ms=30000, neighbours=2)
         client, answers = self.start(), {}
@@ -276,7 +282,7 @@ class People(GuardTest):
         self.assertIn("parcel", question["actions"])
         self.assertEqual(question["if_nobody_answers"], "by hand")
         self.assertEqual(len(question["detail"]["nearest"]), 2)
-        self.assertEqual(client.call("POST", "/v1/queue/lease", {"rater": "bob"})[1], {"question": None})
+        self.assertEqual(client.call("POST", "/v1/queue/lease", {"rater": "bob"})[1], {"question": None, "rater": "bob"})
         listed = client.call("GET", "/v1/queue")[1]
         self.assertEqual([q["with"] for q in listed["questions"]], ["ann"])
         number = question["question"]
@@ -296,6 +302,73 @@ class People(GuardTest):
         self.assertEqual(body["detail"]["person"], {"by": "ann", "kind": "compare"})
         self.assertEqual(client.call("GET", "/v1/queue")[1]["settled"], [{"question": number, "cause": "answered", "carried_out": "parcel", "by": "ann"}])
         self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": number, "action": "letter", "rater": "ann"})[1]["error"]["code"], "question_settled")
+
+    def test_a_question_that_was_skipped_goes_to_others(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client, answers = self.start(), {}
+        threads = [self.ask(client, name, answers) for name in ("one", "two")]
+        lease = lambda body: client.call("POST", "/v1/queue/lease", body)[1]
+        first = self.leased(client, "ann")["question"]
+        self.assertEqual(lease({"rater": "ann", "except": [first]})["question"]["question"], first, "who holds one gets it again")
+        client.call("POST", "/v1/queue/release", {"question": first, "rater": "ann"})
+        while not (second := lease({"rater": "ann", "except": [first]})["question"]):
+            time.sleep(0.02)
+        self.assertNotEqual(second["question"], first)
+        self.assertEqual(lease({"rater": "bob", "first": second["question"]})["question"]["question"], first, "a wish is no right to what somebody holds")
+        self.assertEqual(lease({"rater": "cy", "first": "1"})["error"]["code"], "bad_request")
+        for wrong in ("1", [-1], ["x"], [0] * 1001):
+            self.assertEqual(lease({"rater": "cy", "except": wrong})["error"]["code"], "bad_request")
+        for number, rater in ((first, "bob"), (second["question"], "ann")):
+            self.assertEqual(client.call("POST", "/v1/queue/veto", {"question": number, "rater": rater})[0], 200)
+        for thread in threads:
+            thread.join()
+
+    def test_answers_that_come_twice_too_late_or_from_nobody(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, lease_ms=400, undo_ms=20000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "torn", answers)
+        number = self.leased(client, "ann")["question"]
+        said = {"question": number, "action": "parcel", "rater": "ann"}
+        code = lambda path, body: client.call("POST", f"/v1/queue/{path}", body)[1]["error"]["code"]
+        time.sleep(0.5)
+        self.assertEqual(code("answer", said), "lease_expired")
+        self.assertEqual(code("undo", {"question": number, "rater": "ann"}), "nothing_to_undo")
+        self.assertEqual(code("release", {"question": number, "rater": "bob"}), "not_leased")
+        self.leased(client, "ann")
+        self.assertEqual(client.call("POST", "/v1/queue/answer", said)[0], 200)
+        self.assertEqual(code("answer", said), "already_answered")
+        self.assertEqual(code("undo", {"question": number, "rater": "bob"}), "nothing_to_undo")
+        self.assertEqual(client.call("POST", "/v1/queue/undo", {"question": number, "rater": "ann"})[0], 200)
+        for body in ({"question": "1", "rater": "ann", "action": "parcel"}, {"question": -1, "rater": "ann", "action": "parcel"}, {"question": number, "rater": "", "action": "parcel"}, {"question": number, "rater": "x" * 101, "action": "parcel"},
+                     {"question": number, "rater": "ann", "action": 7}, {"question": number, "rater": "ann"}, {"rater": "ann", "action": "parcel"}, {"question": number, "rater": "ann", "action": "parcel", "more": 1}):
+            self.assertEqual(code("answer", body), "bad_request", body)
+        client.call("POST", "/v1/queue/veto", {"question": number, "rater": "ann"})
+        thread.join()
+        self.assertEqual(code("answer", said), "question_settled")
+        self.assertEqual(code("veto", {"question": number, "rater": "ann"}), "question_settled")
+
+    def test_feedback_that_is_early_about_a_shadow_or_contradicts(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "torn", answers)
+        number = self.leased(client, "ann")["question"]
+        feedback = lambda body: client.call("POST", "/v1/feedback", body)
+        status, body = feedback({"id": "torn", "reward": 1})
+        self.assertEqual((status, body["error"]["code"]), (409, "not_decided"))
+        client.call("POST", "/v1/queue/answer", {"question": number, "action": "parcel", "rater": "ann"})
+        thread.join()
+        self.assertEqual(feedback({"id": "torn", "reward": 1})[0], 200)
+        self.assertEqual(feedback({"id": "torn", "reward": 1})[0], 200, "the same again says nothing new")
+        status, body = feedback({"id": "torn", "reward": 0})
+        self.assertEqual((status, body["error"]["code"]), (409, "contradictory_feedback"))
+        for wrong in ({"id": "torn", "reward": None}, {"id": "torn", "reward": 1, "delay": "soon"}, {"id": "torn", "reward": 1, "delay": -1}, {"id": "torn"}):
+            status, body = feedback(wrong)
+            self.assertEqual((status, body["error"]["code"]), (400, "bad_reward"), wrong)
+        self.stop(client)
+        client = self.start("--shadow")
+        client.decide("shadow", SURE)
+        status, body = feedback({"id": "shadow", "reward": 1})
+        self.assertEqual((status, body["error"]["code"]), (409, "shadow_decision"))
 
     def test_what_cannot_be_undone_is_approved_by_two_or_vetoed(self):
         self.edit(ask_cost=0.001, deadline_ms=30000, irreversible=["letter"], undo_ms=300)
@@ -322,15 +395,31 @@ class People(GuardTest):
         self.assertEqual(answers["good"][1]["detail"]["person"], {"by": "bob", "kind": "approve", "proposed": "letter", "corrected": False})
         self.assertEqual((answers["bad"][1]["detail"]["carry_out"], answers["bad"][1]["record"]["cause"]), ("by hand", "person"))
 
+    def test_a_spent_budget_asks_nobody(self):
+        self.edit(ask_cost=0.001, budget=0.001, budget_window_s=3600, deadline_ms=30000)
+        client, answers = self.start(), {}
+        thread = self.ask(client, "first", answers)
+        number = self.leased(client, "ann")["question"]
+        status, second = client.decide("second", TORN)
+        self.assertEqual((status, second["record"]["cause"], second["detail"]["carry_out"]), (200, "safeguard", "by hand"))
+        self.assertIn("the budget of 0.001 for questions in 3600 s is spent", second["record"]["reason"])
+        self.assertEqual(client.call("GET", "/v1/queue")[1]["budget"], {"of": 0.001, "spent": 0.001, "window_seconds": 3600})
+        client.call("POST", "/v1/queue/veto", {"question": number, "rater": "ann"})
+        thread.join()
+        self.stop(client)
+        self.edit(budget=-1)
+        self.assertIn("budget is -1", self.refused("case"))
+
     def test_gold_questions_look_like_the_others(self):
         lines = [{"actions": ["letter", "parcel"], "answer": "parcel", "proposed": "letter", "candidates": {"letter": 0.8, "parcel": 0.2},
-                  "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": []}}]
+                  "if_nobody_answers": "letter", "reason": "as ever", "detail": {"nearest": [], "input": {"columns": []}, "readings": [{"name": "handling", "action": "parcel"}]}}]
         self.write("parcels/gold.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
         self.edit(ask_cost=0.001, deadline_ms=30000, gold="gold.jsonl", gold_every=1)
         client, answers = self.start(), {}
         thread = self.ask(client, "torn", answers)
         shown = self.leased(client, "ann")
         self.assertEqual((shown["kind"], shown["proposed"], shown["detail"], shown["if_nobody_answers"]), ("correct", "letter", {"nearest": []}, "letter"))
+        self.assertEqual((shown["input"], shown["readings"]), ({"columns": []}, [{"name": "handling", "action": "parcel"}]))
         self.assertLess(shown["seconds_left"], 30, "the time of the question that it goes before")
         self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": shown["question"], "action": "letter", "rater": "ann"})[0], 200)
         number = self.leased(client, "ann")["question"]
@@ -381,6 +470,79 @@ class People(GuardTest):
         self.assertIn("drained", client.process.stderr.read())
 
 
+class Live(Asking):
+    """What people see of a running guard."""
+
+    def test_counts_kinds_and_the_last_decisions(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, epsilon=0.0, safe_loss=0.0)
+        client, answers = self.start(), {}
+        empty = client.call("GET", "/v1/live")[1]
+        self.assertEqual((empty["newest"], empty["decisions"], empty["latency"]["answer"]), (0, [], {"count": 0}))
+        self.assertEqual((empty["accepted"], empty["shadow"], empty["draining"], empty["log"]["stopped"]), (["case"], False, False, False))
+        thread = self.ask(client, "torn", answers)
+        question = self.leased(client, "ann")
+        self.assertEqual(client.call("GET", "/v1/live")[1]["queue"], {**empty["queue"], "open": 1, "leased": 1, "soonest_deadline_seconds": unittest.mock.ANY})
+        client.call("POST", "/v1/queue/answer", {"question": question["question"], "action": "parcel", "rater": "ann"})
+        thread.join()
+        client.call("POST", "/v1/decide", {"requests": [{"id": f"f{i}", "input": FOREIGN} for i in range(250)], "deadline_ms": 300})
+        client.decide("wrong", [1])
+        live = client.call("GET", "/v1/live")[1]
+        self.assertEqual(live["newest"], 251)
+        self.assertEqual([d["number"] for d in live["decisions"]], list(range(251, 51, -1)))
+        self.assertEqual([d["number"] for d in client.call("GET", "/v1/live?after=249")[1]["decisions"]], [251, 250])
+        # A number of an earlier life of the guard: everything is new.
+        self.assertEqual(len(client.call("GET", "/v1/live?after=99999")[1]["decisions"]), 200)
+        minute = live["rates"][1]
+        self.assertEqual((minute["window_seconds"], minute["arrived"], minute["refused"]), (60, 251, 1))
+        self.assertEqual(minute["decisions"]["ask"], {"person": 1})
+        self.assertEqual(minute["decisions"], live["whole_log"]["decisions"])
+        self.assertEqual(sum(sum(causes.values()) for causes in minute["decisions"].values()), 251)
+        self.assertEqual(sum(sum(steps) for steps in live["strip"]["kinds"].values()), 251)
+        self.assertEqual(live["since_start"]["refused"], {"bad_request": 1})
+        self.assertEqual(live["latency"]["answer"]["count"], 252)
+        self.assertGreaterEqual(live["latency"]["answer"]["p99"], live["latency"]["answer"]["p50"])
+        self.assertEqual({name: unit["unit"] for name, unit in live["units"].items()}, {"aleatoric": "nat", "model": "nat", "distributional": "p-value"})
+        self.assertEqual(live["raters"]["ann"]["answers"], 1)
+        whole = client.call("GET", "/v1/decision?id=torn")[1]
+        self.assertEqual(whole, answers["torn"][1])
+        self.assertEqual(client.call("GET", "/v1/decision?id=%66249")[1]["record"]["id"], "f249")
+        self.assertEqual(client.call("GET", "/v1/decision?id=nobody")[1]["error"]["code"], "unknown_decision")
+        # A restart begins anew; what was logged is still there.
+        self.stop(client)
+        client = self.start()
+        again = client.call("GET", "/v1/live")[1]
+        self.assertEqual((again["newest"], again["rates"][2]["arrived"], again["whole_log"]["arrived"]), (0, 0, 251))
+        self.assertGreater(again["started"], live["started"])
+        self.assertEqual(client.call("GET", "/v1/decision?id=torn")[1], whole)
+
+    def test_deciding_to_refuse_is_counted_apart(self):
+        self.edit(refuse_cost=0.0, epsilon=0.0, ask_cost=1.0)
+        client = self.start()
+        self.assertEqual(client.decide("refuses", SURE)[1]["detail"]["carry_out"], None)
+        live = client.call("GET", "/v1/live")[1]
+        self.assertEqual((live["whole_log"]["decided_to_refuse"], live["whole_log"]["could_not_decide"]), (1, 0))
+        self.assertEqual((live["decisions"][0]["kind"], live["decisions"][0]["cause"], live["decisions"][0]["carried_out"]), ("refuse", "policy", None))
+
+    def test_a_question_shows_what_helps_to_answer_it(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000, neighbours=2, lease_ms=5000, undo_ms=700)
+        for examples in (None, "full"):
+            if examples:
+                self.manifest.write_text(self.manifest.read_text().replace("seed = 7", f'seed = 7\nexamples = "{examples}"', 1))
+            client, answers = self.start(), {}
+            thread = self.ask(client, f"torn {examples}", answers)
+            question = self.leased(client, "ann")
+            self.assertEqual(question["input"], {"columns": [{"name": "x0", "value": 1.5}, {"name": "x1", "value": 0.5}]})
+            self.assertEqual([reading["name"] for reading in question["readings"]], ["handling"])
+            self.assertIn(question["readings"][0]["action"], question["actions"])
+            self.assertEqual((question["undo_seconds"], question["answers"]), (0.7, 0))
+            self.assertTrue(0 < question["lease_seconds_left"] <= 5)
+            # Rows of a training set that is no set of images are shown only where the manifest says so.
+            self.assertEqual(["columns" in row for row in question["detail"]["nearest"]], [examples == "full"] * 2)
+            client.call("POST", "/v1/queue/veto", {"question": question["question"], "rater": "ann"})
+            thread.join()
+            self.stop(client)
+
+
 class Monitoring(GuardTest):
     """What watches the guard's own decisions."""
 
@@ -395,7 +557,7 @@ class Monitoring(GuardTest):
         tokens = self.folder / "parcels/tokens.txt"
         tokens.write_text("shop decide,read never aaaaaaaaaaaaaaaaaaaaaaaa\nann admin never bbbbbbbbbbbbbbbbbbbbbbbb\n")
         tokens.chmod(0o600)
-        self.edit(drift=["input"], drift_run_length=1000, drift_severity="fail", tokens="tokens.txt")
+        self.edit(drift=["input"], drift_run_length=1000, drift_severity="fail", tokens="tokens.txt", deadline_ms=20000)
         client = self.start()
         client.token, admin = "a" * 24, "b" * 24
         self.assertEqual(client.decide("first", SURE)[1]["detail"]["carry_out"], "letter")
@@ -436,7 +598,7 @@ kind = "steady"
 field = "label"
 within = 60
 """)
-        self.edit(assertions=["heavy", "calm"], explore="none")
+        self.edit(assertions=["heavy", "calm"], explore="none", deadline_ms=20000)
         client = self.start()
         heavy = client.decide("heavy", [3.0, 1.0], unit="ann")[1]
         self.assertEqual((heavy["record"]["action"], heavy["detail"]["carry_out"]), ("parcel", "by hand"))
@@ -475,6 +637,45 @@ class Hostile(GuardTest):
                                                        (("app", "decide", "never"), ("ann", "answer", "never"), ("eye", "read", "2999-01-01T00:00:00Z"),
                                                         ("root", "admin", "never"), ("old", "admin", "2001-01-01T00:00:00Z")))
 
+    def test_the_file_of_tokens_is_read_again_when_it_changes(self):
+        path = self.write("parcels/tokens", self.TOKENS)
+        path.chmod(0o600)
+        self.edit(tokens="tokens")
+        client = self.start()
+
+        def status(name):
+            return client.call("GET", "/v1/queue", token=f"{name}-0123456789abcdef")[0]
+
+        def problem():
+            ready = client.call("GET", "/readyz")
+            self.assertEqual(ready[0], 200)
+            return ready[1]["tokens"]
+
+        def until(what):
+            for _ in range(100):
+                if what():
+                    return
+                time.sleep(0.05)
+            self.fail(problem())
+
+        self.assertEqual((status("eye"), status("new")), (200, 401))
+        path.write_text(self.TOKENS.replace("eye", "new"))
+        until(lambda: status("new") == 200)
+        self.assertEqual(status("eye"), 401, "taken out is out")
+        for broken, text in (("# one\nnew read new-0123456789abcdef never\n", "line 2 cannot be used"), ("", "the file holds no token")):
+            path.write_text(broken)
+            until(lambda text=text: problem() == text)
+            self.assertEqual(status("new"), 200, "the old ones stay")
+        self.assertIn("plumbline_guard_tokens_stale 1", client.call("GET", "/metrics", token="new-0123456789abcdef")[1])
+        path.write_text(self.TOKENS)
+        path.chmod(0o644)
+        until(lambda: "may be read by others" in problem())
+        path.chmod(0o600)
+        client.process.send_signal(signal.SIGHUP)
+        until(lambda: status("eye") == 200)
+        self.assertEqual(problem(), "")
+        self.assertIn("plumbline_guard_tokens_stale 0", client.call("GET", "/metrics", token="eye-0123456789abcdef")[1])
+
     def test_tokens_open_what_they_are_for_and_nothing_else(self):
         path = self.write("parcels/tokens", self.TOKENS)
         self.edit(tokens="tokens")
@@ -499,6 +700,32 @@ class Hostile(GuardTest):
         self.assertEqual((status, body["error"]["code"]), (403, "forbidden"))
         for path in ("/healthz", "/readyz", "/openapi.json"):
             self.assertEqual(client.call("GET", path)[0], 200)
+
+    def test_a_token_that_expires_while_the_guard_runs_and_one_of_another_guard(self):
+        self.edit(tokens="tokens")
+        for seconds in (3, 10, 30):  # a machine that is busy may need longer to start than the token lives
+            until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+            self.write("parcels/tokens", f"app decide {until} app-0123456789abcdef\n").chmod(0o600)
+            client = self.start()
+            client.token = "app-0123456789abcdef"
+            status, body = client.decide("a", SURE)
+            if status == 200:
+                break
+            self.stop(client)
+        self.assertEqual(status, 200, body)
+        for _ in range(int(seconds / 0.05) + 200):
+            status, body = client.decide("a", SURE)
+            if status != 200:
+                break
+            time.sleep(0.05)
+        self.assertEqual((status, body["error"]["code"]), (401, "token_expired"))
+        # Renewed: the old token is of nobody any more, and the same request again gets the answer that it got.
+        self.stop(client)
+        self.write("parcels/tokens", "app decide never app-fedcba9876543210\n").chmod(0o600)
+        client = self.start()
+        status, body = client.call("POST", "/v1/decide", {"id": "a", "input": SURE}, token="app-0123456789abcdef")
+        self.assertEqual((status, body["error"]["code"]), (401, "unauthorized"))
+        self.assertTrue(client.call("POST", "/v1/decide", {"id": "a", "input": SURE}, token="app-fedcba9876543210")[1]["again"])
 
     def test_bad_token_files(self):
         self.edit(tokens="tokens")
@@ -529,6 +756,30 @@ class Hostile(GuardTest):
             self.assertEqual((status, body["record"]["id"]), (200, name))
             self.assertEqual(client.decide(name, SURE)[1]["record"], body["record"])
 
+    def test_hostile_texts_in_every_field_come_back_as_they_went_in(self):
+        self.edit(ask_cost=0.001, deadline_ms=30000)
+        client = self.start()
+        for i, text in enumerate(("<script>window.owned=1</script>", '"><img src=x onerror=window.owned=1>', "\u202e\u0000\u001b[2J", "${7*7}{{7*7}}", "'; DROP TABLE decisions; --", "../../etc/passwd", "a=1&id=b%00")):
+            with self.subTest(text):
+                status, body = client.decide(text, SURE, unit=text)
+                self.assertEqual((status, body["record"]["unit"]), (200, text))
+                self.assertEqual(client.call("GET", f"/v1/decision?id={urllib.parse.quote(text, safe='')}")[1], body)
+                self.assertEqual(client.call("GET", "/v1/live")[1]["decisions"][0]["id"], text)
+                for path, sent, code in (("decide", {"id": "m", "input": SURE, "model": text}, "unknown_model"), ("feedback", {"id": text + "?", "reward": 1}, "unknown_decision"),
+                                         ("queue/answer", {"question": 10**6, "action": text, "rater": text}, "unknown_question")):
+                    self.assertEqual(client.call("POST", f"/v1/{path}", sent)[1]["error"]["code"], code)
+                waiting = threading.Thread(target=client.decide, args=(f"torn {i}", TORN))
+                waiting.start()
+                question = None
+                while question is None:
+                    question = client.call("POST", "/v1/queue/lease", {"rater": text})[1]["question"]
+                self.assertEqual(client.call("POST", "/v1/queue/answer", {"question": question["question"], "action": text, "rater": text})[1]["error"]["code"], "unknown_action")
+                self.assertEqual(client.call("POST", "/v1/queue/veto", {"question": question["question"], "rater": text})[0], 200)
+                waiting.join()
+                self.assertEqual(client.call("GET", "/v1/live")[1]["decisions"][0]["by"], text)
+                self.assertIn(text, client.call("GET", "/v1/queue")[1]["raters"])
+                self.assertNotIn("\n" + text, client.call("GET", "/metrics")[1])
+
     def test_bytes_that_are_no_http_and_bodies_that_are_too_large(self):
         client = self.start()
         host, port = client.address.split(":")
@@ -548,6 +799,75 @@ class Hostile(GuardTest):
             self.assertNotIn(b" 200 ", answer[:20], data[:40])
         self.assertIn(b"413", send(b"POST /v1/decide HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")[:20])
         self.assertEqual(client.decide("after", SURE)[0], 200)
+
+
+class Overseen(GuardTest):
+    """Something behind an address answers the questions, or does what such things do."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.0"
+
+        def do_POST(self):
+            question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.server.seen.append(question)
+            mood = self.server.mood
+            if mood == "slow":
+                time.sleep(2)
+            body = {"well": '{"action": "parcel"}', "lying": '{"action": "fly"}', "nan": '{"action": NaN}', "veto": '{"veto": true}', "pass": '{"pass": true}',
+                    "both": '{"action": "parcel", "veto": true}', "html": "<html>", "huge": '{"action": "' + "x" * 100000 + '"}'}.get(mood, '{"action": "parcel"}')
+            self.send_response(500 if mood == "broken" else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            try:
+                self.wfile.write(body.encode()[: len(body) // 2 if mood == "half" else None])
+            except OSError:
+                pass  # the guard has hung up
+
+        def log_message(self, *_):
+            pass
+
+    def test_an_address_answers_as_one_voice_and_its_failures_end_in_the_fallback(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.Handler)
+        server.mood, server.seen = "well", []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.edit(ask_cost=0.001, deadline_ms=900, overseer=f"http://127.0.0.1:{server.server_port}/answer", irreversible=["letter"])
+        client = self.start()
+        body = client.decide("well", TORN)[1]
+        self.assertEqual((body["detail"]["carry_out"], body["record"]["cause"], body["detail"]["person"]["by"]), ("parcel", "person", "overseer"))
+        question = server.seen[0]
+        self.assertEqual((question["kind"], question["if_nobody_answers"]), ("compare", "by hand"))
+        self.assertIn("seconds_left", question)
+        for mood in ("lying", "nan", "half", "html", "both", "huge", "broken", "pass", "slow"):
+            with self.subTest(mood):
+                server.mood, server.seen = mood, []
+                before = time.monotonic()
+                status, body = client.decide(f"while {mood}", TORN)
+                self.assertEqual((status, body["detail"]["carry_out"], body["record"]["cause"]), (200, "by hand", "timeout"))
+                self.assertLess(time.monotonic() - before, 2.5)
+                self.assertEqual(len(server.seen), 1, "declined is declined")
+        time.sleep(1.5)  # until the call that hangs is over
+        server.mood = "veto"
+        self.assertIn("vetoed by overseer", client.decide("vetoed", TORN)[1]["record"]["reason"])
+        server.mood = "well"
+        # What cannot be undone needs two, and this is one, however often it is asked.
+        server.RequestHandlerClass = type("Letters", (self.Handler,), {"do_POST": lambda handler: self.letter(handler)})
+        self.assertEqual(client.decide("alone", SURE)[1]["detail"]["carry_out"], "by hand")
+        refused = client.call("POST", "/v1/queue/lease", {"rater": "overseer"})
+        self.assertEqual((refused[0], refused[1]["error"]["code"]), (403, "forbidden"))
+        metrics = client.call("GET", "/metrics")[1]
+        self.assertRegex(metrics, r"plumbline_guard_overseer_failures_total 8\n")  # a pass is none
+        self.assertRegex(metrics, r"plumbline_guard_overseer_questions_total 12\n")
+
+    @staticmethod
+    def letter(handler):
+        handler.rfile.read(int(handler.headers["Content-Length"]))
+        body = b'{"action": "letter"}'
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
 
 
 class Upstream(GuardTest):
@@ -595,6 +915,10 @@ class Upstream(GuardTest):
                 self.assertEqual(body["record"].get("cause", "policy"), "policy" if mood == "well" else "timeout" if mood == "slow" else "error")
                 if mood == "slow":
                     time.sleep(2)  # until the call that hangs is over
+        live = client.call("GET", "/v1/live")[1]
+        self.assertEqual((live["whole_log"]["could_not_decide"], live["whole_log"]["decided_to_refuse"]), (5, 0))
+        self.assertEqual(sum(live["strip"]["could_not_decide"]), 5)
+        self.assertEqual(sum(live["strip"]["kinds"]["fall_back"]), 1, "the slow one is no failure to decide, but a timeout")
 
 
 class Connections(GuardTest):
@@ -682,6 +1006,43 @@ class Killed(GuardTest):
             self.assertEqual(body["record"], record)
 
 
+class Compacted(GuardTest):
+    def compact(self, *words):
+        out, err, code = plumbline("guard", self.manifest, "--compact", *words)
+        self.assertEqual((code, err), (0, ""))
+        return out
+
+    def export(self):
+        path = self.folder / "log.jsonl"
+        out, err, code = plumbline("guard", self.manifest, "--export", path)
+        self.assertEqual(code, 0, err)
+        return out, path.read_text()
+
+    def test_old_records_are_folded_and_the_guard_knows_the_same(self):
+        self.edit(remember=50, segment_mib=1)
+        client = self.start()
+        second = plumbline("guard", self.manifest, "--compact")
+        self.assertEqual(second[2], 2)
+        self.assertIn("in use by another process", second[1])
+        for call in range(10):
+            rows = [{"id": f"{call}/{i}", "input": SURE} for i in range(500)]
+            client.call("POST", "/v1/decide", {"requests": rows})
+        _, last = client.decide("last", SURE)
+        arrivals = re.search(r"arrivals_total (\d+)", client.call("GET", "/metrics")[1])[1]
+        self.stop(client)
+        before = self.export()
+        self.assertRegex(self.compact(), r"\d+ records folded into \d+, \d+ bytes into \d+; the log goes on at record \d+\n\d+ segments moved")
+        self.assertIn("nothing to fold", self.compact())
+        self.assertEqual(self.export(), before)
+        client = self.start()
+        self.assertEqual(client.decide("last", SURE)[1]["record"], last["record"])
+        self.assertIn(f"arrivals_total {arrivals}\n", client.call("GET", "/metrics")[1])
+        self.stop(client)
+        done = plumbline("guard", self.manifest, "--discard")
+        self.assertEqual(done[2], 2)
+        self.assertIn("--compact", done[1])
+
+
 class Document(GuardTest):
     """The OpenAPI document against the server."""
 
@@ -717,6 +1078,7 @@ class Document(GuardTest):
 
     def call(self, client, method, path, body=None):
         status, reply = client.call(method, path, body)
+        path = path.split("?")[0]
         responses = self.document["paths"][path][method.lower()]["responses"]
         self.assertIn(str(status), responses, f"{method} {path}: {reply}")
         kinds = responses[str(status)]["content"]
@@ -750,6 +1112,7 @@ class Document(GuardTest):
         while question is None:
             question = call("POST", "/v1/queue/lease", {"rater": "ann"})[1]["question"]
             time.sleep(0.02)
+        call("GET", "/v1/decision?id=torn")
         number = {"question": question["question"], "rater": "ann"}
         call("GET", "/v1/queue")
         call("POST", "/v1/queue/undo", number)
@@ -761,7 +1124,7 @@ class Document(GuardTest):
         call("POST", "/v1/queue/veto", {"question": 77, "rater": "ann"})
         waiting.join()
         call("POST", "/v1/monitors/acknowledge", {"monitor": "drift.input", "rater": "ann"})
-        for path in ("/v1/monitors", "/v1/cases", "/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/queue"):
+        for path in ("/v1/monitors", "/v1/cases", "/metrics", "/healthz", "/readyz", "/openapi.json", "/v1/queue", "/v1/live", "/v1/live?after=1", "/v1/live?after=x", "/v1/decision?id=a", "/v1/decision?id=z", "/v1/decision"):
             call("GET", path)
         documented = {(method.upper(), path) for path, methods in self.document["paths"].items() for method in methods}
         self.assertEqual(documented, {(method, path) for method, path, _ in self.seen}, "every documented operation was called")

@@ -9,7 +9,7 @@ import unittest
 from cli.support import BIN, SOURCE, SystemTest, plumbline
 
 NAMES = ["off_switch", "lavaland", "implicit_preferences", "side_effects", "quantilizer", "treacherous_turn", "interruption",
-         "double_integrator", "air3d", "obfuscated_gradients", "attack_ranking", "acas_xu", "lalonde", "counterfactual_oversight"]
+         "double_integrator", "air3d", "obfuscated_gradients", "attack_ranking", "acas_xu", "lalonde", "counterfactual_oversight", "change_points"]
 
 
 class Replicate(SystemTest):

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include <fmt/format.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
+#include "plumbline/base/hash.hpp"
 #include "plumbline/base/log.hpp"
 #include "plumbline/base/text.hpp"
 #include "plumbline/case/claims/json.hpp"
@@ -86,6 +89,21 @@ std::string default_store(const std::string& manifest) {
   return ((folder.empty() ? fs::path(".") : folder) / ".plumbline" / "store.db").string();
 }
 
+std::string find_manifest(const check::RunRecord& run, const std::string& store) {
+  const fs::path given = run.manifest;
+  const fs::path beside = fs::path(store).parent_path().parent_path() / given.filename();
+  const auto content = [](const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    return in ? base::sha256_hex(text) : std::string();
+  };
+  for (const fs::path& place : {given, beside}) {
+    if (content(place) == run.manifest_sha256) return place.string();
+  }
+  std::error_code ignored;
+  return given.is_relative() && fs::exists(beside, ignored) ? beside.string() : given.string();
+}
+
 base::Status write_reports(const report::Report& report, const std::string& folder) {
   return report::write_outputs(report, folder, {{"report.html", report::render_html(report)}});
 }
@@ -132,7 +150,7 @@ base::Result<report::Report> rebuild_report(const check::Registry& registry, run
   PL_TRY(const check::RunRecord loaded, store.load_run(reference));
   check::RunRecord record = loaded;
   run::normalise(record);
-  PL_TRY(const data::Manifest manifest, data::read_manifest(record.manifest, options));
+  PL_TRY(const data::Manifest manifest, data::read_manifest(find_manifest(record, store.place()), options));
   claims::JudgeContext context;
   context.today = run::utc_now().substr(0, 10);
   PL_TRY(const std::string history, store.verdicts(record.id));

@@ -47,6 +47,11 @@ std::string dry_run_json(const DryRun& dry);
 base::Result<report::Report> rebuild_report(const check::Registry& registry, run::Store& store,
                                             const std::string& reference, const data::ManifestOptions& options);
 
+/// Where the manifest of a stored run is now. A path is stored as it was given, so that a relative one may lead
+/// elsewhere today: of the path as it stands and of a file of that name beside the store's folder, the one whose
+/// content is that of the run; else, of a relative path, the one beside the store where there is one.
+std::string find_manifest(const check::RunRecord& run, const std::string& store);
+
 /// Every output of a report into a folder, report.html included. Errors kIo.
 base::Status write_reports(const report::Report& report, const std::string& folder);
 

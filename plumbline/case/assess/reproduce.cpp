@@ -46,7 +46,7 @@ base::Result<Reproduction> reproduce(const check::Registry& registry, run::Store
   PL_TRY(result.before, store.load_evidence(evidence));
   PL_TRY(const std::string run_id, store.run_of_evidence(result.before.id));
   PL_TRY(const check::RunRecord record, store.load_run(run_id));
-  PL_TRY(data::Manifest manifest, data::read_manifest(record.manifest, manifest_options));
+  PL_TRY(data::Manifest manifest, data::read_manifest(find_manifest(record, store.place()), manifest_options));
   manifest.seed = result.before.seed;
   manifest.check_params[result.before.check].clear();
   for (const auto& [name, value] : result.before.params) manifest.check_params[result.before.check][name] = value;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plumbline/base/hash.hpp"
+#include "plumbline/base/url.hpp"
 #include "plumbline/case/claims/escape.hpp"
 #include "plumbline/case/claims/json.hpp"
 #include "plumbline/case/interface/json.hpp"
@@ -45,21 +46,10 @@ std::string derived_uuid(std::string_view text) {
                      hex.substr(20, 12));
 }
 
-/// A path as a URI reference: everything but unreserved characters and slashes as %XX (RFC 3986).
-std::string uri(std::string_view path) {
-  std::string out;
-  for (const char c : path) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-._~/").find(c) != std::string_view::npos;
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
-}
-
 json location(const Report& report, int line) {
-  return {
-      {"physicalLocation",
-       {{"artifactLocation", {{"uri", uri(report.run.manifest)}}}, {"region", {{"startLine", std::max(1, line)}}}}}};
+  return {{"physicalLocation",
+           {{"artifactLocation", {{"uri", base::percent_encode(report.run.manifest, "/")}}},
+            {"region", {{"startLine", std::max(1, line)}}}}}};
 }
 
 }  // namespace

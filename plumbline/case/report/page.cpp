@@ -27,13 +27,16 @@ std::string plural(std::size_t count, std::string_view one, std::string_view man
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
-void PageWriter::head(std::string_view title) {
-  const std::string policy = fmt::format(
-      "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; "
-      "form-action 'none'",
+std::string content_policy() {
+  return fmt::format(
+      "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action "
+      "'none'",
       base64_sha256(report_script()), base64_sha256(report_style()));
+}
+
+void PageWriter::head(std::string_view title) {
   out_ += R"(<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"/>)";
-  add(R"(<meta http-equiv="Content-Security-Policy" content="{}"/>)", policy);
+  add(R"(<meta http-equiv="Content-Security-Policy" content="{}"/>)", content_policy());
   out_ +=
       R"(<meta name="viewport" content="width=device-width, initial-scale=1"/><meta name="referrer" content="no-referrer"/>)";
   out_ += R"(<meta name="color-scheme" content="light dark"/><meta name="generator" content="Plumbline"/>)";
@@ -100,7 +103,7 @@ void PageWriter::facts(const check::Artifact& a) {
       "x_label",      "y_label",      "x_scale",     "y_scale",     "reference", "reference_label",
       "marker",       "marker_label", "level",       "step",        "play",      "row_label",
       "column_label", "worse",        "domain_low",  "domain_high", "midpoint",  "value_label",
-      "size_label",   "tile_width",   "tile_height", "columns"};
+      "size_label",   "tile_width",   "tile_height", "columns",     "changes",   "changes_at"};
   std::string words;
   std::size_t written = 0;
   for (const auto& [name, value] : a.facts) {

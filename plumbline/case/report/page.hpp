@@ -18,6 +18,9 @@ namespace plumbline::report {
 /// "1 row", "2 rows".
 std::string plural(std::size_t count, std::string_view one, std::string_view many);
 
+/// The content policy of every page: its own script and style by hash, and nothing from the network.
+std::string content_policy();
+
 /// How much of each picture a page holds.
 struct PictureLimits {
   std::size_t artifact_bytes = 256 * 1024;

@@ -11,6 +11,7 @@
 #include "plumbline/base/hash.hpp"
 #include "plumbline/case/interface/json.hpp"
 #include "plumbline/case/run/runner.hpp"
+#include "plumbline/case/run/store.hpp"
 #include "plumbline/data/npy.hpp"
 
 namespace plumbline::run {
@@ -449,12 +450,13 @@ base::Result<const data::OtherSection*> TaskContext::section(const std::string& 
 
 base::Rng TaskContext::rng(std::string_view purpose) { return base::Rng(seed(), {check_id_, task_.subject, purpose}); }
 
-std::string TaskContext::examples_policy(const std::string& data) {
-  const std::string& declared = manifest().examples;
-  if (declared != "default") return declared;
-  const auto set = session_.dataset(data);
+std::string Session::examples_policy(const std::string& data) {
+  if (manifest_.examples != "default") return manifest_.examples;
+  const auto set = dataset(data);
   return set.ok() && (*set)->kind == data::Dataset::Kind::kImages ? "full" : "none";
 }
+
+std::string TaskContext::examples_policy(const std::string& data) { return session_.examples_policy(data); }
 
 std::map<std::string, std::string> TaskContext::inputs_read() const {
   std::map<std::string, std::string> out;
@@ -483,17 +485,8 @@ base::Result<check::Output> completed(base::Result<check::Output> result, const 
                                       const check::Task& task) {
   if (!result.ok()) return result;
   check::Output output = std::move(result).value();
-  const std::string prefix = fmt::format("{}.{}.", entry.info.id, task.subject);
-  const auto file_name = [&](const std::string& id) {
-    std::string name = prefix + id;
-    for (char& c : name) {
-      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                         c == '-' || c == '_';
-      if (!plain) c = '-';
-    }
-    return name;
-  };
-  for (check::Artifact& artifact : output.artifacts) artifact.id = file_name(artifact.id);
+  for (check::Artifact& artifact : output.artifacts)
+    artifact.id = artifact_name(entry.info.id, task.subject, artifact.id);
   for (check::Evidence& e : output.evidence) {
     e.check = entry.info.id;
     e.subject = task.subject;
@@ -501,7 +494,7 @@ base::Result<check::Output> completed(base::Result<check::Output> result, const 
     e.params = params.values();
     e.inputs = context.inputs_read();
     e.build = build;
-    for (std::string& id : e.artifacts) id = file_name(id);
+    for (std::string& id : e.artifacts) id = artifact_name(entry.info.id, task.subject, id);
     e.id = check::evidence_id(e);
   }
   for (check::Finding& f : output.findings) {

@@ -40,6 +40,8 @@ class Session {
 
   const data::Manifest& manifest() const { return manifest_; }
   base::Result<data::DatasetPtr> dataset(const std::string& name);
+  /// Which rows of a set people may see: "none", "blurred" or "full", as declared; default: images only.
+  std::string examples_policy(const std::string& data);
   base::Result<decision::Predictor*> predictor(const std::string& model);
   base::Result<decision::PredictorInfo> predictor_info(const std::string& model);
   base::Result<std::shared_ptr<const decision::Prediction>> predictions(const std::string& model,

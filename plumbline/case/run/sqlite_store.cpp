@@ -11,6 +11,8 @@
 
 #include "plumbline/base/hash.hpp"
 #include "plumbline/case/interface/json.hpp"
+#include "plumbline/case/run/sqlite_listing.hpp"
+#include "plumbline/case/run/sqlite_statement.hpp"
 #include "plumbline/case/run/store.hpp"
 
 namespace plumbline::run {
@@ -19,7 +21,8 @@ namespace {
 using check::RunStatus;
 using nlohmann::json;
 
-constexpr int kSchema = 1;
+/// 2 added indexes alone.
+constexpr int kSchema = 2;
 
 constexpr const char* kTables = R"sql(
 create table run (
@@ -43,57 +46,7 @@ create table look (lineage text not null, content text not null, anytime integer
 create table reuse (test text not null, model text not null, seed text not null, primary key (test, model, seed)) without rowid;
 )sql";
 
-class Statement {
- public:
-  Statement(sqlite3* db, const char* sql) { status_ = sqlite3_prepare_v2(db, sql, -1, &handle_, nullptr); }
-  ~Statement() { sqlite3_finalize(handle_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& bind(const std::string& text) {
-    if (handle_ != nullptr)
-      sqlite3_bind_text(handle_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
-    return *this;
-  }
-  Statement& bind(std::int64_t value) {
-    if (handle_ != nullptr) sqlite3_bind_int64(handle_, ++bound_, value);
-    return *this;
-  }
-  Statement& bind(double value) {
-    if (handle_ != nullptr) sqlite3_bind_double(handle_, ++bound_, value);
-    return *this;
-  }
-  /// True while there are rows.
-  bool step() {
-    if (status_ != SQLITE_OK && status_ != SQLITE_ROW) return false;
-    status_ = sqlite3_step(handle_);
-    return status_ == SQLITE_ROW;
-  }
-  std::string text(int column) {
-    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
-    return bytes == nullptr ? std::string()
-                            : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column)));
-  }
-  std::int64_t integer(int column) { return sqlite3_column_int64(handle_, column); }
-  double real(int column) { return sqlite3_column_double(handle_, column); }
-  bool failed() const { return status_ != SQLITE_OK && status_ != SQLITE_DONE && status_ != SQLITE_ROW; }
-
- private:
-  sqlite3_stmt* handle_ = nullptr;
-  int status_ = SQLITE_OK;
-  int bound_ = 0;
-};
-
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-std::string status_word(RunStatus status) { return std::string(check::run_status_name(status)); }
-
-RunStatus status_from(const std::string& word) {
-  for (const RunStatus status : {RunStatus::kStarted, RunStatus::kSuccess, RunStatus::kCancelled, RunStatus::kError}) {
-    if (word == check::run_status_name(status)) return status;
-  }
-  return RunStatus::kError;
-}
 
 // "host pid start": a process, told apart from a later one with the same number.
 std::string process_name(pid_t pid) {
@@ -120,23 +73,12 @@ bool process_lives(const std::string& owner) {
   return here.substr(0, here.find(' ')) != host || here == owner;
 }
 
-// What helps where a statement failed for want of room or leave.
-std::string hint_for(int code) {
-  switch (code) {
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-      return "Free some space (or raise the quota or the limit on file sizes) and run again; finished evidence is kept";
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN: return "Choose a writable place with --store";
-    case SQLITE_BUSY: return "Another process kept the store locked for a minute";
-    default: return {};
-  }
-}
-
 class SqliteStore final : public Store {
  public:
   SqliteStore(sqlite3* db, std::string path) : db_(db), path_(std::move(path)) {}
   ~SqliteStore() override { sqlite3_close(db_); }
+
+  std::string place() const override { return path_; }
 
   base::Result<std::string> begin_run(const check::RunRecord& header) override {
     PL_CHECK(begin());
@@ -237,30 +179,7 @@ class SqliteStore final : public Store {
     return query.text(0);
   }
 
-  base::Result<std::vector<RunSummary>> runs(std::size_t offset, std::size_t limit) override {
-    std::vector<RunSummary> out;
-    Statement query(
-        db_,
-        "select id, name, status, system, started, seconds, verdict_summary, exit_status, pruned, "
-        "(select count(*) from run_evidence where run = id) from run order by sequence desc limit ? offset ?");
-    query.bind(static_cast<std::int64_t>(limit)).bind(static_cast<std::int64_t>(offset));
-    while (query.step()) {
-      RunSummary r;
-      r.id = query.text(0);
-      r.name = query.text(1);
-      r.status = status_from(query.text(2));
-      r.system = query.text(3);
-      r.started = query.text(4);
-      r.seconds = query.real(5);
-      r.verdicts = query.text(6);
-      r.exit_status = static_cast<int>(query.integer(7));
-      r.pruned = query.integer(8) != 0;
-      r.evidence = static_cast<std::size_t>(query.integer(9));
-      out.push_back(std::move(r));
-    }
-    if (query.failed()) return failure();
-    return out;
-  }
+  base::Result<RunPage> find_runs(const RunQuery& query) override { return sqlite::find_runs(db_, path_, query); }
 
   base::Result<check::RunRecord> load_run(const std::string& reference) override {
     PL_TRY(const std::string id, find_run(reference));
@@ -271,7 +190,7 @@ class SqliteStore final : public Store {
     }
     const json header = json::parse(query.text(0), nullptr, false);
     PL_TRY(check::RunRecord record, check::record_from_json(header));
-    record.status = status_from(query.text(1));
+    record.status = sqlite::status_from(query.text(1));
     record.finished = query.text(2);
     record.seconds = query.real(3);
     record.root = query.text(4);
@@ -318,23 +237,25 @@ class SqliteStore final : public Store {
     return record;
   }
 
-  base::Result<std::vector<TrendPoint>> trend(const std::string& check, const std::string& metric,
-                                              std::size_t limit) override {
-    std::vector<TrendPoint> out;
-    // Cross joins fix the order of the loops: newest run first, so that the limit ends the search early.
-    Statement query(
-        db_,
-        "select r.id, r.started, e.content, re.build from run r cross join run_evidence re on re.run = r.id "
-        "cross join evidence e on e.id = re.evidence "
-        "where e.check_id = ? and e.metric = ? and r.chain <> '' order by r.sequence desc, re.position limit ?");
-    query.bind(check).bind(metric).bind(static_cast<std::int64_t>(limit));
-    while (query.step()) {
-      PL_TRY(check::Evidence e, check::evidence_from_json(json::parse(query.text(2), nullptr, false)));
-      e.build = query.text(3);
-      out.push_back({query.text(0), query.text(1), std::move(e)});
+  base::Result<std::vector<TrendPoint>> trend(const TrendQuery& query) override {
+    return sqlite::trend(db_, path_, query);
+  }
+
+  base::Result<std::vector<MetricCount>> metrics() override { return sqlite::metrics(db_, path_); }
+
+  base::Result<FindingPage> findings(const FindingQuery& query) override { return sqlite::findings(db_, path_, query); }
+
+  base::Result<check::Artifact> artifact(const std::string& run, const std::string& key) override {
+    Statement query(db_,
+                    "select a.content, r.id from run_artifact r join artifact a on a.sha256 = r.sha256 where r.run = ? "
+                    "and r.sha256 = ? limit 1");
+    if (!query.bind(run).bind(key).step()) {
+      if (query.failed()) return failure();
+      return base::make_error(base::Code::kValue, fmt::format("run '{}' has no artifact '{}'", run, key), path_);
     }
-    if (query.failed()) return failure();
-    return out;
+    PL_TRY(check::Artifact artifact, check::artifact_from_json(json::parse(query.text(0), nullptr, false)));
+    artifact.id = query.text(1);
+    return artifact;
   }
 
   base::Result<check::Evidence> load_evidence(const std::string& prefix) override {
@@ -480,9 +401,7 @@ class SqliteStore final : public Store {
   }
 
  private:
-  base::Error failure() const {
-    return base::make_error(base::Code::kIo, sqlite3_errmsg(db_), path_, hint_for(sqlite3_errcode(db_)));
-  }
+  base::Error failure() const { return sqlite::failure(db_, path_); }
   base::Status execute(const char* sql) {
     if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failure();
     return base::ok();
@@ -515,7 +434,7 @@ class SqliteStore final : public Store {
         "update run set status = ?2, finished = ?3, seconds = ?4, root = ?5, previous_root = ?6, chain = ?7, "
         "sequence = (select max(sequence) + 1 from run) where id = ?1 and status = 'started'");
     update.bind(run)
-        .bind(status_word(status))
+        .bind(std::string(check::run_status_name(status)))
         .bind(finished)
         .bind(seconds)
         .bind(root)
@@ -584,57 +503,102 @@ class SqliteStore final : public Store {
   std::string path_;
 };
 
+constexpr int kBusyMilliseconds = 60'000;
+
+base::Error refusal(sqlite3* db, const std::string& path) {
+  const int code = sqlite3_errcode(db);
+  const std::string hint = sqlite::hint_for(code);
+  return base::make_error(code == SQLITE_NOTADB ? base::Code::kParse : base::Code::kIo, sqlite3_errmsg(db), path,
+                          hint.empty() ? "Name another store with --store" : hint);
+}
+
+/// The schema of an open database; 0 where it holds nothing. Errors kParse: something else; kUnsupported: newer.
+base::Result<int> schema_of(sqlite3* db, const std::string& path) {
+  int schema = 0;
+  bool foreign = false;
+  {
+    Statement version(db, "pragma user_version");
+    if (version.step()) schema = static_cast<int>(version.integer(0));
+    Statement any(db, "select count(*) from sqlite_master");
+    if (!any.step()) return refusal(db, path);
+    foreign = schema == 0 && any.integer(0) > 0;
+  }
+  if (foreign)
+    return base::make_error(base::Code::kParse, "is a database, but not a Plumbline store", path,
+                            "Name another file with --store");
+  if (schema > kSchema)
+    return base::make_error(base::Code::kUnsupported,
+                            fmt::format("the store has schema {}, this build knows up to {}", schema, kSchema), path,
+                            "Use the newer Plumbline that wrote it");
+  return schema;
+}
+
+/// A path as SQLite reads it in a URI: what would end it is written as %XX.
+std::string file_uri(const std::string& path) {
+  std::string out = "file:";
+  for (const char c : path)
+    out += c == '?' || c == '#' || c == '%' ? fmt::format("%{:02X}", static_cast<unsigned char>(c)) : std::string(1, c);
+  return out;
+}
+
+/// Opens or creates `file`; `place` is what the store is called.
+base::Result<std::unique_ptr<Store>> open_to_write(const std::string& file, const std::string& place) {
+  sqlite3* db = nullptr;
+  const int opened =
+      sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  if (opened != SQLITE_OK) {
+    sqlite3_close(db);
+    return base::make_error(base::Code::kIo, "the store cannot be opened or created", file,
+                            "Check that the folder exists and is writable, or name another with --store");
+  }
+  auto store = std::make_unique<SqliteStore>(db, place);
+  sqlite3_busy_timeout(db, kBusyMilliseconds);
+  const auto run_sql = [&](const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; };
+  if (!run_sql("pragma journal_mode = wal") || !run_sql("pragma synchronous = full") || !run_sql("begin immediate")) {
+    return refusal(db, file);
+  }
+  PL_TRY(const int schema, schema_of(db, file));
+  if (schema == 0 && !run_sql(kTables)) return refusal(db, file);
+  if (schema < kSchema &&
+      (!run_sql(sqlite::kIndexes) || !run_sql(fmt::format("pragma user_version = {}", kSchema).c_str())))
+    return refusal(db, file);
+  if (!run_sql("commit")) return refusal(db, file);
+  return std::unique_ptr<Store>(std::move(store));
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path) {
   std::error_code ignored;
   const auto parent = std::filesystem::path(path).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, ignored);
-  sqlite3* db = nullptr;
-  const int opened =
-      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
-  if (opened != SQLITE_OK) {
-    sqlite3_close(db);
-    return base::make_error(base::Code::kIo, "the store cannot be opened or created", path,
-                            "Check that the folder exists and is writable, or name another with --store");
+  return open_to_write(path, std::filesystem::absolute(path, ignored).string());
+}
+
+base::Result<std::unique_ptr<Store>> open_sqlite_store_to_read(const std::string& path) {
+  std::error_code code;
+  if (!std::filesystem::is_regular_file(path, code))
+    return base::make_error(base::Code::kIo, "there is no store here", path,
+                            "Name one with --store, or run `plumbline assess` first");
+  const std::string whole = std::filesystem::absolute(path, code).string();
+  // First as one reader among others. Where the files of the write-ahead log can neither be found nor made, nobody is
+  // writing: the file is read as it lies.
+  for (const char* how : {"?mode=ro", "?mode=ro&immutable=1"}) {
+    sqlite3* db = nullptr;
+    const int opened = sqlite3_open_v2((file_uri(whole) + how).c_str(), &db,
+                                       SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, nullptr);
+    auto store = std::make_unique<SqliteStore>(db, whole);
+    if (opened != SQLITE_OK)
+      return base::make_error(base::Code::kIo, "the store cannot be read", path, "Check who may read it");
+    sqlite3_busy_timeout(db, kBusyMilliseconds);
+    const auto schema = schema_of(db, path);
+    // A run that ended before it could write leaves nothing behind: a store without runs, and still not written to.
+    if (schema.ok() && *schema == 0) return open_to_write(":memory:", whole);
+    if (schema.ok()) return std::unique_ptr<Store>(std::move(store));
+    const bool nobody_writes = sqlite3_errcode(db) == SQLITE_CANTOPEN && !std::filesystem::exists(whole + "-wal", code);
+    if (!nobody_writes) return schema.error();
   }
-  auto store = std::make_unique<SqliteStore>(db, std::filesystem::absolute(path, ignored).string());
-  sqlite3_busy_timeout(db, 60'000);
-  const auto run_sql = [&](const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; };
-  const auto refuse = [&] {
-    const int code = sqlite3_errcode(db);
-    const std::string hint = hint_for(code);
-    return base::make_error(code == SQLITE_NOTADB ? base::Code::kParse : base::Code::kIo, sqlite3_errmsg(db), path,
-                            hint.empty() ? "Name another store with --store" : hint);
-  };
-  if (!run_sql("pragma journal_mode = wal") || !run_sql("pragma synchronous = full") || !run_sql("begin immediate")) {
-    return refuse();
-  }
-  int schema = 0;
-  {
-    Statement version(db, "pragma user_version");
-    if (version.step()) schema = static_cast<int>(version.integer(0));
-  }
-  if (schema == 0) {
-    bool foreign = false;
-    {
-      Statement any(db, "select count(*) from sqlite_master");
-      foreign = any.step() && any.integer(0) > 0;
-    }
-    if (foreign) {
-      run_sql("rollback");
-      return base::make_error(base::Code::kParse, "is a database, but not a Plumbline store", path,
-                              "Name another file with --store");
-    }
-    if (!run_sql(kTables) || !run_sql(fmt::format("pragma user_version = {}", kSchema).c_str())) return refuse();
-  }
-  if (!run_sql("commit")) return refuse();
-  if (schema > kSchema) {
-    return base::make_error(base::Code::kUnsupported,
-                            fmt::format("the store has schema {}, this build knows up to {}", schema, kSchema), path,
-                            "Use the newer Plumbline that wrote it");
-  }
-  return std::unique_ptr<Store>(std::move(store));
+  return base::make_error(base::Code::kIo, "the store cannot be read", path, "Check who may read it");
 }
 
 }  // namespace plumbline::run

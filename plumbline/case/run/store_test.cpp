@@ -146,6 +146,85 @@ TEST(SqliteStore, TwoProcessesWriteAtOnce) {
   EXPECT_TRUE(store->verify_chain().ok());
 }
 
+std::string bytes_of(const std::string& path) { return testing::read_file(path); }
+
+TEST(SqliteStore, OneThatIsOnlyReadStaysAsItIs) {
+  const testing::TempFolder folder;
+  const std::string path = folder.file("a?b%41#c.db");
+  testing::check_store_conforms([&] { return must_open(path); });
+  {
+    const auto store = open_sqlite_store_to_read(path);
+    ASSERT_TRUE(store.ok()) << store.error().text();
+    EXPECT_EQ((*store)->runs(0, 100)->size(), must_open(path)->runs(0, 100)->size());
+    EXPECT_FALSE((*store)->begin_run({}).ok());
+    EXPECT_FALSE((*store)->prune(0).ok());
+    EXPECT_FALSE((*store)->put_cached_bytes("key", "bytes").ok());
+    EXPECT_TRUE((*store)->verify_chain().ok());
+    // What another process closes in the meantime is seen.
+    const std::size_t runs = (*store)->find_runs({})->total;
+    auto writer = must_open(path);
+    const auto id = writer->begin_run({});
+    ASSERT_TRUE(id.ok());
+    EXPECT_EQ((*store)->find_runs({})->total, runs + 1);
+    ASSERT_TRUE(writer->close_run(*id, check::RunStatus::kSuccess, "", 0).ok());
+  }
+  must_open(path);  // the last one that may write, which ends the write-ahead log
+  const std::string after = bytes_of(path);
+  {
+    const auto store = open_sqlite_store_to_read(path);
+    EXPECT_TRUE((*store)->load_run("latest").ok());
+  }
+  EXPECT_EQ(bytes_of(path), after);
+}
+
+TEST(SqliteStore, OpeningToReadMakesNothing) {
+  const testing::TempFolder folder;
+  EXPECT_EQ(open_sqlite_store_to_read(folder.file("none.db")).error().code, base::Code::kIo);
+  EXPECT_FALSE(std::filesystem::exists(folder.file("none.db")));
+  testing::write_file(folder.file("empty.db"), "");
+  // What a full disk leaves of a store that was never begun: no runs, and nothing is written.
+  const auto empty = open_sqlite_store_to_read(folder.file("empty.db"));
+  ASSERT_TRUE(empty.ok()) << empty.error().text();
+  EXPECT_TRUE((*empty)->runs(0, 10).value().empty());
+  EXPECT_TRUE((*empty)->verify_chain().ok());
+  EXPECT_EQ(bytes_of(folder.file("empty.db")), "");
+  testing::write_file(folder.file("text.db"), "this is certainly not a database, only a text of some length\n");
+  EXPECT_EQ(open_sqlite_store_to_read(folder.file("text.db")).error().code, base::Code::kParse);
+  EXPECT_EQ(open_sqlite_store_to_read(folder.path()).error().code, base::Code::kIo);
+}
+
+// A store of the first schema is read as it is, and gets its indexes when something that writes opens it.
+TEST(SqliteStore, FirstSchemaIsReadAndThenMigrated) {
+  const testing::TempFolder folder;
+  const std::string path = folder.file("store.db");
+  testing::check_store_conforms([&] { return must_open(path); });
+  sqlite3* db = nullptr;
+  sqlite3_open(path.c_str(), &db);
+  sqlite3_exec(db,
+               "drop index run_listing; drop index evidence_metric; drop index finding_check; pragma user_version = 1; "
+               "pragma wal_checkpoint(truncate)",
+               nullptr, nullptr, nullptr);
+  sqlite3_close(db);
+  const std::string old = bytes_of(path);
+  std::size_t findings = 0;
+  std::size_t points = 0;
+  {
+    const auto store = open_sqlite_store_to_read(path);
+    ASSERT_TRUE(store.ok()) << store.error().text();
+    findings = (*store)->findings({"room.check", 0, 10})->total;
+    points = (*store)->metrics()->at(0).points;
+    EXPECT_EQ(findings, 1U);
+  }
+  EXPECT_EQ(bytes_of(path), old);
+  {
+    const auto store = must_open(path);
+    EXPECT_EQ(store->findings({"room.check", 0, 10})->total, findings);
+    EXPECT_EQ(store->metrics()->at(0).points, points);
+    EXPECT_TRUE(store->verify_chain().ok());
+  }
+  EXPECT_NE(bytes_of(path), old);
+}
+
 TEST(Merkle, KnownShapes) {
   EXPECT_EQ(merkle_root({}), base::sha256_hex(""));
   EXPECT_EQ(merkle_root({"a"}), "a");

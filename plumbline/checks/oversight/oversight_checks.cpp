@@ -4,6 +4,9 @@
 
 namespace plumbline::checks {
 
-void add_oversight(check::Registry& registry) { registry.add(oversight::asking()); }
+void add_oversight(check::Registry& registry) {
+  registry.add(oversight::asking());
+  registry.add(oversight::queue());
+}
 
 }  // namespace plumbline::checks

@@ -6,5 +6,6 @@
 namespace plumbline::checks::oversight {
 
 check::Entry asking();
+check::Entry queue();
 
 }  // namespace plumbline::checks::oversight

@@ -3,6 +3,9 @@
 
 namespace plumbline::checks {
 
-void add_probe(check::Registry& registry) { registry.add(probe::accuracy()); }
+void add_probe(check::Registry& registry) {
+  registry.add(probe::accuracy());
+  registry.add(probe::assertions());
+}
 
 }  // namespace plumbline::checks

@@ -6,5 +6,6 @@
 namespace plumbline::checks::probe {
 
 check::Entry accuracy();
+check::Entry assertions();
 
 }  // namespace plumbline::checks::probe

@@ -15,6 +15,7 @@
 #include "plumbline/robustness/drift.hpp"
 #include "plumbline/robustness/stream_watch.hpp"
 #include "plumbline/stats/intervals.hpp"
+#include "plumbline/stats/linalg.hpp"
 
 namespace plumbline::checks {
 namespace {
@@ -110,28 +111,54 @@ std::vector<std::size_t> in_order(const data::Dataset& set) {
   return rows;
 }
 
-/// Numbers as they are; a category becomes minus the number of reference rows of its level, so that what is rare or new
-/// ranks high. -1 = missing is a level too.
-StreamColumn column_of(const data::Column& a, std::span<const std::size_t> rows_a, const data::Column& b,
-                       std::span<const std::size_t> rows_b) {
+/// Rows before the stream. What a category is worth is read off `fitting`, never off the rows that are ranked: a row
+/// that was counted is not like rows to come.
+struct KnownRows {
+  std::vector<std::size_t> fitting;
+  std::vector<std::size_t> ranked;
+};
+KnownRows halves(std::span<const std::size_t> rows) {
+  KnownRows known;
+  for (std::size_t i = 0; i < rows.size(); ++i) (i % 2 == 0 ? known.fitting : known.ranked).push_back(rows[i]);
+  return known;
+}
+KnownRows split_known(std::span<const std::size_t> rows, bool categories, const std::string& name,
+                      std::vector<std::string>& notes) {
+  if (!categories) return {{}, {rows.begin(), rows.end()}};
+  notes.push_back(fmt::format(
+      "categories are ranked by how rare they are in one half of the reference of '{}'; the other half is the "
+      "reference",
+      name));
+  return halves(rows);
+}
+
+bool has_categories(const data::Table& table) {
+  return std::any_of(table.columns.begin(), table.columns.end(),
+                     [](const data::Column& c) { return c.kind == data::Column::Kind::kCategory; });
+}
+
+/// Numbers as they are; a category becomes minus the number of fitting rows of its level, so that what is rare or new
+/// ranks high. Missing is a level too.
+StreamColumn column_of(const data::Column& a, const KnownRows& known, const data::Column& b,
+                       std::span<const std::size_t> stream) {
   StreamColumn column{a.name, {}, {}};
   if (a.kind == data::Column::Kind::kNumber) {
-    for (const std::size_t row : rows_a) column.reference.push_back(a.numbers[row]);
-    for (const std::size_t row : rows_b) column.stream.push_back(b.numbers[row]);
+    for (const std::size_t row : known.ranked) column.reference.push_back(a.numbers[row]);
+    for (const std::size_t row : stream) column.stream.push_back(b.numbers[row]);
     return column;
   }
   const auto level = [](const data::Column& c, std::size_t row) {
     return c.codes[row] < 0 ? std::string() : "=" + c.levels[static_cast<std::size_t>(c.codes[row])];
   };
   std::map<std::string, double> count;
-  for (const std::size_t row : rows_a) ++count[level(a, row)];
-  for (const std::size_t row : rows_a) column.reference.push_back(-count[level(a, row)]);
-  for (const std::size_t row : rows_b) column.stream.push_back(-count[level(b, row)]);
+  for (const std::size_t row : known.fitting) ++count[level(a, row)];
+  for (const std::size_t row : known.ranked) column.reference.push_back(-count[level(a, row)]);
+  for (const std::size_t row : stream) column.stream.push_back(-count[level(b, row)]);
   return column;
 }
 
-void add_table(std::vector<StreamColumn>& columns, const data::Table& a, std::span<const std::size_t> rows_a,
-               const data::Table& b, std::span<const std::size_t> rows_b, std::vector<std::string>& notes) {
+void add_table(std::vector<StreamColumn>& columns, const data::Table& a, const KnownRows& known, const data::Table& b,
+               std::span<const std::size_t> stream, std::vector<std::string>& notes) {
   for (const data::Column& of_a : a.columns) {
     const data::Column* of_b = b.find(of_a.name);
     const std::string why = of_b == nullptr                          ? "the other set lacks it"
@@ -139,19 +166,15 @@ void add_table(std::vector<StreamColumn>& columns, const data::Table& a, std::sp
                             : of_b->kind != of_a.kind                ? "another type in the other set"
                                                                      : "";
     if (why.empty()) {
-      columns.push_back(column_of(of_a, rows_a, *of_b, rows_b));
+      columns.push_back(column_of(of_a, known, *of_b, stream));
     } else {
       notes.push_back(fmt::format("column '{}' left out: {}", of_a.name, why));
     }
   }
 }
 
-void add_numbers(std::vector<StreamColumn>& columns, const std::string& name, std::span<const double> values,
-                 std::size_t known) {
-  columns.push_back({name,
-                     {values.begin(), values.begin() + static_cast<std::ptrdiff_t>(known)},
-                     {values.begin() + static_cast<std::ptrdiff_t>(known), values.end()}});
-}
+/// Columns of a matrix that are watched one by one.
+constexpr std::ptrdiff_t kWidest = 64;
 
 struct Stream {
   std::vector<StreamColumn> columns;
@@ -173,25 +196,60 @@ base::Result<Stream> stream_of_log(Context& context, double share, std::vector<s
   if (!timed) notes.push_back("some decisions have no time: the order of the file is taken for the order of time");
   const auto known = static_cast<std::size_t>(share * static_cast<double>(log.rows()));
   Stream stream;
-  if (known < 2) {
+  if (known < 4) {
     return base::make_error(
         base::Code::kShape,
         fmt::format("the first {} of {} decisions are too few to be a reference", known, log.rows()), name,
         "Raise the parameter known");
   }
-  const std::span<const std::size_t> first = std::span(order).first(known), rest = std::span(order).subspan(known);
-  add_table(stream.columns, log.context, first, log.context, rest, notes);
-  for (const auto& [column, values] : {std::pair("propensity", &log.propensity), std::pair("reward", &log.reward)}) {
-    std::vector<double> ordered;
-    for (const std::size_t row : order) ordered.push_back((*values)[row]);
-    if (std::all_of(ordered.begin(), ordered.end(), [](double x) { return std::isnan(x); })) continue;
-    add_numbers(stream.columns, column, ordered, known);
+  const KnownRows rows = split_known(std::span(order).first(known), true, name, notes);
+  const std::span<const std::size_t> rest = std::span(order).subspan(known);
+  add_table(stream.columns, log.context, rows, log.context, rest, notes);
+  data::Column column;
+  for (const auto& [label, values] : {std::pair("propensity", &log.propensity), std::pair("reward", &log.reward)}) {
+    if (std::all_of(values->begin(), values->end(), [](double x) { return std::isnan(x); })) continue;
+    column = {label, data::Column::Kind::kNumber, *values, {}, {}, {}, {}};
+    stream.columns.push_back(column_of(column, rows, column, rest));
   }
-  data::Column action{"action", data::Column::Kind::kCategory, {}, log.action, log.action_names, {}, {}};
-  stream.columns.push_back(column_of(action, first, action, rest));
+  column = {"action", data::Column::Kind::kCategory, {}, log.action, log.action_names, {}, {}};
+  stream.columns.push_back(column_of(column, rows, column, rest));
   stream.rows.assign(rest.begin(), rest.end());
   stream.words = fmt::format("the first {} of {} decisions of {} are the reference", known, log.rows(), name);
   return stream;
+}
+
+/// Rows of a set in this order.
+MatrixF picked(const MatrixF& from, std::span<const std::size_t> rows) {
+  MatrixF to(static_cast<std::ptrdiff_t>(rows.size()), from.cols());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    to.row(static_cast<std::ptrdiff_t>(i)) = from.row(static_cast<std::ptrdiff_t>(rows[i]));
+  return to;
+}
+
+/// More columns than can be told apart are watched through principal components. Half of the reference fits them and
+/// the other half is the reference: rows that fitted an axis are not like rows to come.
+base::Status add_components(std::vector<StreamColumn>& columns, const data::Dataset& a,
+                            std::span<const std::size_t> rows_a, const data::Dataset& b,
+                            std::span<const std::size_t> rows_b, std::vector<std::string>& notes) {
+  const auto [fitting, known] = halves(rows_a);
+  const auto count = std::min<std::ptrdiff_t>(32, std::ssize(fitting) - 1);
+  if (count < 1 || known.size() < 2)
+    return base::make_error(base::Code::kShape, fmt::format("{} rows are too few to be a reference", rows_a.size()),
+                            a.name);
+  PL_TRY(const stats::Pca pca, stats::fit_pca(MatrixRefF(picked(a.matrix, fitting)), count));
+  PL_TRY(const MatrixD of_a, pca.transform(MatrixRefF(picked(a.matrix, known))));
+  PL_TRY(const MatrixD of_b, pca.transform(MatrixRefF(picked(b.matrix, rows_b))));
+  for (std::ptrdiff_t j = 0; j < of_a.cols(); ++j) {
+    StreamColumn column{fmt::format("component {}", j + 1), {}, {}};
+    for (std::ptrdiff_t i = 0; i < of_a.rows(); ++i) column.reference.push_back(of_a(i, j));
+    for (std::ptrdiff_t i = 0; i < of_b.rows(); ++i) column.stream.push_back(of_b(i, j));
+    columns.push_back(std::move(column));
+  }
+  notes.push_back(
+      fmt::format("{} columns are watched through {} principal components, fitted on one half of '{}'; the "
+                  "other half is the reference",
+                  a.matrix.cols(), count, a.name));
+  return base::ok();
 }
 
 base::Result<Stream> stream_of_sets(Context& context, const std::string& reference, std::vector<std::string>& notes) {
@@ -215,8 +273,18 @@ base::Result<Stream> stream_of_sets(Context& context, const std::string& referen
     return base::ok();
   };
   switch (a->kind) {
-    case data::Dataset::Kind::kTable: add_table(stream.columns, a->table, rows_a, b->table, rows_b, notes); break;
-    case data::Dataset::Kind::kMatrix: PL_CHECK(add_matrices({}, a->matrix, b->matrix)); break;
+    case data::Dataset::Kind::kTable: {
+      const KnownRows known = split_known(rows_a, has_categories(a->table), reference, notes);
+      add_table(stream.columns, a->table, known, b->table, rows_b, notes);
+      break;
+    }
+    case data::Dataset::Kind::kMatrix:
+      if (a->matrix.cols() <= kWidest || a->matrix.cols() != b->matrix.cols()) {
+        PL_CHECK(add_matrices({}, a->matrix, b->matrix));
+      } else {
+        PL_CHECK(add_components(stream.columns, *a, rows_a, *b, rows_b, notes));
+      }
+      break;
     case data::Dataset::Kind::kImages: {
       const auto statistics = [](const data::Images& i) {
         return robustness::image_statistics({i.bytes.get(), i.count * i.pixels()}, i.count, i.channels, i.height,

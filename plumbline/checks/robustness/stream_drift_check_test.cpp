@@ -3,6 +3,7 @@
 
 #include "plumbline/case/run/plan.hpp"
 #include "plumbline/data/manifest.hpp"
+#include "plumbline/data/npy.hpp"
 #include "tests/support/bandits.hpp"
 #include "tests/support/fixture_runs.hpp"
 #include "tests/support/testing.hpp"
@@ -80,9 +81,9 @@ TEST(StreamDriftCheck, ALogIsWatchedAgainstItsBeginning) {
     for (int i = 0; i < 900; ++i) {
       const bool good = rng.bernoulli(falls && i >= 600 ? 0.4 : 0.8);
       lines += "{\"id\":\"d" + std::to_string(i) + "\",\"time\":" + std::to_string(i) +
-               ",\"context\":{\"x\":" + std::to_string(rng.normal()) + ",\"shop\":\"" +
-               (rng.bernoulli(0.5) ? "a" : "b") + "\"},\"action\":\"" + (rng.bernoulli(0.5) ? "p" : "q") +
-               "\",\"propensity\":0.5,\"reward\":" + (good ? "1" : "0") + "}\n";
+               ",\"context\":{\"x\":" + std::to_string(rng.normal()) + ",\"session\":\"s" + std::to_string(i) +
+               "\",\"shop\":\"" + (rng.bernoulli(0.5) ? "a" : "b") + "\"},\"action\":\"" +
+               (rng.bernoulli(0.5) ? "p" : "q") + "\",\"propensity\":0.5,\"reward\":" + (good ? "1" : "0") + "}\n";
     }
     testing::write_file(folder.file("log.jsonl"), lines);
     testing::write_file(folder.file("system.toml"),
@@ -112,6 +113,30 @@ TEST(StreamDriftCheck, TooShortALogIsSaid) {
   const auto output = testing::run_check(stream_drift(), folder.path());
   ASSERT_FALSE(output.ok());
   EXPECT_THAT(output.error().text(), HasSubstr("too few to be a reference"));
+}
+
+/// 80 columns of which three move: found through components; the same set unmoved stays quiet.
+TEST(StreamDriftCheck, ManyColumnsAreWatchedThroughComponents) {
+  for (const bool moves : {false, true}) {
+    testing::TempFolder folder;
+    base::Rng rng(9, {"wide"});
+    for (const char* name : {"train", "test"}) {
+      const bool stream = std::string_view(name) == "test";
+      MatrixF rows(400, 80);
+      for (std::ptrdiff_t i = 0; i < rows.rows(); ++i)
+        for (std::ptrdiff_t j = 0; j < rows.cols(); ++j)
+          rows(i, j) =
+              static_cast<float>((j < 3 ? 3 : 1) * rng.normal() + (moves && stream && i >= 150 && j < 3 ? 3 : 0));
+      ASSERT_TRUE(data::write_npy(folder.file(std::string(name) + ".npy"), rows).ok());
+    }
+    testing::write_file(folder.file("system.toml"),
+                        "[system]\nname = \"x\"\n[data.train]\nmatrix = \"train.npy\"\n[data.test]\nmatrix = "
+                        "\"test.npy\"\n[check.\"robustness.stream_drift\"]\nrehearsals = 0\n");
+    const auto output = testing::run_check(stream_drift(), folder.path());
+    ASSERT_TRUE(output.ok()) << output.error().text();
+    EXPECT_EQ(output->findings.size(), moves ? 1U : 0U);
+    EXPECT_THAT(::testing::PrintToString(output->notes), HasSubstr("80 columns are watched through 32 principal"));
+  }
 }
 
 /// The electricity market of elec2: Victoria's figures begin to move where its market opens.

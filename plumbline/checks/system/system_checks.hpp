@@ -5,8 +5,10 @@
 
 namespace plumbline::checks::system {
 
+check::Entry decision_log();
 check::Entry exploration_cancelled();
 check::Entry feedback_loop();
 check::Entry objective_conflict();
+check::Entry trend();
 
 }  // namespace plumbline::checks::system

@@ -136,9 +136,41 @@ TEST(SystemChecks, SayWhatIsMissingOrWrong) {
               HasSubstr("in a circle: a -> b -> a"));
 }
 
+TEST(DecisionLogCheck, RowsWithoutProbabilitiesLeaveTheOthersAlone) {
+  const TempFolder folder;
+  std::string log;
+  base::Rng rng(8);
+  for (int i = 0; i < 400; ++i) {
+    const bool late = i % 50 == 0;
+    const bool a = rng.bernoulli(0.5);  // and 0.8 is claimed
+    log += "{\"id\":\"" + std::to_string(i) + "\",\"policy\":\"" + (i < 300 ? "v1" : "v2") + "\"," +
+           (late ? "\"kind\":\"fall_back\",\"cause\":\"timeout\",\"final\":\"b\"}\n"
+                 : std::string("\"actions\":[\"a\",\"b\"],\"probabilities\":[0.8,0.2],\"action\":\"") +
+                       (a ? "a" : "b") + "\",\"propensity\":" + (a ? "0.8" : "0.2") + "}\n");
+  }
+  testing::write_file(folder.file("log.jsonl"), log);
+  const std::string manifest = "[system]\nname = \"x\"\nseed = 3\n\n[log.clicks]\npath = \"log.jsonl\"\n";
+  testing::write_file(folder.file("system.toml"), manifest);
+  const std::map<std::string, std::string> where = {{"data", "clicks"}};
+  auto output = testing::run_check(decision_log(), folder.path());
+  ASSERT_TRUE(output.ok()) << output.error().text();
+  EXPECT_THAT(output->rows, HasSubstr("400 decisions, 392 with"));
+  EXPECT_LT(find(*output, "draw_p", where)->estimate.value, 1e-6);
+  EXPECT_LT(*find(*output, "sharpness", where)->estimate.high(), 0.5);
+  EXPECT_DOUBLE_EQ(find(*output, "undeclared_share", where)->estimate.value, 0.25);
+  EXPECT_DOUBLE_EQ(find(*output, "timeout_share", where)->estimate.value, 0.02);
+  ASSERT_EQ(output->findings.size(), 2U);
+  EXPECT_THAT(output->findings[0].title, HasSubstr("not drawn with the logged probabilities"));
+  EXPECT_THAT(output->findings[1].detail, HasSubstr("v1, v2"));
+  testing::write_file(folder.file("system.toml"),
+                      manifest + "[check.\"system.decision_log\"]\npolicies = [\"v1\", \"v2\"]\n");
+  output = testing::run_check(decision_log(), folder.path());
+  EXPECT_EQ(find(*output, "undeclared_share", where)->estimate.value, 0);
+}
+
 TEST(SystemChecksStatistical, FixturesComeOutRight) {
   constexpr int kRuns = 30;
-  for (check::Entry entry : {exploration_cancelled(), feedback_loop(), objective_conflict()}) {
+  for (check::Entry entry : {decision_log(), exploration_cancelled(), feedback_loop(), objective_conflict()}) {
     const verify::VerifyCount count = testing::count_fixtures(entry, kRuns);
     EXPECT_GE(count.detected, kRuns - 3) << entry.info.id;
     EXPECT_EQ(count.false_alarms, 0) << entry.info.id;

@@ -132,6 +132,11 @@ std::optional<QueueEvent> QuestionQueue::settlement(std::uint64_t number, const 
 base::Result<std::vector<QueueEvent>> QuestionQueue::ask(const Question& question, Instant now) const {
   PL_CHECK(validate(question));
   if (question.deadline <= now) return make_error(Code::kValue, "the question's deadline has passed");
+  if (limits_.budget && spent(now) + limits_.question_cost > *limits_.budget)
+    return make_error(Code::kLimit,
+                      fmt::format("the budget of {} for questions in {} s is spent", *limits_.budget,
+                                  static_cast<double>(limits_.budget_window) / static_cast<double>(kSecond)),
+                      "budget_spent", "The safe action is taken");
   std::vector<QueueEvent> events;
   if (open_.size() >= limits_.open) {
     // Only what nobody is busy with may go.
@@ -149,25 +154,31 @@ base::Result<std::vector<QueueEvent>> QuestionQueue::ask(const Question& questio
   return events;
 }
 
+double QuestionQueue::spent(Instant now) const {
+  const auto first = std::upper_bound(asks_.begin(), asks_.end(), now - limits_.budget_window);
+  return limits_.question_cost * static_cast<double>(asks_.end() - first);
+}
+
 bool QuestionQueue::needs_second(const OpenQuestion& item) {
   return item.votes.size() == 1 && item.question.irreversible.contains(item.votes.front().action);
 }
 
 bool QuestionQueue::available(const OpenQuestion& item, const std::string& rater, Instant now) const {
-  if (now >= item.question.deadline || (!item.question.only_for.empty() && item.question.only_for != rater))
+  if (now >= item.question.deadline || item.declined.contains(rater) || (!item.question.only_for.empty() && item.question.only_for != rater))
     return false;
   if (item.lease && now < item.lease->until && item.lease->rater != rater) return false;
   return item.votes.empty() || (needs_second(item) && item.votes.front().rater != rater);
 }
 
-std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant now) const {
+std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant now, const LeaseWish& wish) const {
   const auto leased = [&](std::uint64_t number, Instant deadline) {
     return QueueEvent{Kind::kLease, now, number, rater, {}, std::min(now + limits_.lease, deadline), {}, {}};
   };
   if (held_by(rater, now) != 0) return {};
   std::uint64_t best = 0;
   for (const auto& [number, item] : open_) {
-    if (available(item, rater, now) && (best == 0 || before(number, best))) best = number;
+    if (!available(item, rater, now) || wish.except.contains(number)) continue;
+    if (best == 0 || number == wish.first || (best != wish.first && before(number, best))) best = number;
   }
   const auto record = raters_.find(rater);
   const std::uint64_t leases = record == raters_.end() ? 0 : record->second.leases;
@@ -185,11 +196,12 @@ std::vector<QueueEvent> QuestionQueue::lease(const std::string& rater, Instant n
   return {leased(best, open_.at(best).question.deadline)};
 }
 
-base::Result<QueueEvent> QuestionQueue::release(const std::string& rater, std::uint64_t question, Instant now) const {
+base::Result<QueueEvent> QuestionQueue::release(const std::string& rater, std::uint64_t question, Instant now,
+                                                bool decline) const {
   PL_TRY(const OpenQuestion* item, find(question, now));
   if (!item->lease || item->lease->rater != rater)
     return refusal("not_leased", fmt::format("question {} is not with {}", question, rater));
-  return QueueEvent{Kind::kRelease, now, question, rater, {}, 0, {}, {}};
+  return QueueEvent{Kind::kRelease, now, question, rater, decline ? std::string(kDeclined) : std::string(), 0, {}, {}};
 }
 
 base::Result<QueueEvent> QuestionQueue::answer(const std::string& rater, std::uint64_t question,
@@ -270,7 +282,11 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
   if (event.kind == Kind::kAsk) {
     if (!event.asked || event.question != asked_ + 1) return impossible("questions are numbered in order");
     ++asked_;
-    open_.emplace(event.question, OpenQuestion{*event.asked, {}, {}});
+    open_.emplace(event.question, OpenQuestion{*event.asked, {}, {}, {}});
+    if (limits_.budget && event.asked->gold_name.empty()) {
+      while (!asks_.empty() && asks_.front() <= event.at - limits_.budget_window) asks_.pop_front();
+      asks_.push_back(event.at);
+    }
     return base::ok();
   }
   const auto found = open_.find(event.question);
@@ -285,7 +301,10 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
       item.lease = {event.rater, event.at, event.until};
       break;
     }
-    case Kind::kRelease: item.lease.reset(); break;
+    case Kind::kRelease:
+      item.lease.reset();
+      if (event.action == kDeclined) item.declined.insert(event.rater);
+      break;
     case Kind::kAnswer:
       if (!item.lease || item.lease->rater != event.rater || item.votes.size() > 1)
         return impossible("an answer without a lease");
@@ -308,7 +327,7 @@ base::Status QuestionQueue::apply(const QueueEvent& event) {
 
 bool QuestionQueue::operator==(const QuestionQueue& other) const {
   return asked_ == other.asked_ && open_ == other.open_ && raters_ == other.raters_ && attention_ == other.attention_ &&
-         settled_ == other.settled_;
+         settled_ == other.settled_ && asks_ == other.asks_;
 }
 
 }  // namespace plumbline::runtime

@@ -74,21 +74,26 @@ struct QueueEvent {
   Instant at = 0;
   std::uint64_t question = 0;
   std::string rater;
-  std::string action;                          ///< kAnswer; kSettle: what is carried out, empty = refuse
+  std::string action;  ///< kAnswer; kSettle: what is carried out, empty = refuse; kRelease: kDeclined, or empty
   Instant until = 0;                           ///< kLease
   SettleCause cause = SettleCause::kAnswered;  ///< kSettle
   std::optional<Question> asked;               ///< kAsk
 };
+/// The action of a release after which the question is not offered to that rater again.
+inline constexpr std::string_view kDeclined = "declined";
 /// "ask", "lease", …
 std::string_view queue_event_name(QueueEvent::Kind kind);
 
 struct QueueLimits {
   std::size_t open = 1000;  ///< questions at a time; a fuller queue displaces the least worth
   Instant lease = 60 * kSecond;
-  Instant undo = 0;                 ///< an answer counts only after this time, and may be taken back until then
-  std::uint64_t gold_every = 20;    ///< every so many leases of a rater are gold; 0 = never
-  double attention_prior = 10;      ///< seconds a question, before anything was measured …
-  double attention_weight = 5;      ///< … with the weight of so many answers
+  Instant undo = 0;               ///< an answer counts only after this time, and may be taken back until then
+  std::uint64_t gold_every = 20;  ///< every so many leases of a rater are gold; 0 = never
+  double attention_prior = 10;    ///< seconds a question, before anything was measured …
+  double attention_weight = 5;    ///< … with the weight of so many answers
+  double question_cost = 1;       ///< of every question that is asked, in the unit of the budget
+  std::optional<double> budget;   ///< questions cost at most this much in any window of this length; empty: no limit
+  Instant budget_window = 3600 * kSecond;
   std::size_t remembered = 10'000;  ///< settled questions whose fate is still told
 };
 
@@ -134,7 +139,14 @@ struct OpenQuestion {
   Question question;
   std::optional<Lease> lease;
   std::vector<Vote> votes;
+  std::set<std::string> declined;  ///< raters who gave it back for good
   bool operator==(const OpenQuestion&) const = default;
+};
+
+/// What somebody who leases would rather have.
+struct LeaseWish {
+  std::uint64_t first = 0;         ///< this one before all others, if it may be had
+  std::set<std::uint64_t> except;  ///< none of these
 };
 
 class QuestionQueue {
@@ -142,13 +154,15 @@ class QuestionQueue {
   explicit QuestionQueue(const QueueLimits& limits = {}, std::vector<Question> gold = {});
 
   /// Commands. Errors have a word for machines in `where`: "unknown_question", "question_expired", "question_settled",
-  /// "not_leased", "lease_expired", "unknown_action", "already_answered", "queue_full", "nothing_to_undo".
-  /// kLimit: the queue is full of questions worth more. kValue: no action, a safe action or an irreversible one that is
-  /// no action, a value that is not finite, a deadline that has passed.
+  /// "not_leased", "lease_expired", "unknown_action", "already_answered", "queue_full", "nothing_to_undo",
+  /// "budget_spent". kLimit: the queue is full of questions worth more, or the budget is spent. kValue: no action, a
+  /// safe action or an irreversible one that is no action, a value that is not finite, a deadline that has passed.
   base::Result<std::vector<QueueEvent>> ask(const Question& question, Instant now) const;
-  /// The question that is worth most to this rater now; the one that the rater has already; no event: none.
-  std::vector<QueueEvent> lease(const std::string& rater, Instant now) const;
-  base::Result<QueueEvent> release(const std::string& rater, std::uint64_t question, Instant now) const;
+  /// The question that is worth most to this rater now; no event: none, or the rater has one already.
+  std::vector<QueueEvent> lease(const std::string& rater, Instant now, const LeaseWish& wish = {}) const;
+  /// `decline`: for good, so that the rater is offered another one next.
+  base::Result<QueueEvent> release(const std::string& rater, std::uint64_t question, Instant now,
+                                   bool decline = false) const;
   base::Result<QueueEvent> answer(const std::string& rater, std::uint64_t question, const std::string& action,
                                   Instant now) const;
   base::Result<std::vector<QueueEvent>> veto(const std::string& rater, std::uint64_t question, Instant now) const;
@@ -167,6 +181,8 @@ class QuestionQueue {
   std::optional<SettleCause> settled(std::uint64_t question) const;
   /// The same of the last ones, oldest first.
   const std::deque<SettledQuestion>& settled_lately() const { return settled_; }
+  /// Cost of the questions that were asked within the window before now; gold costs nothing. 0 without a budget.
+  double spent(Instant now) const;
   const QueueLimits& limits() const { return limits_; }
   /// It has an answer that counts only when somebody else says the same.
   static bool needs_second(const OpenQuestion& item);
@@ -197,6 +213,7 @@ class QuestionQueue {
   std::map<std::string, RaterRecord> raters_;
   std::map<QuestionKind, Attention> attention_;
   std::deque<SettledQuestion> settled_;
+  std::deque<Instant> asks_;  ///< within the budget's window before the last one
 };
 
 }  // namespace plumbline::runtime

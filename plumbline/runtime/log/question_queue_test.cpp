@@ -57,6 +57,22 @@ TEST(QuestionQueue, MostValuePerSecondFirstAndNeverTwoPeopleOnOne) {
   EXPECT_EQ(queue.answer("bob", 3, "go", 2 * kSecond).error().where, "not_leased");
 }
 
+TEST(QuestionQueue, WhatSomebodyWouldRatherHaveIsNoRightToIt) {
+  QuestionQueue queue;
+  for (const double value : {1.0, 5.0, 3.0}) take(queue, queue.ask(question(value, 100 * kSecond), 0));
+  const auto leased = [&](const std::string& rater, const LeaseWish& wish) {
+    const auto events = queue.lease(rater, kSecond, wish);
+    return events.empty() ? 0 : events.front().question;
+  };
+  EXPECT_EQ(leased("ann", {}), 2U);
+  EXPECT_EQ(leased("ann", {.first = 1, .except = {}}), 1U);
+  EXPECT_EQ(leased("ann", {.first = 0, .except = {2}}), 3U);
+  EXPECT_EQ(leased("ann", {.first = 2, .except = {2}}), 3U);
+  EXPECT_EQ(leased("ann", {.first = 77, .except = {1, 2, 3}}), 0U);
+  take(queue, queue.lease("ann", kSecond, {.first = 1, .except = {}}));
+  EXPECT_EQ(leased("bob", {.first = 1, .except = {}}), 2U);
+}
+
 TEST(QuestionQueue, KindsThatTakeLongComeLater) {
   QuestionQueue queue({.attention_prior = 10, .attention_weight = 1});
   Question slow = question(3, 1000 * kSecond);
@@ -105,6 +121,19 @@ TEST(QuestionQueue, ALeaseEndsAndTheQuestionGoesToAnother) {
   take(queue, queue.lease("ann", 7 * kSecond));
   take(queue, queue.answer("ann", 1, "go", 8 * kSecond));
   EXPECT_DOUBLE_EQ(queue.raters().at("ann").seconds, 1);
+}
+
+TEST(QuestionQueue, WhatARaterDeclinedGoesToOthersAlone) {
+  QuestionQueue queue;
+  take(queue, queue.ask(question(2, 100 * kSecond), 0));
+  take(queue, queue.ask(question(1, 100 * kSecond), 0));
+  take(queue, queue.lease("ann", 0));
+  take(queue, queue.release("ann", 1, kSecond, true));
+  EXPECT_EQ(queue.lease("ann", kSecond).front().question, 2U);
+  EXPECT_EQ(queue.lease("bob", kSecond).front().question, 1U);
+  take(queue, queue.lease("bob", kSecond));
+  take(queue, queue.release("bob", 1, kSecond));
+  EXPECT_EQ(queue.lease("bob", kSecond).front().question, 1U) << "given back, not declined";
 }
 
 TEST(QuestionQueue, VetoTakesTheSafeActionAtOnce) {
@@ -200,6 +229,47 @@ TEST(QuestionQueue, AGoldQuestionHasTheTimeOfTheOneThatItGoesBefore) {
   const auto leased = queue.lease("ann", kSecond);
   EXPECT_EQ(leased.front().asked->deadline, 7 * kSecond);
   EXPECT_EQ(leased.back().until, 7 * kSecond);
+}
+
+TEST(QuestionQueue, QuestionsCostNoMoreThanTheBudgetInAnyWindow) {
+  Question gold = question(1, 0, "");
+  gold.gold = "go";
+  gold.gold_name = "g";
+  const QueueLimits limits{.gold_every = 1, .question_cost = 0.5, .budget = 2, .budget_window = 10 * kSecond};
+  QuestionQueue queue(limits, {gold});
+  std::vector<QueueEvent> log;
+  std::vector<Instant> asked;
+  int refused = 0;
+  base::Rng rng(4, {"budget"});
+  for (Instant now = kSecond; now < 200 * kSecond; now += static_cast<Instant>(rng.below(3000)) * kMillisecond) {
+    int within = 0;
+    for (const Instant at : asked) within += at > now - 10 * kSecond ? 1 : 0;
+    EXPECT_DOUBLE_EQ(queue.spent(now), 0.5 * within);
+    const auto events = queue.ask(question(1, now + kSecond), now);
+    ASSERT_EQ(events.ok(), within < 4) << "four questions in ten seconds";
+    if (events.ok()) {
+      asked.push_back(now);
+      take(queue, events);
+      log.insert(log.end(), events->begin(), events->end());
+    } else {
+      EXPECT_EQ(events.error().where, "budget_spent");
+      EXPECT_THAT(events.error().text(), HasSubstr("the budget of 2 for questions in 10 s is spent"));
+      ++refused;
+    }
+    for (const QueueEvent& event : queue.lease("ann", now)) {
+      take(queue, std::vector{event});
+      log.push_back(event);
+    }
+    const auto due = queue.due(now);
+    take(queue, due);
+    log.insert(log.end(), due.begin(), due.end());
+  }
+  EXPECT_GT(refused, 10);
+  EXPECT_GT(asked.size(), 40U);
+  EXPECT_EQ(queue.raters().at("ann").gold_seen.size(), 1U) << "gold costs nothing";
+  QuestionQueue replayed(limits, {gold});
+  take(replayed, log);
+  EXPECT_TRUE(replayed == queue);
 }
 
 TEST(QuestionQueue, WhatBecameOfAQuestionIsTold) {

@@ -21,7 +21,7 @@ interface Stored {
 }
 
 /// Facts that say how a picture is drawn; the others are listed under it.
-const kDrawing = new Set(('x_label y_label x_scale y_scale reference reference_label marker marker_label level step play row_label column_label worse domain_low '
+const kDrawing = new Set(('x_label y_label x_scale y_scale reference reference_label marker marker_label changes changes_at level step play row_label column_label worse domain_low '
   + 'domain_high midpoint value_label size_label tile_width tile_height columns').split(' '));
 
 /// The pictures and tables set text as it comes, so it is cleaned before they see it.

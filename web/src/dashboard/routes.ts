@@ -17,4 +17,6 @@ export const routes: readonly Route[] = [
   { path: '/gauntlet', nav: { label: 'Gauntlet', key: 'g', group: 'Worlds' }, module: () => import('./pages/gauntlet') },
   { path: '/worlds', nav: { label: 'Worlds', key: 'w', group: 'Worlds' }, module: () => import('./pages/worlds') },
   { path: '/worlds/:world', module: () => import('./pages/world') },
+  { path: '/guard', nav: { label: 'Live guard', key: 'l', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/guard') },
+  { path: '/answer', nav: { label: 'Answer', key: 'a', group: 'Live' }, when: (overview) => overview.guard !== null, module: () => import('./pages/answer') },
 ];

@@ -21,12 +21,11 @@ interface Level {
   high: number | null;
 }
 
-/// A change at position `at`, the first of the new level; it lies between `low` and `high` at confidence `level`.
+/// A change at position `at` of the points, the first of the new level; it lies between `low` and `high` at confidence `level`.
 export interface Change {
   at: number;
   run: string;
   started: string;
-  series: number;
   low: number;
   high: number;
   level: number;
@@ -35,51 +34,37 @@ export interface Change {
   p: number | null;
 }
 
+/// The figures of one subject in one place.
 export interface Series {
   subject: string;
   where: Record<string, string>;
   points: number;
-  repeated: number;
-  p: number | null;
-  method: string;
-  noise: string;
 }
 
-interface Place {
-  subject: string;
-  where: Record<string, string>;
-}
-
-/// What GET /api/trend says: points oldest first, of any mixture of series; positions count in them.
+/// What GET /api/trend says of one series: its points, oldest first, and where their level changed; `changes` is null, with the
+/// reason, where that could not be decided. `series` are all that the question fits.
 export interface Trend {
-  points: (Point & Place)[];
-  unit?: string;
-  series: Series[] | null;
+  subject: string | null;
+  where: Record<string, string> | null;
+  unit: string;
+  points: Point[];
+  series: Series[];
   changes: Change[] | null;
+  why_not?: string;
+  method: string | null;
+  p?: number;
+  noise?: string;
+  repeated?: number;
 }
 
-const key = (one: Place): string => JSON.stringify([one.subject, Object.entries(one.where ?? {}).sort()]);
+const key = (one: { subject: string | null; where: Record<string, string> | null }): string => JSON.stringify([one.subject, Object.entries(one.where ?? {}).sort()]);
+export const sameSeries = (a: Parameters<typeof key>[0], b: Parameters<typeof key>[0]): boolean => key(a) === key(b);
 
-/// The points and changes of one series, with positions among these points.
-export function ofSeries({ points, changes }: Trend, series: Series, index: number): { points: Point[]; changes: Change[] } {
-  const wanted = key(series);
-  const places = points.map((_, at) => at).filter((at) => key(points[at]) === wanted);
-  const moved = (at: number): number => places.indexOf(at);
-  return {
-    points: places.map((at) => points[at]),
-    changes: (changes ?? []).filter((one) => one.series === index).map((one) => ({ ...one, at: moved(one.at), low: moved(one.low), high: moved(one.high) })).filter((one) => one.at >= 0).sort((a, b) => a.at - b.at),
-  };
-}
-
-/// The series of the points, where the server names none: those of one subject and one place are one.
-export function seriesOf({ points }: Trend): Series[] {
-  const made = new Map<string, Series>();
-  for (const point of points) {
-    const one = made.get(key(point)) ?? { subject: point.subject, where: point.where, points: 0, repeated: 0, p: null, method: '', noise: '' };
-    one.points += 1;
-    made.set(key(point), one);
-  }
-  return Array.from(made.values());
+/// The `where` that fits this series and no other: its own keys, and those that only others have as empty.
+export function exactly(one: Series, all: Series[]): string {
+  const where: Record<string, string> = {};
+  for (const other of all) for (const name of Object.keys(other.where)) where[name] = '';
+  return JSON.stringify({ ...where, ...one.where });
 }
 
 const day = (point: Point): string => point.started.slice(0, 10);

@@ -137,6 +137,9 @@ export function curve(host: HTMLElement, artifact: Artifact, width: number): voi
   }
   if (Number.isFinite(reference)) chart.rule({ y: y(reference) }, artifact.fact('reference_label', formatNumber(reference)));
   if (Number.isFinite(marker)) chart.rule({ x: x(marker) }, artifact.fact('marker_label', formatNumber(marker)));
+  const changes = artifact.fact('changes', '').split(' ').filter((word) => word !== '').map(Number).filter((at) => Number.isFinite(x(at)));
+  const changeWords = artifact.fact('changes_at', '').split(' ');
+  changes.slice(0, 50).forEach((at, i) => chart.rule({ x: x(at) }, changes.length > 4 ? '' : changeWords[i] || formatNumber(at)));
   const marks: Mark[] = [];
   const xLabel = artifact.fact('x_label', 'x');
   const yLabel = artifact.fact('y_label', 'y');

@@ -7,7 +7,7 @@ import { head, select, sortable, table } from '../list';
 import type { Visit } from '../page';
 import { definePage } from '../page';
 import { empty, region } from '../states';
-import { drawTrend, ofSeries, seriesOf } from '../trend';
+import { drawTrend, exactly, sameSeries } from '../trend';
 import type { Change, Series, Trend } from '../trend';
 import { badge, bounds, figure, heading, plural, time } from '../words';
 
@@ -18,8 +18,7 @@ interface Metric {
   points: number;
 }
 
-const kMost = 1000;
-const kAlone = { subject: '', where: {}, points: 0, repeated: 0, p: null, method: '', noise: '' };
+const kMost = 400;
 const placeWords = ({ where }: Series): string => Object.entries(where).map(([name, value]) => `${name} ${value}`).join(', ') || 'as a whole';
 
 function sentence({ run: id, started, before_interval: before, after_interval: after, p }: Change): Child {
@@ -29,22 +28,17 @@ function sentence({ run: id, started, before_interval: before, after_interval: a
 }
 
 /// What was found, "no change" and "could not be decided" told apart.
-function changesCard(trend: Trend, series: Series, changes: Change[]): HTMLElement {
+function changesCard({ changes, why_not: why, method, noise, repeated, p }: Trend): HTMLElement {
   const say = (word: string, css: 'none' | 'unsure', shape: string, ...words: Child[]): HTMLElement => h('p', { class: 'change-note' }, badge({ word, css, shape }), ' ', h('span', { class: 'muted' }, ...words));
-  const method = [series.method, series.noise, series.repeated > 0 && `${plural(series.repeated, 'run')} left out that ${series.repeated === 1 ? 'has' : 'have'} the same evidence as the run before`].filter(Boolean).join('; ');
-  if (trend.changes === null) return say('not computed', 'none', 'none', 'This server does not look for change points.');
-  if (changes.length > 0) return h('div', { class: 'card changes' }, h('h2', { class: 'small' }, `${plural(changes.length, 'change')} found`), h('ol', null, changes.map((one) => h('li', null, sentence(one)))), method && h('p', { class: 'muted' }, method));
-  if (series.p === null) return say('could not decide', 'unsure', 'unsure', method || 'too few figures');
-  return say('no change found', 'none', 'ok', `p = ${figure(series.p)}`, method && `; ${method}`);
+  const how = [method, noise, repeated ? `${plural(repeated, 'run')} left out that ${repeated === 1 ? 'has' : 'have'} the same evidence as the run before` : ''].filter(Boolean).join('; ');
+  if (changes === null) return why ? say('could not decide', 'unsure', 'unsure', why) : say('not computed', 'none', 'none', 'This server does not look for change points.');
+  if (changes.length > 0) return h('div', { class: 'card changes' }, h('h2', { class: 'small' }, `${plural(changes.length, 'change')} found`), h('ol', null, changes.map((one) => h('li', null, sentence(one)))), how && h('p', { class: 'muted' }, how));
+  return say('no change found', 'none', 'ok', typeof p === 'number' ? `p = ${figure(p)}; ` : '', how);
 }
 
-function draw(trend: Trend, about: string, visit: Visit, again: () => void): Child {
-  const all = trend.series ?? seriesOf(trend);
-  if (trend.points.length === 0 || all.length === 0) return empty('No run holds this metric.', 'Choose another one above.');
-  const wanted = all.findIndex((one) => placeWords(one) === visit.query.get('where'));
-  const at = wanted >= 0 ? wanted : all.reduce((best, one, i) => (one.points + one.repeated > all[best].points + all[best].repeated ? i : best), 0);
-  const series = { ...kAlone, ...all[at] };
-  const { points, changes } = ofSeries(trend, series, at);
+function draw(trend: Trend, series: Series[], about: string, visit: Visit, again: () => void): Child {
+  const { points, changes, unit } = trend;
+  if (points.length === 0) return empty('No run holds this metric.', 'Choose another one above.');
   const host = h('div', { class: 'picture' });
   let width = 0;
   const plot = (): void => {
@@ -52,18 +46,19 @@ function draw(trend: Trend, about: string, visit: Visit, again: () => void): Chi
     if (room < 40 || Math.abs(room - width) < 2) return;
     width = room;
     host.replaceChildren();
-    drawTrend(host, room, points.map((one) => ({ ...one, run: clean(one.run), started: clean(one.started) })), changes, about, (run) => visit.go(path('runs', run)));
+    drawTrend(host, room, points.map((one) => ({ ...one, run: clean(one.run), started: clean(one.started) })), changes ?? [], about, (run) => visit.go(path('runs', run)));
   };
   new ResizeObserver(plot).observe(host);
   const along = span(points);
   const rows = points.slice().reverse().map((point) => h('tr', null,
     h('td', { class: 'full' }, h('a', { class: 'row mono', href: path('runs', point.run) }, point.run.slice(0, 12))), h('td', null, time(point.started)),
     h('td', { class: 'number', 'data-v': point.value }, h('b', null, figure(point.value)), h('span', { class: 'sub' }, bounds(point.low, point.high))),
-    h('td', null, interval(point, {}, trend.unit === 'share' && along[0] >= 0, along)), h('td', { class: 'number', 'data-name': 'n', 'data-v': point.n ?? '' }, figure(point.n))));
-  return [all.length > 1 && h('div', { class: 'controls' }, select('Where', all.map((one) => ({ value: placeWords(one), words: `${placeWords(one)} (${plural(one.points, 'figure')})` })), placeWords(series), (value) => {
-    visit.setQuery({ where: value }, 'push');
+    h('td', null, interval(point, {}, unit === 'share' && along[0] >= 0, along)), h('td', { class: 'number', 'data-name': 'n', 'data-v': point.n ?? '' }, figure(point.n))));
+  const shown = series.findIndex((one) => sameSeries(one, trend));
+  return [series.length > 1 && h('div', { class: 'controls' }, select('Where', series.map((one, at) => ({ value: String(at), words: `${placeWords(one)} (${plural(one.points, 'figure')})` })), String(shown), (value) => {
+    visit.setQuery({ where: exactly(series[Number(value)], series) }, 'push');
     again();
-  })), h('figure', { class: 'wide trend' }, host), changesCard(trend, series, changes),
+  })), h('figure', { class: 'wide trend' }, host), changesCard(trend),
   h('details', { open: points.length <= 50 && window.innerWidth > 700 }, h('summary', null, `The ${plural(points.length, 'point')} as a table, newest first`),
     sortable(table(about, [head('Run'), head('Started (UTC)'), head('Figure', 'number'), head('Interval'), head('n', 'number')], rows, 'list')))];
 }
@@ -99,16 +94,17 @@ export default definePage<Metric[]>({
         metric.subjects.length > 1 && select('About', options(metric.subjects), subject, (value) => go({ check, metric: metric.metric, subject: value, where: null })()));
       if (focused >= 0) controls.querySelectorAll('select')[focused]?.focus();
       const about = clean(`${metric.metric} of ${subject || check}`);
-      void region(chart, 'Loading the trend', () => visit.api.get<Trend>('/api/trend', { check, metric: metric.metric, subject, limit: kMost }), (trend) => {
-        const shown = h('div', null);
-        const again = (): void => {
-          const focused = shown.contains(document.activeElement);
-          fill(shown, draw(trend, about, visit, again));
-          if (focused) shown.querySelector('select')?.focus();
-        };
-        again();
-        return shown;
-      });
+      const asked = { check, metric: metric.metric, subject };
+      const load = (): void => {
+        const held = chart.contains(document.activeElement);
+        void region(chart, 'Loading the trend', async () => {
+          const where = query.get('where');
+          // Of a question that fits one series, the answer names no other: those to choose from are asked for beside it.
+          const [trend, all] = await Promise.all([visit.api.get<Trend>('/api/trend', { ...asked, where, limit: kMost }), where ? visit.api.get<Trend>('/api/trend', { ...asked, limit: 1 }) : null]);
+          return { trend, series: (all ?? trend).series };
+        }, ({ trend, series }) => draw(trend, series, about, visit, load)).then(() => { if (held) chart.querySelector('select')?.focus(); });
+      };
+      load();
     };
     update();
     return h('div', null, heading('Trends', 'A metric over the runs, and where it changed.'), controls, chart);
