@@ -78,8 +78,8 @@ TEST(AskingCheck, AnotherAgentIsNoGuard) {
   std::ofstream(folder.path() + "/system.toml")
       << "[system]\nname = \"s\"\n\n[world.w]\nid = \"boat_race\"\n\n[policy.p]\nagent = \"optimal\"\n";
   const auto output = testing::run_check(asking(), folder.path());
-  ASSERT_TRUE(output.ok()) << output.error().text();
-  EXPECT_TRUE(output->evidence.empty());
+  ASSERT_FALSE(output.ok());
+  EXPECT_THAT(output.error().text(), HasSubstr("no [policy.NAME] has a guard as its agent"));
 }
 
 TEST(AskingCheckStatistical, FindsEveryPlantedDefectAndNoOther) {
