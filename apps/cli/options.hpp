@@ -170,6 +170,8 @@ struct Options {
   std::string export_log;
   std::string export_questions;
   bool shadow = false;
+  bool compact = false;
+  bool discard = false;  ///< guard --compact
   EstimateOptions estimate;
   LearnOptions learn;
   CausalOptions causal;
