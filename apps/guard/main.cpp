@@ -179,10 +179,11 @@ int run(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   const auto command = parse(argc, argv);
-  const auto result = !command.ok()     ? base::Result<int>(command.error())
+  const bool exports = command.ok() && !(command->export_to.empty() && command->export_questions_to.empty());
+  const auto result = !command.ok()      ? base::Result<int>(command.error())
                       : command->compact ? compact(*command)
-                      : command->export_to.empty() && command->export_questions_to.empty() ? serve(*command)
-                                                                                           : export_log(*command);
+                      : exports          ? export_log(*command)
+                                         : serve(*command);
   if (result.ok()) return *result;
   std::cerr << "plumbline-guard: " << result.error().text() << "\n";
   return 2;

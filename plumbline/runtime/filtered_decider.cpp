@@ -126,8 +126,8 @@ void FilteredDecider::overrule(const FallbackTable::Verdict& verdict, Proposal& 
   proposal.reason =
       std::isinf(verdict.value)
           ? fmt::format("the table '{}' knows nothing of this state; instead of {}", table_->game().name, before)
-          : fmt::format("the table '{}' gives {:.4g}, at most the margin of {:.4g}; instead of {}",
-                        table_->game().name, verdict.value, table_->margin(), before);
+          : fmt::format("the table '{}' gives {:.4g}, at most the margin of {:.4g}; instead of {}", table_->game().name,
+                        verdict.value, table_->margin(), before);
 }
 
 base::Result<std::vector<Proposal>> FilteredDecider::propose(std::span<const Request> requests,

@@ -69,9 +69,8 @@ class Careless final : public Decider {
   DeciderInfo info_;
 };
 
-std::shared_ptr<const FallbackTable> table_of(double margin, const std::vector<std::string>& lines = {"push: -1",
-                                                                                                      "coast: 0",
-                                                                                                      "brake: 1"}) {
+std::shared_ptr<const FallbackTable> table_of(double margin, const std::vector<std::string>& lines = {
+                                                                 "push: -1", "coast: 0", "brake: 1"}) {
   const Careless careless;
   auto controls = parse_controls(lines, "test");
   EXPECT_TRUE(controls.ok());

@@ -164,7 +164,8 @@ bool QuestionQueue::needs_second(const OpenQuestion& item) {
 }
 
 bool QuestionQueue::available(const OpenQuestion& item, const std::string& rater, Instant now) const {
-  if (now >= item.question.deadline || item.declined.contains(rater) || (!item.question.only_for.empty() && item.question.only_for != rater))
+  if (now >= item.question.deadline || item.declined.contains(rater) ||
+      (!item.question.only_for.empty() && item.question.only_for != rater))
     return false;
   if (item.lease && now < item.lease->until && item.lease->rater != rater) return false;
   return item.votes.empty() || (needs_second(item) && item.votes.front().rater != rater);

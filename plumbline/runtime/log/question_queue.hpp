@@ -75,7 +75,7 @@ struct QueueEvent {
   std::uint64_t question = 0;
   std::string rater;
   std::string action;  ///< kAnswer; kSettle: what is carried out, empty = refuse; kRelease: kDeclined, or empty
-  Instant until = 0;                           ///< kLease
+  Instant until = 0;   ///< kLease
   SettleCause cause = SettleCause::kAnswered;  ///< kSettle
   std::optional<Question> asked;               ///< kAsk
 };
@@ -87,12 +87,12 @@ std::string_view queue_event_name(QueueEvent::Kind kind);
 struct QueueLimits {
   std::size_t open = 1000;  ///< questions at a time; a fuller queue displaces the least worth
   Instant lease = 60 * kSecond;
-  Instant undo = 0;               ///< an answer counts only after this time, and may be taken back until then
-  std::uint64_t gold_every = 20;  ///< every so many leases of a rater are gold; 0 = never
-  double attention_prior = 10;    ///< seconds a question, before anything was measured …
-  double attention_weight = 5;    ///< … with the weight of so many answers
-  double question_cost = 1;       ///< of every question that is asked, in the unit of the budget
-  std::optional<double> budget;   ///< questions cost at most this much in any window of this length; empty: no limit
+  Instant undo = 0;                ///< an answer counts only after this time, and may be taken back until then
+  std::uint64_t gold_every = 20;   ///< every so many leases of a rater are gold; 0 = never
+  double attention_prior = 10;     ///< seconds a question, before anything was measured …
+  double attention_weight = 5;     ///< … with the weight of so many answers
+  double question_cost = 1;        ///< of every question that is asked, in the unit of the budget
+  std::optional<double> budget{};  ///< questions cost at most this much in any window of this length; empty: no limit
   Instant budget_window = 3600 * kSecond;
   std::size_t remembered = 10'000;  ///< settled questions whose fate is still told
 };
