@@ -22,6 +22,8 @@ base::Result<int> run_guard(const Session& session) {
   add("--listen", o.listen);
   add("--export", o.export_log);
   if (o.shadow) words.emplace_back("--shadow");
+  if (o.compact) words.emplace_back("--compact");
+  if (o.discard) words.emplace_back("--discard");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

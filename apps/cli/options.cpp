@@ -592,6 +592,10 @@ Exit status: 0 there are points, 2 bad usage, 3 no run holds the metric.
   guard->add_option("--listen", o.listen, "ADDRESS:PORT instead of the manifest's");
   guard->add_flag("--shadow", o.shadow, "Decide and log, but carry out the fallback");
   guard->add_option("--export", o.export_log, "Write the log as JSON lines, which estimate reads, and end");
+  auto* compact = guard->add_flag("--compact", o.compact,
+                                  "Fold old records of the log into a snapshot, move them to its archive, and end");
+  guard->add_flag("--discard", o.discard, "With --compact: delete what was folded instead of keeping it")
+      ->needs(compact);
   auto* proof = app.add_subcommand(
       "verify", "Attack a network, or prove that no input in the property's range is unsafe, with a certificate");
   proof->add_option("model", o.model, "The network, ONNX");

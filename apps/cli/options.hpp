@@ -169,6 +169,8 @@ struct Options {
   std::string listen;
   std::string export_log;
   bool shadow = false;
+  bool compact = false;
+  bool discard = false;  ///< guard --compact
   EstimateOptions estimate;
   LearnOptions learn;
   CausalOptions causal;

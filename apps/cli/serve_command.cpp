@@ -1,5 +1,6 @@
 // serve: the dashboard.
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -17,8 +18,11 @@ base::Result<int> run_serve(const Session& session) {
   std::signal(SIGPIPE, SIG_IGN);
   http::raise_descriptors();
   dashboard::DashboardOptions options;
-  options.stores = dashboard::named_stores(o.serve.stores.empty() ? std::vector<std::string>{".plumbline/store.db"}
-                                                                  : o.serve.stores);
+  std::vector<std::string> stores = o.serve.stores;
+  // Whoever only watches a guard need not have assessed anything here.
+  constexpr const char* kHere = ".plumbline/store.db";
+  if (stores.empty() && (o.serve.guard.empty() || std::filesystem::exists(kHere))) stores.emplace_back(kHere);
+  options.stores = dashboard::named_stores(stores);
   options.gauntlets = o.serve.gauntlets;
   options.guard = o.serve.guard;
   options.guard_ca = o.serve.guard_ca;

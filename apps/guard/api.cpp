@@ -271,7 +271,7 @@ void Api::handle(const ApiRequest& request, const Respond& respond) {
     return respond(error_reply(refusal("method_not_allowed", fmt::format("{} does not answer to this method", path))));
   Caller caller;
   if (found->scope) {
-    auto recognised = tokens_.recognise(request.authorization, http::wall_now());
+    auto recognised = tokens_.recognise(request.authorization, loop_.wall());
     if (!recognised.ok()) return respond(error_reply(recognised.error()));
     caller = std::move(recognised).value();
     if (!caller.may(*found->scope))

@@ -20,11 +20,14 @@ namespace {
 constexpr const char* kUsage =
     "usage: plumbline-guard system.toml [--accept CLAIM]... [--listen ADDRESS:PORT] [--shadow] [--root "
     "NAME=FOLDER]...\n"
-    "       plumbline-guard system.toml --export LOG.jsonl\n";
+    "       plumbline-guard system.toml --export LOG.jsonl\n"
+    "       plumbline-guard system.toml --compact [--discard]\n";
 
 struct Command {
   StartOptions start;
   std::string export_to;
+  bool compact = false;
+  bool discard = false;
 };
 
 base::Result<Command> parse(int argc, char** argv) {
@@ -34,6 +37,10 @@ base::Result<Command> parse(int argc, char** argv) {
     const std::string word = argv[i];
     if (word == "--shadow") {
       command.start.shadow = true;
+    } else if (word == "--compact") {
+      command.compact = true;
+    } else if (word == "--discard") {
+      command.discard = true;
     } else if (word == "--accept" || word == "--listen" || word == "--root" || word == "--export") {
       if (++i == argc) return bad(word + " needs a value");
       const std::string value = argv[i];
@@ -52,6 +59,7 @@ base::Result<Command> parse(int argc, char** argv) {
     }
   }
   if (command.start.manifest.empty()) return bad("a manifest is needed");
+  if (command.discard && !command.compact) return bad("--discard goes with --compact");
   return command;
 }
 
@@ -63,9 +71,33 @@ base::Result<int> export_log(const Command& command) {
   PL_TRY(const runtime::ExportCounts counts, runtime::export_decisions(log.place, command.export_to, log.partition));
   std::cout << fmt::format("{} decisions, {} with a reward; left out: {} void, {} open\n", counts.decisions,
                            counts.rewards, counts.voided, counts.open);
+  if (counts.missing > 0)
+    std::cout << fmt::format("the first {} records were discarded by a compaction\n", counts.missing);
   if (counts.elsewhere > 0)
     std::cout << fmt::format(
         "{} decisions have the id of one in another partition: those requests went to two guards\n", counts.elsewhere);
+  return 0;
+}
+
+base::Result<int> compact(const Command& command) {
+  data::ManifestOptions reading;
+  reading.roots = command.start.roots;
+  PL_TRY(const data::Manifest manifest, data::read_manifest(command.start.manifest, reading));
+  PL_TRY(const LogPlace log, log_place(manifest, command.start.roots));
+  PL_TRY(runtime::CompactionOptions options, compaction_options(manifest, command.start.roots));
+  options.discard = command.discard;
+  PL_TRY(const runtime::Compaction done, runtime::compact_log(log.place, options));
+  if (done.next == 0) {
+    std::cout << fmt::format(
+        "nothing to fold: the last {} outcomes are remembered, and before them no segment is finished\n",
+        options.remembered);
+  } else {
+    std::cout << fmt::format("{} records folded into {}, {} bytes into {}; the log goes on at record {}\n", done.folded,
+                             done.kept, done.bytes_before, done.bytes_after, done.next);
+  }
+  if (done.segments > 0)
+    std::cout << fmt::format("{} segments {}\n", done.segments,
+                             command.discard ? "deleted" : "moved to " + log.place + "/archive");
   return 0;
 }
 
@@ -117,6 +149,7 @@ int run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   const auto command = parse(argc, argv);
   const auto result = !command.ok()                ? base::Result<int>(command.error())
+                      : command->compact           ? compact(*command)
                       : command->export_to.empty() ? serve(*command)
                                                    : export_log(*command);
   if (result.ok()) return *result;

@@ -286,6 +286,20 @@ base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<
   return LogPlace{path.empty() ? manifest.folder + "/.plumbline/guard" : path, {}};
 }
 
+base::Result<runtime::CompactionOptions> compaction_options(const data::Manifest& manifest,
+                                                            const std::map<std::string, std::string>& roots) {
+  const Keys keys(manifest, roots);
+  runtime::GuardOptions guard;
+  PL_CHECK(read_limits(keys, guard));
+  runtime::CompactionOptions options;
+  PL_TRY(options.gold, read_gold(keys.path("gold")));
+  options.queue = guard.queue;
+  options.remembered = guard.remembered;
+  PL_CHECK(read_monitors(manifest, keys, guard.monitors));
+  options.watched = !guard.monitors.empty();
+  return options;
+}
+
 base::Result<Started> start(const StartOptions& options) {
   data::ManifestOptions reading;
   reading.roots = options.roots;
@@ -300,6 +314,8 @@ base::Result<Started> start(const StartOptions& options) {
   PL_TRY(started.options.gold, read_gold(keys.path("gold")));
   PL_CHECK(read_monitors(manifest, keys, started.options.monitors));
   PL_TRY(started.journal.sync, runtime::parse_sync_policy(keys.text("sync", "group")));
+  PL_TRY(const std::int64_t segment, keys.integer("segment_mib", 256, 1, 1 << 20));
+  started.journal.segment_bytes = static_cast<std::uint64_t>(segment) << 20U;
   for (const std::string& action : keys.texts("irreversible")) started.options.irreversible.insert(action);
   started.address = options.listen.empty() ? keys.text("listen", "127.0.0.1:8077") : options.listen;
   started.tokens = keys.path("tokens");

@@ -12,6 +12,7 @@
 #include "plumbline/data/manifest.hpp"
 #include "plumbline/runtime/classifier_decider.hpp"
 #include "plumbline/runtime/guard.hpp"
+#include "plumbline/runtime/log_compaction.hpp"
 #include "plumbline/runtime/start_rule.hpp"
 
 namespace plumbline::guard {
@@ -44,6 +45,10 @@ struct LogPlace {
   std::string partition;
 };
 base::Result<LogPlace> log_place(const data::Manifest& manifest, const std::map<std::string, std::string>& roots);
+
+/// What a compaction must know of the guard. Errors kIo, kParse, kValue: the keys and the file of gold questions.
+base::Result<runtime::CompactionOptions> compaction_options(const data::Manifest& manifest,
+                                                            const std::map<std::string, std::string>& roots);
 
 /// Errors kIo, kParse, kValue: the manifest, model, data or artifacts; kUnsupported: keys of [guard] that this build
 /// does not serve; kValue with every obstacle: the start rule says no.

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <memory>
 #include <vector>
 
 #include <openssl/evp.h>
@@ -79,11 +80,17 @@ Result<std::string> sha256_file(const std::string& path) {
 }
 
 Key128 key128(std::string_view text) {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ensure(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1, "SHA-256 is not available");
-  EVP_DigestUpdate(context, text.data(), text.size());
-  const auto digest = finish(context);
-  EVP_MD_CTX_free(context);
+  // Finding the algorithm costs several times what a short text does, so each thread keeps a context that has it.
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  thread_local std::unique_ptr<EVP_MD_CTX, Free> context;
+  const bool fresh = !context;
+  if (fresh) context.reset(EVP_MD_CTX_new());
+  ensure(context && EVP_DigestInit_ex(context.get(), fresh ? EVP_sha256() : nullptr, nullptr) == 1,
+         "SHA-256 is not available");
+  EVP_DigestUpdate(context.get(), text.data(), text.size());
+  const auto digest = finish(context.get());
   Key128 key;
   for (unsigned i = 0; i < 8; ++i) {
     key.low |= static_cast<std::uint64_t>(digest[i]) << (8 * i);

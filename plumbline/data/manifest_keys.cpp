@@ -150,6 +150,7 @@ std::vector<SectionSpec> make_specs() {
                 {"listen", kText, false, "address and port (default 127.0.0.1:8077)"},
                 {"log", kPath, false, "the decision log: a folder (default .plumbline/guard) or a postgresql URL"},
                 {"partition", kText, false, "PostgreSQL: which log of the database (default: a free one)"},
+                {"segment_mib", kInteger, false, "a folder's log: a new file is begun behind this size (default 256)"},
                 {"sync", kText, false, "when a record counts as durable (default group)", {"each", "group", "none"}},
                 {"tokens", kPath, false, "file of bearer tokens; without one the guard listens on loopback only"},
                 {"certificate", kPath, false, "TLS: chain of certificates (PEM)"},

@@ -62,7 +62,7 @@ base::Result<Aftermath> read_aftermath(const Source& source) {
     }
     return base::ok();
   };
-  const auto read = read_journal(source.place, visit, source.partition);
+  const auto read = read_history(source.place, visit, source.partition);
   if (!read.ok()) return read.error();
   return after;
 }
@@ -91,7 +91,8 @@ base::Status export_source(const Source& source, const Aftermath& after, std::of
     out << line << '\n';
     return base::ok();
   };
-  PL_TRY(const JournalState read, read_journal(source.place, visit, source.partition));
+  PL_TRY(const JournalState read, read_history(source.place, visit, source.partition));
+  counts.missing += read.missing;
   counts.torn_bytes += read.torn_bytes;
   decided.insert(here.begin(), here.end());
   return base::ok();

@@ -14,6 +14,7 @@ struct ExportCounts {
   std::uint64_t voided = 0;  ///< left out: their answers did not go out in time
   std::uint64_t open = 0;    ///< left out: not decided yet
   std::uint64_t torn_bytes = 0;
+  std::uint64_t missing = 0;    ///< records of the log that were discarded by a compaction
   std::uint64_t elsewhere = 0;  ///< of the decisions: another partition decided the same id as well
 };
 

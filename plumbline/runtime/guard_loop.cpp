@@ -28,6 +28,7 @@ GuardLoop::GuardLoop(std::unique_ptr<Guard> guard, Decider& decider, const LoopO
       options_(options),
       started_(Clock::now()),
       start_(guard_->clock_start()),
+      wall_start_(guard_->wall(start_)),
       appended_(journal_.appended()),
       durable_(journal_.durable()) {
   owner_ = std::thread([this] { own(); });
@@ -51,6 +52,8 @@ GuardLoop::~GuardLoop() {
 Instant GuardLoop::now() const {
   return start_ + std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started_).count();
 }
+
+double GuardLoop::wall() const { return wall_start_ + static_cast<double>(now() - start_) / 1e9; }
 
 bool GuardLoop::post(Command command) {
   {

@@ -73,6 +73,8 @@ class GuardLoop {
   bool drain(std::chrono::milliseconds patience);
 
   Instant now() const;
+  /// Seconds since 1970 by the guard's own clock: the wall clock was read at the start, and may be set since.
+  double wall() const;
   LoopMetrics metrics() const;
   LoopTimes times() const;
   bool stopped() const { return journal_stopped_; }
@@ -94,6 +96,7 @@ class GuardLoop {
   LoopOptions options_;
   Clock::time_point started_;
   Instant start_;
+  double wall_start_;
   std::atomic<bool> journal_stopped_ = false;
   std::atomic<bool> draining_ = false;
 

@@ -12,6 +12,21 @@ using base::Code;
 using base::make_error;
 using Kind = GuardEvent::Kind;
 
+std::vector<std::uint64_t> GuardCounts::list() const {
+  std::vector<std::uint64_t> out = {arrivals, voided, feedback, starts};
+  for (const auto& by_cause : decisions) out.insert(out.end(), by_cause.begin(), by_cause.end());
+  return out;
+}
+
+void GuardCounts::add(const std::vector<std::uint64_t>& list) {
+  base::ensure(list.size() == 29, "the counts of a fold are 29 numbers");
+  arrivals += list[0];
+  voided += list[1];
+  feedback += list[2];
+  starts += list[3];
+  for (std::size_t i = 0; i < 25; ++i) decisions[i / 5][i % 5] += list[4 + i];
+}
+
 GuardState::GuardState(const QueueLimits& limits, std::vector<Question> gold, std::size_t remembered,
                        std::shared_ptr<const MonitorPlan> plan)
     : limit_(remembered), queue_(limits, std::move(gold)), monitors_(std::move(plan)) {}
@@ -53,6 +68,7 @@ base::Status GuardState::apply(const GuardEvent& event, const JournalFrame& fram
   switch (event.kind) {
     case Kind::kStart: ++counts_.starts; break;
     case Kind::kQueue: break;
+    case Kind::kFold: counts_.add(event.counts); break;
     case Kind::kAcknowledge: monitors_.acknowledge(event.id); break;
     case Kind::kArrive: {
       if (open != open_.end()) return impossible("it is open already");
@@ -103,7 +119,7 @@ base::Status GuardState::replay(const JournalFrame& frame, const std::string& pl
   const auto here = [&](const base::Error& error) {
     return error.at(fmt::format("{}, frame {}", place, frame.number));
   };
-  const auto event = parse_guard_event(frame.payload, {});
+  const auto event = parse_guard_event(frame.payload, {}, EventTexts::kForFold);
   if (!event.ok()) return here(event.error());
   const base::Status applied = apply(*event, frame);
   return applied.ok() ? base::ok() : base::Status(here(applied.error()));

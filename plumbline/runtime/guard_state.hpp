@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "plumbline/runtime/log/decision_journal.hpp"
 #include "plumbline/runtime/log/guard_event.hpp"
@@ -50,6 +51,9 @@ struct GuardCounts {
   std::uint64_t feedback = 0;
   std::uint64_t starts = 0;
   bool operator==(const GuardCounts&) const = default;
+  /// As GuardEvent::counts.
+  std::vector<std::uint64_t> list() const;
+  void add(const std::vector<std::uint64_t>& list);
 };
 
 class GuardState {

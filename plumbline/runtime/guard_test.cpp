@@ -912,9 +912,35 @@ TEST(GuardEvent, TheQuickWayAndTheParserAgree) {
       }
     }
   }
-  for (const char* bad : {R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":99999999999999999999})",
-                          R"({"e":"decide","t":1,"id":"a","k":5,"c":0})", R"({"e":"decide","t":1,"id":"a","k":1,"c":0)",
-                          R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":2}})"})
+  for (const std::string rater : {"", "ann", "\"\u00e4"}) {
+    GuardEvent event;
+    event.kind = GuardEvent::Kind::kFeedback;
+    event.id = "a";
+    event.reward = -1.0 / 3;
+    event.delay = 1e-300;
+    event.rater = rater;
+    const std::string text = *to_json(event);
+    std::string spaced = text;
+    spaced.insert(spaced.find("\"t\":") + 4, " ");
+    for (const std::string& one : {text, spaced}) EXPECT_EQ(*to_json(*parse_guard_event(one, "here")), text);
+  }
+  // For a fold the texts at the end do not count, where they are whole.
+  GuardEvent decided;
+  decided.kind = GuardEvent::Kind::kDecide;
+  decided.id = "a";
+  decided.detail = R"({"carry_out":"x"})";
+  decided.record = R"({"id":"a"})";
+  const auto folded = parse_guard_event(*to_json(decided), "here", EventTexts::kForFold);
+  ASSERT_TRUE(folded.ok());
+  EXPECT_EQ(folded->id, "a");
+  EXPECT_EQ(parse_guard_event(*to_json(decided), "here")->record, decided.record);
+  for (const char* bad :
+       {R"({"e":"feedback","t":1,"id":"a","reward":nan,"delay":1})",
+        R"({"e":"feedback","t":1,"id":"a","reward":1,"delay":inf})",
+        R"({"e":"decide","t":1,"id":"a","k":1,"c":0,"other":1)", R"({"e":"decide","t":1,"id":"a","k":1,"c":0x})",
+        R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":99999999999999999999})",
+        R"({"e":"decide","t":1,"id":"a","k":5,"c":0})", R"({"e":"decide","t":1,"id":"a","k":1,"c":0)",
+        R"({"e":"arrive","t":1,"id":"a","content":1,"deadline":2}})"})
     EXPECT_FALSE(parse_guard_event(bad, "here").ok()) << bad;
 }
 

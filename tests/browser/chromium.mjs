@@ -26,6 +26,8 @@ export async function launch({ offline = true } = {}) {
     viewport: { width: 1360, height: 900 },
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
   });
+  // Long enough for a machine that is busy with other tests; a page that is right does not wait.
+  context.setDefaultTimeout(90000);
   return { context, close: async () => { await context.close(); await rm(profile, { recursive: true, force: true }); } };
 }
 
@@ -77,8 +79,8 @@ export async function open(context, path) {
 
 /// Waits until the dashboard has drawn its page and every part of it that loads by itself.
 export async function settled(page) {
-  await page.waitForSelector('main[data-state="ready"], main[data-state="failed"]', { timeout: 20000 });
-  await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'), null, { timeout: 20000 });
+  await page.waitForSelector('main[data-state="ready"], main[data-state="failed"]', { timeout: 60000 });
+  await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'), null, { timeout: 60000 });
 }
 
 /// Opens an address of a dashboard at `from.url`; keeps everything that a quiet page would not do.

@@ -1,11 +1,12 @@
 // The live guard and the overseer's page in a real browser, before a real guard under real requests:
 // guard.test.mjs PLUMBLINE ASSETS [SCREENSHOTS]. ASSETS is the folder that web/build.mjs wrote (index.html, assets/).
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { launch, suite, violations } from './chromium.mjs';
 import { hostile } from './dashboard_fixture.mjs';
-import { cleanUp, example, FOREIGN, Guard, proxy, SURE, TORN, until } from './guard_stand.mjs';
+import { cleanUp, dashboard, example, FOREIGN, Guard, proxy, SURE, TORN, until } from './guard_stand.mjs';
 
 const plumbline = resolve(process.argv[2]);
 const assets = resolve(process.argv[3]);
@@ -71,11 +72,12 @@ const quick = await new Guard(plumbline, example(plumbline, { ...calm, deadline_
 const live = await proxy(assets, deciding);
 const people = await proxy(assets, asking);
 const two = await proxy(assets, quick);
+const served = { live: await dashboard(plumbline, deciding), people: await dashboard(plumbline, asking) };
 
 await test('the live guard shows what it decides, as it decides', async () => {
   const traffic = deciding.traffic(25);
   try {
-    const { page, seen } = await visit(live, '#/guard');
+    const { page, seen } = await visit(served.live, '#/guard');
     await page.waitForFunction(() => document.querySelectorAll('.latest tbody tr').length > 20);
     const before = await page.locator('.latest tbody tr').first().getAttribute('data-number');
     await page.waitForFunction((old) => Number(document.querySelector('.latest tbody tr').dataset.number) > Number(old) + 10, before, { timeout: 5000 });
@@ -190,7 +192,7 @@ await test('a guard that is killed or hangs: the page says since when, and never
 });
 
 await test('two overseers answer by keyboard, never see one question at once, and what they say is done', async () => {
-  const [first, second] = [await overseer(people, 'ann'), await overseer(people, 'bob', { context: bob.context })];
+  const [first, second] = [await overseer(served.people, 'ann'), await overseer(served.people, 'bob', { context: bob.context })];
   await first.page.waitForSelector('.stage .state.empty');
   await shot(first.page, 'answer-waiting');
   const answers = new Map();
@@ -420,6 +422,17 @@ await test('a drift monitor that cries is shown with what it does', async () => 
   }
 });
 
+await test('the real server says it too when its guard is gone, and when it is back', async () => {
+  const { page } = await visit(served.live, '#/guard');
+  await deciding.kill();
+  await page.waitForSelector('.live.stale', { timeout: 6000 });
+  await page.waitForFunction(() => /No answer from the guard since/.test(document.querySelector('.stale-banner').innerText));
+  const cold = await visit(served.live, '#/guard');
+  assert.match(await cold.page.locator('main').innerText(), /guard_unreachable/);
+  await deciding.start();
+  await page.waitForSelector('.live:not(.stale)', { timeout: 8000 });
+});
+
 await test('hostile text in every field is text', async () => {
   const traffic = deciding.traffic(20, 'hostile');
   try {
@@ -484,6 +497,39 @@ await test('inputs and examples that are images are drawn as images', async () =
   } finally {
     people.state.change = null;
   }
+});
+
+await test('with tokens: the page asks for one, the guard knows who answers, and what a token lacks is said', async () => {
+  const made = example(plumbline, { ...calm, deadline_ms: 30000, gold_every: 0, tokens: 'tokens' });
+  const tokens = join(made.folder, 'tokens');
+  writeFileSync(tokens, 'shop decide,answer,read never shop-0123456789abcdef\nann answer,read never ann-0123456789abcdef\neye read never eye-0123456789abcdef\n', { mode: 0o600 });
+  const guarded = await new Guard(plumbline, made.manifest).start();
+  guarded.token = 'shop-0123456789abcdef';
+  const signed = await dashboard(plumbline, guarded, ['--tokens', tokens]);
+  const { page } = await visit(signed, '#/answer');
+  const signIn = async (token) => { await page.fill('#token', token); await page.press('#token', 'Enter'); };
+  await signIn('eye-0123456789abcdef');
+  await page.waitForFunction(() => /scope/.test(document.querySelector('.notice')?.textContent ?? ''), null, { timeout: 8000 });
+  assert.equal(await page.locator('#rater').count(), 0, 'the token says who it is');
+  await page.locator('#sign-out').click();
+  await page.waitForSelector('#token', { timeout: 8000 });
+  await signIn('ann-0123456789abcdef');
+  await page.evaluate(() => { window.location.hash = '#/answer'; });
+  await page.waitForSelector('.answering[data-phase="waiting"]', { timeout: 8000 });
+  const answer = guarded.decide('signed', TORN);
+  await waitShown(page);
+  await press(page, await keyOf(page, 'parcel'));
+  const { body } = await answer;
+  assert.deepEqual([body.detail.carry_out, body.detail.person.by], ['parcel', 'ann']);
+  await page.evaluate(() => { window.location.hash = '#/guard'; });
+  await page.waitForSelector('.live', { timeout: 8000 });
+  assert.match(await page.locator('.latest').innerText(), /signed[\s\S]*ann/);
+  assert.equal(await signed.close(), 0);
+  await guarded.kill();
+});
+
+await test('both servers end as they should', async () => {
+  assert.deepEqual(await Promise.all(Object.values(served).map((one) => one.close())), [0, 0]);
 });
 
 await Promise.all([live, people, two].map((one) => one.close()));

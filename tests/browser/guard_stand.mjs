@@ -25,8 +25,8 @@ export async function until(words, probe, milliseconds = 20000) {
 }
 
 /// Starts a program and gives the address of its line "listening on http://ADDRESS".
-async function listening(program, args) {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+async function listening(program, args, cwd = undefined) {
+  const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   started.push(child);
   let said = '';
   let wrong = '';
@@ -74,7 +74,7 @@ export class Guard {
   }
 
   async call(method, path, body) {
-    const reply = await fetch(`http://${this.address}${path}`, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+    const reply = await fetch(`http://${this.address}${path}`, { method, headers: this.token ? { Authorization: `Bearer ${this.token}` } : {}, body: body === undefined ? undefined : JSON.stringify(body) });
     return { status: reply.status, body: await reply.json() };
   }
 
@@ -94,10 +94,12 @@ export class Guard {
   }
 }
 
-/// The dashboard as `plumbline serve --guard` shows it.
-export async function dashboard(plumbline, guard, folder) {
-  const { address } = await listening(plumbline, ['serve', '--guard', `http://${guard.address}`, '--listen', '127.0.0.1:0', '--store', join(folder, '.plumbline', 'store.db')]);
-  return { url: `http://${address}/` };
+/// The dashboard as `plumbline serve --guard` shows it, where nothing was assessed.
+export async function dashboard(plumbline, guard, more = []) {
+  const folder = mkdtempSync(join(tmpdir(), 'plumbline-serve-'));
+  folders.push(folder);
+  const { child, address, ended } = await listening(plumbline, ['serve', '--guard', `http://${guard.address}`, '--listen', '127.0.0.1:0', ...more], folder);
+  return { url: `http://${address}/`, close: async () => { child.kill('SIGTERM'); return ended; } };
 }
 
 /// The dashboard's files with a bare proxy to the guard, to spoil answers on their way: `change` gets path and body.

@@ -139,6 +139,15 @@ class Assess(SystemTest):
         trend = answer["points"]
         self.assertEqual(answer["changes"], [])
         self.assertIsNone(answer["series"][0]["p"], "two runs are too few to look for a change")
+        shown, _, code = plumbline("trend", "probe.accuracy", "accuracy", *store)
+        self.assertEqual(code, 0)
+        self.assertIn("changes not looked for", shown)
+        table = self.folder / "accuracy.csv"
+        one = ("--where", "data=test", "--where", "slice=")
+        self.assertEqual(plumbline("trend", "probe.accuracy", "accuracy", *one, "--csv", table, *store)[2], 0)
+        self.assertEqual([len(table.read_text().splitlines()), table.read_text()[:16]], [3, "time,value,error"])
+        for wrong in (("--where", "data"), ("--where", "data=none", "--csv", table), ("--false-alarms", "2")):
+            self.assertEqual(plumbline("trend", "probe.accuracy", "accuracy", *wrong, *store)[2], 2)
         self.assertEqual([round(p["evidence"]["value"], 3) for p in trend if p["evidence"]["where"] == {"data": "test"}], [0.9, 0.95])
         self.assertEqual(plumbline("verify-store", *store)[2], 0)
         out, err, code = plumbline("reproduce", trend[0]["evidence"]["id"][:12], *store)

@@ -425,6 +425,18 @@ class Hostile(ServeTest):
             self.assertIn(said, err)
         self.assertFalse((self.folder / "none.db").exists())
 
+    def test_a_guard_may_be_watched_where_nothing_was_assessed(self):
+        nothing = self.folder / "nothing"
+        nothing.mkdir()
+        client = self.serve("--guard", "http://127.0.0.1:9", stores=[], cwd=nothing)
+        status, body = client.get("/api/overview")
+        self.assertEqual((status, body["stores"], body["guard"]), (200, [], {"url": "http://127.0.0.1:9"}))
+        self.assertEqual(client.get("/api/runs")[1]["total"], 0)
+        self.assertEqual(client.code("/api/guard/v1/live"), (502, "guard_unreachable"))
+        done = subprocess.run([str(BIN / "plumbline"), "serve", "--listen", "127.0.0.1:0"], cwd=nothing, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("there is no store here", done.stderr)
+
     def test_many_callers_at_once(self):
         run = self.assessed()
         client = self.serve()

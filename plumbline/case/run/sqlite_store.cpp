@@ -541,33 +541,38 @@ std::string file_uri(const std::string& path) {
   return out;
 }
 
+/// Opens or creates `file`; `place` is what the store is called.
+base::Result<std::unique_ptr<Store>> open_to_write(const std::string& file, const std::string& place) {
+  sqlite3* db = nullptr;
+  const int opened =
+      sqlite3_open_v2(file.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  if (opened != SQLITE_OK) {
+    sqlite3_close(db);
+    return base::make_error(base::Code::kIo, "the store cannot be opened or created", file,
+                            "Check that the folder exists and is writable, or name another with --store");
+  }
+  auto store = std::make_unique<SqliteStore>(db, place);
+  sqlite3_busy_timeout(db, kBusyMilliseconds);
+  const auto run_sql = [&](const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; };
+  if (!run_sql("pragma journal_mode = wal") || !run_sql("pragma synchronous = full") || !run_sql("begin immediate")) {
+    return refusal(db, file);
+  }
+  PL_TRY(const int schema, schema_of(db, file));
+  if (schema == 0 && !run_sql(kTables)) return refusal(db, file);
+  if (schema < kSchema &&
+      (!run_sql(sqlite::kIndexes) || !run_sql(fmt::format("pragma user_version = {}", kSchema).c_str())))
+    return refusal(db, file);
+  if (!run_sql("commit")) return refusal(db, file);
+  return std::unique_ptr<Store>(std::move(store));
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path) {
   std::error_code ignored;
   const auto parent = std::filesystem::path(path).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, ignored);
-  sqlite3* db = nullptr;
-  const int opened =
-      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
-  if (opened != SQLITE_OK) {
-    sqlite3_close(db);
-    return base::make_error(base::Code::kIo, "the store cannot be opened or created", path,
-                            "Check that the folder exists and is writable, or name another with --store");
-  }
-  auto store = std::make_unique<SqliteStore>(db, std::filesystem::absolute(path, ignored).string());
-  sqlite3_busy_timeout(db, kBusyMilliseconds);
-  const auto run_sql = [&](const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; };
-  if (!run_sql("pragma journal_mode = wal") || !run_sql("pragma synchronous = full") || !run_sql("begin immediate")) {
-    return refusal(db, path);
-  }
-  PL_TRY(const int schema, schema_of(db, path));
-  if (schema == 0 && !run_sql(kTables)) return refusal(db, path);
-  if (schema < kSchema &&
-      (!run_sql(sqlite::kIndexes) || !run_sql(fmt::format("pragma user_version = {}", kSchema).c_str())))
-    return refusal(db, path);
-  if (!run_sql("commit")) return refusal(db, path);
-  return std::unique_ptr<Store>(std::move(store));
+  return open_to_write(path, std::filesystem::absolute(path, ignored).string());
 }
 
 base::Result<std::unique_ptr<Store>> open_sqlite_store_to_read(const std::string& path) {
@@ -587,9 +592,8 @@ base::Result<std::unique_ptr<Store>> open_sqlite_store_to_read(const std::string
       return base::make_error(base::Code::kIo, "the store cannot be read", path, "Check who may read it");
     sqlite3_busy_timeout(db, kBusyMilliseconds);
     const auto schema = schema_of(db, path);
-    if (schema.ok() && *schema == 0)
-      return base::make_error(base::Code::kParse, "is an empty database and not yet a Plumbline store", path,
-                              "Run `plumbline assess` first");
+    // A run that ended before it could write leaves nothing behind: a store without runs, and still not written to.
+    if (schema.ok() && *schema == 0) return open_to_write(":memory:", whole);
     if (schema.ok()) return std::unique_ptr<Store>(std::move(store));
     const bool nobody_writes = sqlite3_errcode(db) == SQLITE_CANTOPEN && !std::filesystem::exists(whole + "-wal", code);
     if (!nobody_writes) return schema.error();

@@ -331,7 +331,6 @@ base::Result<check::Output> run_ledger(check::Context& context, const std::strin
 base::Result<check::Output> run(check::Context& context, const check::Params& params) {
   stats::ChangeOptions search;
   search.alpha = params.real("false_alarms");
-  search.draws = 999;
   search.cancel = context.cancel();
   const std::string& name = context.task().data;
   if (context.task().subject.starts_with("trend.")) return run_series(context, name, search);

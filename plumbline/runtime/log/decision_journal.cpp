@@ -50,6 +50,11 @@ base::Result<JournalState> read_journal(const std::string& place, const JournalV
   return is_database(place) ? read_postgres_journal(place, partition, visit) : read_file_journal(place, visit);
 }
 
+base::Result<JournalState> read_history(const std::string& place, const JournalVisit& visit,
+                                        const std::string& partition) {
+  return is_database(place) ? read_postgres_journal(place, partition, visit) : read_file_history(place, visit);
+}
+
 base::Result<std::vector<std::string>> list_partitions(const std::string& place) {
   if (is_database(place)) return list_postgres_partitions(place);
   return std::vector<std::string>{""};

@@ -57,6 +57,7 @@ struct JournalState {
   std::uint64_t segments = 0;
   std::uint64_t bytes = 0;
   std::uint64_t torn_bytes = 0;  ///< of a group that never became durable; cut off by open()
+  std::uint64_t missing = 0;     ///< read_history: frames that were discarded after a snapshot was made of them
 };
 
 /// One commit, for metrics.
@@ -121,6 +122,11 @@ std::string shown_place(const std::string& place);
 /// without the partition's name, the only one.
 /// Errors as DecisionJournal::open, without the ownership; kValue: several partitions, and none is named.
 base::Result<JournalState> read_journal(const std::string& place, const JournalVisit& visit,
+                                        const std::string& partition = {});
+
+/// The same, with what a snapshot stands for as it was written, from the archive: evidence, where read_journal gives
+/// what a state needs. Frames that were discarded are missing, and counted.
+base::Result<JournalState> read_history(const std::string& place, const JournalVisit& visit,
                                         const std::string& partition = {});
 
 /// The partitions of a database in the order in which they were made; one without a name for a folder.

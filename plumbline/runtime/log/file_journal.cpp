@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -10,12 +9,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plumbline/data/bytes.hpp"
-#include "plumbline/runtime/log/journal_frame.hpp"
+#include "plumbline/runtime/log/journal_files.hpp"
 
 namespace plumbline::runtime {
 namespace {
@@ -23,87 +20,7 @@ namespace {
 using base::Code;
 using base::make_error;
 
-constexpr std::string_view kEnding = ".journal";
 constexpr std::uint64_t kReserve = 1U << 20U;  // of disk space at a time
-
-base::Error system_error(const std::string& place, std::string_view what) {
-  return make_error(Code::kIo, fmt::format("{}: {}", what, std::strerror(errno)), place);
-}
-
-std::string segment_path(const std::string& folder, std::uint64_t first) {
-  return fmt::format("{}/{:020}{}", folder, first, kEnding);
-}
-
-/// The segments of a folder by the number of their first frame, which is their name.
-base::Result<std::vector<std::uint64_t>> list_segments(const std::string& folder) {
-  std::vector<std::uint64_t> all;
-  std::error_code code;
-  for (std::filesystem::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
-    const std::string name = it->path().filename().string();
-    if (!name.ends_with(kEnding)) continue;
-    const std::string_view number = std::string_view(name).substr(0, name.size() - kEnding.size());
-    std::uint64_t first = 0;
-    const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), first);
-    if (number.size() != 20 || error != std::errc{} || stop != number.data() + number.size())
-      return make_error(Code::kParse, "is no segment of a journal by its name", it->path().string());
-    all.push_back(first);
-  }
-  if (code) return make_error(Code::kIo, fmt::format("cannot be listed: {}", code.message()), folder);
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-std::string_view text_of(const data::Bytes& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data.get()), bytes.size};
-}
-
-/// One segment, checked against its name and its place in the order.
-base::Result<SegmentScan> scan_file(const std::string& folder, std::uint64_t first, std::uint64_t expected, bool last,
-                                    const JournalVisit& visit) {
-  const std::string path = segment_path(folder, first);
-  if (first != expected)
-    return make_error(Code::kParse,
-                      fmt::format("begins with frame {}, expected {}: a segment is missing", first, expected), path,
-                      "Restore the missing file from a copy");
-  PL_TRY(const data::Bytes bytes, data::map_file(path));
-  std::uint64_t number = first;
-  PL_TRY(const SegmentScan scan,
-         scan_segment(text_of(bytes), path, last, [&](std::uint64_t offset, std::string_view payload) {
-           return visit({number++, {first, offset}, payload});
-         }));
-  if (scan.first != 0 && scan.first != first)
-    return make_error(Code::kParse, fmt::format("says that it begins with frame {}", scan.first), path,
-                      "The file was renamed");
-  return scan;
-}
-
-base::Status sync_folder(const std::string& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return system_error(folder, "cannot be opened");
-  const int outcome = ::fsync(fd);
-  ::close(fd);
-  if (outcome != 0) return system_error(folder, "cannot be synced");
-  return base::ok();
-}
-
-base::Status write_all(int fd, std::string_view bytes, std::uint64_t offset, const std::string& place) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return system_error(place, "cannot be written");
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-    offset += static_cast<std::uint64_t>(written);
-  }
-  return base::ok();
-}
-
-/// A last segment without one whole frame says nothing: it was begun and never used.
-base::Result<bool> is_unused(const std::string& folder, std::uint64_t first) {
-  const std::string path = segment_path(folder, first);
-  PL_TRY(const data::Bytes bytes, data::map_file(path));
-  PL_TRY(const SegmentScan scan, scan_segment(text_of(bytes), path, true, [](auto, auto) { return base::ok(); }));
-  return scan.frames == 0;
-}
 
 }  // namespace
 
@@ -133,9 +50,7 @@ struct FileJournal::Segment {
   }
 };
 
-FileJournal::~FileJournal() {
-  if (lock_ >= 0) ::close(lock_);
-}
+FileJournal::~FileJournal() = default;
 
 base::Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& folder, const JournalOptions& options,
                                                              const JournalVisit& visit) {
@@ -143,19 +58,15 @@ base::Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& 
   std::filesystem::create_directories(folder, code);
   if (code) return make_error(Code::kIo, fmt::format("cannot be made: {}", code.message()), folder);
   std::unique_ptr<FileJournal> journal(new FileJournal(folder, options));
-  const std::string lock = folder + "/lock";
-  journal->lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (journal->lock_ < 0) return system_error(lock, "cannot be opened");
-  if (::flock(journal->lock_, LOCK_EX | LOCK_NB) != 0)
-    return make_error(Code::kIo, "is in use by another process", folder,
-                      "One guard writes to a log; end the other one");
+  PL_CHECK(journal->lock_.take(folder));
   PL_CHECK(journal->recover(visit));
   return journal;
 }
 
 base::Status FileJournal::recover(const JournalVisit& visit) {
-  PL_TRY(std::vector<std::uint64_t> segments, list_segments(name_));
-  while (!segments.empty()) {
+  PL_TRY(JournalFiles files, list_journal(name_));
+  std::vector<std::uint64_t>& segments = files.segments;
+  while (segments.size() > (files.snapshot == 0 ? 0 : 1)) {
     PL_TRY(const bool unused, is_unused(name_, segments.back()));
     if (!unused) break;
     const std::string path = segment_path(name_, segments.back());
@@ -164,14 +75,18 @@ base::Status FileJournal::recover(const JournalVisit& visit) {
     if (::unlink(path.c_str()) != 0) return system_error(path, "cannot be removed");
     segments.pop_back();
   }
-  std::uint64_t next = 1;
+  if (files.snapshot != 0) {
+    PL_TRY(const SegmentScan whole, scan_snapshot_file(name_, files.snapshot, visit));
+    recovered_.bytes += whole.valid_bytes;
+  }
+  std::uint64_t next = files.next();
   SegmentScan tail;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     PL_TRY(tail, scan_file(name_, segments[i], next, i + 1 == segments.size(), visit));
     next += tail.frames;
-    recovered_.frames += tail.frames;
     recovered_.bytes += tail.valid_bytes;
   }
+  recovered_.frames = next - 1;
   recovered_.segments = segments.size();
   recovered_.torn_bytes += tail.torn_bytes;
   appended_ = durable_ = next - 1;
@@ -304,24 +219,60 @@ bool FileJournal::stopped() const {
   return !stopped_.empty();
 }
 
-base::Result<JournalState> read_file_journal(const std::string& folder, const JournalVisit& visit) {
-  PL_TRY(std::vector<std::uint64_t> segments, list_segments(folder));
-  if (segments.empty()) return make_error(Code::kIo, "holds no journal", folder);
-  while (segments.size() > 1) {
-    PL_TRY(const bool unused, is_unused(folder, segments.back()));
+namespace {
+
+/// Segments in order, the last of which may have a torn tail.
+base::Status read_segments(const std::string& folder, const std::string& archive,
+                           const std::vector<std::uint64_t>& archived, std::vector<std::uint64_t> live,
+                           JournalState& state, const JournalVisit& visit) {
+  while (live.size() > 1) {
+    PL_TRY(const bool unused, is_unused(folder, live.back()));
     if (!unused) break;
-    segments.pop_back();
+    live.pop_back();
   }
-  JournalState state;
-  std::uint64_t next = 1;
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    PL_TRY(const SegmentScan scan, scan_file(folder, segments[i], next, i + 1 == segments.size(), visit));
-    next += scan.frames;
+  const std::size_t all = archived.size() + live.size();
+  for (std::size_t i = 0; i < all; ++i) {
+    const bool old = i < archived.size();
+    PL_TRY(const SegmentScan scan, scan_file(old ? archive : folder, old ? archived[i] : live[i - archived.size()],
+                                             state.frames + 1, i + 1 == all, visit));
     state.frames += scan.frames;
     state.bytes += scan.valid_bytes;
     state.torn_bytes += scan.torn_bytes;
     ++state.segments;
   }
+  return base::ok();
+}
+
+}  // namespace
+
+base::Result<JournalState> read_file_journal(const std::string& folder, const JournalVisit& visit) {
+  PL_TRY(const JournalFiles files, list_journal(folder));
+  if (files.segments.empty()) return make_error(Code::kIo, "holds no journal", folder);
+  JournalState state;
+  if (files.snapshot != 0) {
+    PL_TRY(const SegmentScan whole, scan_snapshot_file(folder, files.snapshot, visit));
+    state.bytes += whole.valid_bytes;
+    state.frames = files.snapshot - 1;
+  }
+  PL_CHECK(read_segments(folder, {}, {}, files.segments, state, visit));
+  return state;
+}
+
+base::Result<JournalState> read_file_history(const std::string& folder, const JournalVisit& visit) {
+  PL_TRY(const JournalFiles files, list_journal(folder));
+  if (files.segments.empty()) return make_error(Code::kIo, "holds no journal", folder);
+  std::vector<std::uint64_t> live = files.covered, archived;
+  live.insert(live.end(), files.segments.begin(), files.segments.end());
+  const std::string archive = archive_path(folder);
+  if (std::filesystem::exists(archive)) {
+    PL_TRY(archived, list_segments(archive));
+    // One that was being moved may be in both places.
+    std::erase_if(archived, [&](std::uint64_t first) { return std::binary_search(live.begin(), live.end(), first); });
+  }
+  // Moved one by one, oldest first: those in the archive come before those that are still in their place.
+  JournalState state;
+  state.frames = state.missing = (archived.empty() ? live.front() : archived.front()) - 1;
+  PL_CHECK(read_segments(folder, archive, archived, live, state, visit));
   return state;
 }
 

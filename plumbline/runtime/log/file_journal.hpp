@@ -7,6 +7,7 @@
 #include <string>
 
 #include "plumbline/runtime/log/decision_journal.hpp"
+#include "plumbline/runtime/log/journal_files.hpp"
 
 namespace plumbline::runtime {
 
@@ -38,7 +39,7 @@ class FileJournal final : public DecisionJournal {
   base::Result<std::shared_ptr<Segment>> begin_segment(std::uint64_t first);
   base::Status write(const Group& group, double& sync_seconds);
 
-  int lock_ = -1;
+  FolderLock lock_;
   mutable std::mutex mutex_;
   std::mutex commit_mutex_;
   std::shared_ptr<Segment> segment_;  // the one that is appended to
@@ -51,5 +52,6 @@ class FileJournal final : public DecisionJournal {
 
 /// As read_journal, of a folder.
 base::Result<JournalState> read_file_journal(const std::string& folder, const JournalVisit& visit);
+base::Result<JournalState> read_file_history(const std::string& folder, const JournalVisit& visit);
 
 }  // namespace plumbline::runtime

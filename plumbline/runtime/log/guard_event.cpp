@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "plumbline/base/guard.hpp"
@@ -22,8 +23,9 @@ using base::make_error;
 using Json = nlohmann::ordered_json;
 using Kind = GuardEvent::Kind;
 
-constexpr std::array<std::string_view, 8> kKinds = {"start", "arrive",   "propose", "decide",
-                                                    "void",  "feedback", "queue",   "acknowledge"};
+constexpr std::array<std::string_view, 9> kKinds = {"start",    "arrive", "propose",     "decide", "void",
+                                                    "feedback", "queue",  "acknowledge", "fold"};
+constexpr std::size_t kCounts = 29;
 constexpr std::string_view kNote = ",\"m\":";
 constexpr std::string_view kRecord = ",\"record\":";
 constexpr std::string_view kDetail = ",\"detail\":";
@@ -186,6 +188,14 @@ GuardEvent event_of(const Json& in) {
       in.at("delay").get_to(event.delay);
       event.rater = in.value("rater", "");
       break;
+    case Kind::kFold:
+      if (!in.at("counts").is_array() || in.at("counts").size() != kCounts)
+        throw std::out_of_range(fmt::format("\"counts\" holds not {} numbers", kCounts));
+      for (const Json& one : in.at("counts")) {
+        if (!one.is_number_unsigned()) throw std::out_of_range("\"counts\" holds what is no count");
+        event.counts.push_back(one.get<std::uint64_t>());
+      }
+      break;
     case Kind::kAcknowledge: event.rater = in.value("rater", ""); break;
     default: break;
   }
@@ -203,8 +213,8 @@ class Cursor {
     text_.remove_prefix(word.size());
     return true;
   }
-  template <class Integer>
-  bool number(std::string_view key, Integer& value) {
+  template <class Number>
+  bool number(std::string_view key, Number& value) {
     if (!literal(key)) return false;
     const auto [stop, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
     if (error != std::errc{}) return false;
@@ -224,35 +234,51 @@ class Cursor {
     text_.remove_prefix(end + 1);
     return true;
   }
+  std::string_view rest() const { return text_; }
   bool note(MonitorNote& value) { return cut_monitor_note(text_, value); }
-  bool done() const { return text_.empty(); }
 
  private:
   std::string_view text_;
 };
 
-/// The two events of every request. Nothing where the text has any other form: then the parser has the word.
-std::optional<GuardEvent> quick_event(std::string_view envelope) {
-  Cursor in(envelope);
-  GuardEvent event;
-  const bool arrive = in.literal(R"({"e":"arrive")");
-  if (!arrive && !in.literal(R"({"e":"decide")")) return std::nullopt;
-  if (!in.number(R"(,"t":)", event.at) || !in.text(R"(,"id":")", event.id)) return std::nullopt;
-  in.text(R"(,"fallback":")", event.fallback);
-  if (arrive) {
+/// The events of every request, at the head of the text; `rest` is what follows: a detail, a record, a brace. Nothing
+/// where the text has any other form: then the parser has the word.
+std::optional<GuardEvent> quick_event(std::string_view text, std::string_view& rest) {
+  Cursor in(text);
+  std::optional<GuardEvent> out(std::in_place);
+  GuardEvent& event = *out;
+  if (in.literal(R"({"e":"arrive","t":)")) {
     event.kind = Kind::kArrive;
-    if (!in.number(R"(,"content":)", event.content) || !in.number(R"(,"deadline":)", event.deadline))
-      return std::nullopt;
-  } else {
+  } else if (in.literal(R"({"e":"decide","t":)")) {
     event.kind = Kind::kDecide;
-    unsigned kind = 9, cause = 9;
-    if (!in.number(R"(,"k":)", kind) || !in.number(R"(,"c":)", cause) || kind > 4 || cause > 4) return std::nullopt;
-    event.decision = static_cast<data::DecisionKind>(kind);
-    event.cause = static_cast<data::DecisionCause>(cause);
-    event.shadow = in.literal(R"(,"shadow":true)");
-    if (in.literal(kNote) && !in.note(event.note.emplace())) return std::nullopt;
+  } else if (in.literal(R"({"e":"feedback","t":)")) {
+    event.kind = Kind::kFeedback;
+  } else {
+    return std::nullopt;
   }
-  return in.done() ? std::optional(std::move(event)) : std::nullopt;
+  if (!in.number("", event.at) || !in.text(R"(,"id":")", event.id)) return std::nullopt;
+  in.text(R"(,"fallback":")", event.fallback);
+  switch (event.kind) {
+    case Kind::kArrive:
+      if (!in.number(R"(,"content":)", event.content) || !in.number(R"(,"deadline":)", event.deadline))
+        return std::nullopt;
+      break;
+    case Kind::kDecide: {
+      unsigned kind = 9, cause = 9;
+      if (!in.number(R"(,"k":)", kind) || !in.number(R"(,"c":)", cause) || kind > 4 || cause > 4) return std::nullopt;
+      event.decision = static_cast<data::DecisionKind>(kind);
+      event.cause = static_cast<data::DecisionCause>(cause);
+      event.shadow = in.literal(R"(,"shadow":true)");
+      if (in.literal(kNote) && !in.note(event.note.emplace())) return std::nullopt;
+      break;
+    }
+    default:
+      if (!in.number(R"(,"reward":)", event.reward) || !in.number(R"(,"delay":)", event.delay)) return std::nullopt;
+      if (!std::isfinite(event.reward) || !std::isfinite(event.delay)) return std::nullopt;
+      in.text(R"(,"rater":")", event.rater);
+  }
+  rest = in.rest();
+  return rest == "}" || rest.starts_with(kDetail) || rest.starts_with(kRecord) ? std::move(out) : std::nullopt;
 }
 
 }  // namespace
@@ -275,6 +301,7 @@ base::Result<std::string> to_json(const GuardEvent& event) {
         out += fmt::format(",\"reward\":{},\"delay\":{}", event.reward, event.delay);
         if (!event.rater.empty()) out += ",\"rater\":" + quoted(event.rater);
         break;
+      case Kind::kFold: out += fmt::format(",\"counts\":[{}]", fmt::join(event.counts, ",")); break;
       case Kind::kAcknowledge:
         if (!event.rater.empty()) out += ",\"rater\":" + quoted(event.rater);
         break;
@@ -291,16 +318,19 @@ base::Result<std::string> to_json(const GuardEvent& event) {
   }
 }
 
-base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place) {
+base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place, EventTexts texts) {
   if (!data::is_utf8(text)) return make_error(Code::kParse, "is not UTF-8", place);
   if (!text.ends_with('}'))
     return make_error(Code::kParse, "is no event of a guard: it does not end with a brace", place);
-  const Parts parts = parts_of(text);
-  if (auto quick = quick_event(parts.envelope)) {
+  std::string_view rest;
+  if (auto quick = quick_event(text, rest)) {
+    if (texts == EventTexts::kForFold) return std::move(*quick);
+    const Parts parts = parts_of(rest);
     quick->detail = parts.detail;
     quick->record = parts.record;
     return std::move(*quick);
   }
+  const Parts parts = parts_of(text);
   try {
     const Json in = Json::parse(std::string(parts.envelope) + '}');
     GuardEvent event = event_of(in);

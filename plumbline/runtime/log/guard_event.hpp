@@ -9,6 +9,7 @@
 ///   void     nothing counts for this request: the answer did not go out in time
 ///   feedback a reward
 ///   queue    a person took, gave back, answered, took back or vetoed a question
+///   fold     what events that are left out of a snapshot come to: `counts`
 ///   acknowledge  somebody saw the alarm of a monitor (`id`), which then starts anew
 ///
 /// decide and propose carry the monitors' note of the proposal, if there are monitors.
@@ -17,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "plumbline/base/result.hpp"
 #include "plumbline/data/decision_log.hpp"
@@ -26,7 +28,7 @@
 namespace plumbline::runtime {
 
 struct GuardEvent {
-  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue, kAcknowledge };
+  enum class Kind : std::uint8_t { kStart, kArrive, kPropose, kDecide, kVoid, kFeedback, kQueue, kAcknowledge, kFold };
   Kind kind = Kind::kStart;
   Instant at = 0;
   std::string id;  ///< of the request; acknowledge: name of the monitor
@@ -37,20 +39,27 @@ struct GuardEvent {
   data::DecisionKind decision = data::DecisionKind::kAct;    ///< decide
   data::DecisionCause cause = data::DecisionCause::kPolicy;  ///< decide
   bool shadow = false;                                       ///< decide
-  std::string detail;               ///< propose, decide, start: a JSON object as text, or empty
-  std::string record;               ///< propose, decide: a decision record as text (data::decision_to_json)
-  std::string reason;               ///< void
-  double reward = 0;                ///< feedback
-  double delay = 0;                 ///< feedback: seconds since the decision
-  std::string rater;                ///< feedback, acknowledge: who
-  std::optional<QueueEvent> queue;  ///< queue; propose: the question; decide: its settlement
-  std::optional<MonitorNote> note;  ///< decide, propose: what monitors saw of the proposal
+  std::string detail;                 ///< propose, decide, start: a JSON object as text, or empty
+  std::string record;                 ///< propose, decide: a decision record as text (data::decision_to_json)
+  std::string reason;                 ///< void
+  double reward = 0;                  ///< feedback
+  double delay = 0;                   ///< feedback: seconds since the decision
+  std::string rater;                  ///< feedback, acknowledge: who
+  std::vector<std::uint64_t> counts;  ///< fold: arrivals, void, rewards, starts, outcomes by kind and cause (5 x 5)
+  std::optional<QueueEvent> queue;    ///< queue; propose: the question; decide: its settlement
+  std::optional<MonitorNote> note;    ///< decide, propose: what monitors saw of the proposal
 };
 
 /// Errors kValue: a number that is not finite, text that is not UTF-8.
 base::Result<std::string> to_json(const GuardEvent& event);
+/// What a reader wants of the texts at an event's end.
+enum class EventTexts {
+  kAll,
+  kForFold,  ///< where a state is folded: detail and record of an outcome may be left empty
+};
 /// The inverse; `detail` and `record` are taken as text and not looked into. Errors kParse, with `place` in front.
-base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place);
+base::Result<GuardEvent> parse_guard_event(std::string_view text, const std::string& place,
+                                           EventTexts texts = EventTexts::kAll);
 
 /// {"detail": …, "record": …} of a decide event as it stands in the journal. Precondition: to_json wrote it.
 std::string answer_body(std::string_view decide);

@@ -83,7 +83,7 @@ class Poisson : public SegmentCost {
 class Distribution : public SegmentCost {
  public:
   Distribution(std::span<const double> x, std::size_t levels, std::size_t shortest)
-      : SegmentCost(x.size(), shortest, 1), levels_(levels) {
+      : SegmentCost(x.size(), shortest, 1) {
     std::vector<double> sorted(x.begin(), x.end());
     std::sort(sorted.begin(), sorted.end());
     const auto n = static_cast<double>(x.size());
@@ -108,7 +108,6 @@ class Distribution : public SegmentCost {
   }
 
  private:
-  std::size_t levels_;
   std::vector<std::vector<double>> below_;
   double scale_ = 0;
 };
