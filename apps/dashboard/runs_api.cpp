@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -255,7 +256,25 @@ Answer run_artifact(const Call& call) {
        {"image", image ? Json("data:image/png;base64," + check::base64_encode(artifact->bytes)) : Json()}});
 }
 
-Answer metrics(const Call& call) {
+namespace {
+
+/// What changes when a run is begun, closed or pruned.
+base::Result<std::string> state_of(const Call& call) {
+  std::string state;
+  for (std::size_t i = 0; i < call.shelf.size(); ++i) {
+    PL_TRY(run::Store* const store, call.shelf.store(i));
+    run::RunQuery newest;
+    newest.limit = 1;
+    PL_TRY(const run::RunPage page, store->find_runs(newest));
+    state += fmt::format("{} {}", store->place(), page.total);
+    for (const run::RunSummary& r : page.runs)
+      state += fmt::format(" {} {} {}", r.id, check::run_status_name(r.status), r.evidence);
+    state += '\n';
+  }
+  return state;
+}
+
+base::Result<std::string> count_metrics(const Call& call) {
   std::map<std::pair<std::string, std::string>, run::MetricCount> all;
   for (std::size_t i = 0; i < call.shelf.size(); ++i) {
     PL_TRY(run::Store* const store, call.shelf.store(i));
@@ -273,8 +292,53 @@ Answer metrics(const Call& call) {
   for (const auto& [name, one] : all)
     rows.push_back(
         {{"check", name.first}, {"metric", name.second}, {"subjects", one.subjects}, {"points", one.points}});
-  return json_reply({{"metrics", rows}});
+  return http::dump({{"metrics", rows}});
 }
+
+}  // namespace
+
+Answer metrics(const Call& call) {
+  // Counting every figure of 10,000 runs takes seconds, so that the last answer is kept while the stores stay as they
+  // are.
+  static std::mutex mutex;
+  static std::string kept_for;
+  static std::string kept;
+  PL_TRY(const std::string state, state_of(call));
+  {
+    const std::lock_guard lock(mutex);
+    if (!kept.empty() && kept_for == state) return ApiReply{200, kept};
+  }
+  PL_TRY(const std::string counted, count_metrics(call));
+  const std::lock_guard lock(mutex);
+  kept_for = state;
+  kept = counted;
+  return ApiReply{200, counted};
+}
+
+namespace {
+
+/// Of all stores, newest first.
+base::Result<std::vector<run::TrendPoint>> points_of(const Call& call, const run::TrendQuery& query) {
+  std::vector<run::TrendPoint> all;
+  for (std::size_t i = 0; i < call.shelf.size(); ++i) {
+    PL_TRY(run::Store* const store, call.shelf.store(i));
+    PL_TRY(auto found, store->trend(query));
+    all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+  }
+  if (call.shelf.size() > 1)
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.started > b.started; });
+  return all;
+}
+
+using SeriesKey = std::pair<std::string, std::map<std::string, std::string>>;
+
+std::map<SeriesKey, std::size_t> groups_of(const std::vector<run::TrendPoint>& points) {
+  std::map<SeriesKey, std::size_t> groups;
+  for (const run::TrendPoint& p : points) ++groups[{p.evidence.subject, p.evidence.where}];
+  return groups;
+}
+
+}  // namespace
 
 Answer trend(const Call& call) {
   run::TrendQuery query;
@@ -285,18 +349,14 @@ Answer trend(const Call& call) {
   if (!call.text("subject").empty()) query.subject = call.text("subject");
   PL_TRY(query.where, where_of(call.text("where")));
   PL_TRY(const std::uint64_t limit, call.whole("limit", 200, 1, 2000));
-  query.limit = kSeriesAtMost * limit;  // what is asked for may be several series, of which one is shown
-  std::vector<run::TrendPoint> all;
-  for (std::size_t i = 0; i < call.shelf.size(); ++i) {
-    PL_TRY(run::Store* const store, call.shelf.store(i));
-    PL_TRY(auto found, store->trend(query));
-    all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+  query.limit = limit;
+  PL_TRY(std::vector<run::TrendPoint> all, points_of(call, query));
+  auto groups = groups_of(all);
+  if (groups.size() > 1) {  // of several series one is shown, and it has its whole length
+    query.limit = kSeriesAtMost * limit;
+    PL_TRY(all, points_of(call, query));
+    groups = groups_of(all);
   }
-  if (call.shelf.size() > 1)
-    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.started > b.started; });
-  using Key = std::pair<std::string, std::map<std::string, std::string>>;
-  std::map<Key, std::size_t> groups;
-  for (const run::TrendPoint& p : all) ++groups[{p.evidence.subject, p.evidence.where}];
   // The longest series; of several the one with the fewest keys, which is that of the whole rather than of a part.
   const auto chosen = std::max_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
     return std::pair(a.second, b.first.second.size()) < std::pair(b.second, a.first.second.size());
@@ -306,7 +366,7 @@ Answer trend(const Call& call) {
     series.push_back({{"subject", key.first}, {"where", key.second}, {"points", count}});
   std::vector<run::TrendPoint> points;
   for (run::TrendPoint& p : all) {
-    if (points.size() < limit && Key(p.evidence.subject, p.evidence.where) == chosen->first)
+    if (points.size() < limit && SeriesKey(p.evidence.subject, p.evidence.where) == chosen->first)
       points.push_back(std::move(p));
   }
   stats::ChangeOptions search;
