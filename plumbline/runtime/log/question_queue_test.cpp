@@ -471,7 +471,7 @@ std::string act_on(QuestionQueue& queue, std::vector<QueueEvent>& log, const bas
 TEST(QuestionQueue, AgreesWithThePlainRulesOnRandomSequences) {
   const std::vector<std::string> people = {"ann", "bob", "cy"};
   std::map<std::string, int> outcomes;
-  for (std::uint64_t seed = 0; seed < 1000; ++seed) {
+  for (std::uint64_t seed = 0; seed < 1500; ++seed) {
     base::Rng rng(seed, {"queue"});
     const Instant lease = 3 * kSecond;
     const Instant undo = seed % 3 == 0 ? 0 : 2 * kSecond;
