@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -413,6 +414,17 @@ void PolicyRule::explore(const MatrixD& expected, std::vector<double>& share) co
   for (const std::size_t a : safe) share[a] /= mass;
 }
 
+/// Rules count the options that they see, people know them by name.
+std::string PolicyRule::named(const std::string& reason, std::span<const std::size_t> offered) const {
+  constexpr std::string_view kCounted = "option ";
+  if (!reason.starts_with(kCounted)) return reason;
+  const char* end = reason.data() + reason.size();
+  std::size_t option = 0;
+  const auto [rest, code] = std::from_chars(reason.data() + kCounted.size(), end, option);
+  if (code != std::errc{} || option >= offered.size()) return reason;
+  return fmt::format("'{}'{}", options_[offered[option]], std::string_view(rest, static_cast<std::size_t>(end - rest)));
+}
+
 base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::span<const std::uint8_t> in_set) const {
   const MatrixD expected = expected_worth(p, in_set);
   const std::vector<std::size_t> columns = offered(expected);
@@ -427,7 +439,7 @@ base::Result<RuledChoice> PolicyRule::choose(std::span<const double> p, std::spa
     PL_TRY(decided, rule_->decide(values, situation));
   }
   RuledChoice choice{
-      decided.act, std::vector<double>(options_.size(), 0.0), 0, {}, plausible(p), std::move(decided.reason)};
+      decided.act, std::vector<double>(options_.size(), 0.0), 0, {}, plausible(p), named(decided.reason, columns)};
   for (std::size_t i = 0; i < decided.probability.size(); ++i)
     choice.probabilities[columns[i]] = decided.probability[i];
   const std::size_t otherwise = fallback_.value_or(refusal());

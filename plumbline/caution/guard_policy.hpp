@@ -115,6 +115,7 @@ class PolicyRule {
   std::vector<double> plausible(std::span<const double> p) const;
   void prefer_unattended(const MatrixD& expected, RuledChoice& choice) const;
   bool worth_asking(double value) const;
+  std::string named(const std::string& reason, std::span<const std::size_t> offered) const;
   void explore(const MatrixD& expected, std::vector<double>& share) const;
 
   GuardPolicy policy_;

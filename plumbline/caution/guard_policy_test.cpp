@@ -48,6 +48,7 @@ RuledChoice choose(const GuardPolicy& policy, double bad, std::vector<std::uint8
 TEST(PolicyRule, ExpectedCostDecides) {
   EXPECT_EQ(choose(keep_or_drop(), 0.1).probabilities, (std::vector<double>{1, 0, 0}));
   EXPECT_EQ(choose(keep_or_drop(), 0.3).probabilities, (std::vector<double>{0, 1, 0}));
+  EXPECT_EQ(choose(keep_or_drop(), 0.3).reason, "'drop' has the best mean, -0.7");
 }
 
 // keep at p = 0.1: what the right class would save is 4 * 0.1.
