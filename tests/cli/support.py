@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import struct
 import subprocess
 import tempfile
@@ -24,6 +25,22 @@ def plumbline(*words, cwd=None, env=None, timeout=600):
 
 class SystemTest(unittest.TestCase):
     """A test with a folder of its own."""
+
+    def listening(self, command, scheme="http", **how):
+        """A program that has said where it listens, and that address; it ends with the test."""
+        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
+        self.addCleanup(self.end, process)
+        line = process.stdout.readline()
+        match = re.match(rf"listening on {scheme}://(\S+)", line)
+        self.assertTrue(match, f"{line}{process.stderr.read() if process.poll() is not None else ''}")
+        return process, match[1]
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
 
     def setUp(self):
         self._folder = tempfile.TemporaryDirectory(prefix="plumbline-cli-")

@@ -66,21 +66,10 @@ class GuardTest(SystemTest):
         command = [str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0", *words]
         for claim in accept:
             command += ["--accept", claim]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(self.end, process)
-        line = process.stdout.readline()
-        match = re.match(rf"listening on {scheme}://(\S+)", line)
-        self.assertTrue(match, f"{line}{process.stderr.read() if process.poll() is not None else ''}")
-        client = Client(match[1])
+        process, address = self.listening(command, scheme)
+        client = Client(address)
         client.process = process
         return client
-
-    def end(self, process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
 
     def refused(self, *accept):
         command = [str(BIN / "plumbline"), "guard", str(self.manifest), "--listen", "127.0.0.1:0"]

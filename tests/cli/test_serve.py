@@ -49,21 +49,10 @@ class ServeTest(SystemTest):
         command = [str(BIN / "plumbline"), "serve", "--listen", "127.0.0.1:0", *map(str, words)]
         for store in stores if stores is not None else [self.folder / ".plumbline/store.db"]:
             command += ["--store", str(store)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
-        self.addCleanup(self.end, process)
-        line = process.stdout.readline()
-        match = re.match(r"listening on https?://(\S+)", line)
-        self.assertTrue(match, f"{line}{process.stderr.read() if process.poll() is not None else ''}")
-        client = Client(match[1])
+        process, address = self.listening(command, "https?", cwd=cwd)
+        client = Client(address)
         client.process = process
         return client
-
-    def end(self, process):
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
 
     def assessed(self, name="first", claim="at_least = 0.8", errors=20, seed=1):
         """One more run in the folder's store."""

@@ -16,12 +16,6 @@
 namespace plumbline::faults {
 namespace {
 
-/// An acknowledgement as it crosses the pipe: small enough that a write is whole or not at all.
-struct Acknowledged {
-  std::array<char, 32> id{};
-  std::uint32_t body = 0;
-};
-
 runtime::GuardOptions patient() {
   runtime::GuardOptions options;
   options.fallback = "stop";
@@ -38,21 +32,7 @@ runtime::GuardOptions patient() {
   std::vector<std::thread> clients;
   for (int c = 0; c < 3; ++c) {
     clients.emplace_back([&, c] {
-      for (int call = 0;; ++call) {
-        const std::size_t size = 1 + static_cast<std::size_t>(call % 7);
-        std::vector<runtime::Request> batch =
-            batch_of(size, std::to_string(life) + "/" + std::to_string(c) + "/" + std::to_string(call) + "/");
-        for (runtime::Request& request : batch) request.input[0] = static_cast<float>(call % 2);  // act or modify
-        auto tally = std::make_shared<Tally>();
-        loop.decide(std::move(batch), {}, [tally, pipe](const runtime::Answer& answer) {
-          Acknowledged told;
-          std::strncpy(told.id.data(), answer.id.c_str(), told.id.size() - 1);
-          told.body = base::crc32c(answer.body);
-          if (!answer.error && write(pipe, &told, sizeof told) != sizeof told) _exit(3);
-          tally->add(!answer.error);
-        });
-        tally->wait_for(size);
-      }
+      for (int call = 0;; ++call) ask_and_tell(loop, std::to_string(life) + "/" + std::to_string(c) + "/", call, pipe);
     });
   }
   for (;;) pause();
@@ -75,7 +55,7 @@ TEST(FaultKill, EveryAcknowledgedDecisionIsThere) {
     }
     close(ends[1]);
     const auto take = [&] {
-      Acknowledged told;
+      Told told;
       if (read(ends[0], &told, sizeof told) != static_cast<ssize_t>(sizeof told)) return false;
       acknowledged[told.id.data()] = told.body;
       return true;

@@ -124,12 +124,6 @@ TEST(FaultPostgres, RestartedMidFlightItLosesNothingAcknowledged) {
   EXPECT_EQ(late, 0U);
 }
 
-/// An acknowledgement as it crosses the pipe: small enough that a write is whole or not at all.
-struct Told {
-  std::array<char, 32> id{};
-  std::uint32_t body = 0;
-};
-
 [[noreturn]] void serve_until_killed(const std::string& url, int pipe, int life) {
   testing::TableDecider decider;
   runtime::GuardOptions options;
@@ -138,20 +132,7 @@ struct Told {
   auto guard = runtime::Guard::open(decider.info(), url, {.partition = "p"}, options, 0);
   if (!guard.ok()) _exit(2);
   runtime::GuardLoop loop(std::move(guard).value(), decider, {.batch = 8});
-  for (int call = 0;; ++call) {
-    const std::size_t size = 1 + static_cast<std::size_t>(call % 7);
-    std::vector<runtime::Request> batch = batch_of(size, std::to_string(life) + "/" + std::to_string(call) + "/");
-    for (runtime::Request& request : batch) request.input[0] = static_cast<float>(call % 2);
-    auto tally = std::make_shared<Tally>();
-    loop.decide(std::move(batch), {}, [tally, pipe](const runtime::Answer& answer) {
-      Told told;
-      std::strncpy(told.id.data(), answer.id.c_str(), told.id.size() - 1);
-      told.body = base::crc32c(answer.body);
-      if (!answer.error && write(pipe, &told, sizeof told) != sizeof told) _exit(3);
-      tally->add(!answer.error);
-    });
-    tally->wait_for(size);
-  }
+  for (int call = 0;; ++call) ask_and_tell(loop, std::to_string(life) + "/", call, pipe);
 }
 
 TEST(FaultPostgres, AKilledGuardIsSucceededAndItsNeighbourIsNotDisturbed) {

@@ -1,10 +1,13 @@
 #pragma once
 /// What the fault suite shares. The short form runs in ctest; `make faults` sets PLUMBLINE_FAULTS=long.
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,7 +16,9 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include "plumbline/base/crc32c.hpp"
 #include "plumbline/runtime/guard_loop.hpp"
 #include "tests/support/table_decider.hpp"
 #include "tests/support/testing.hpp"
@@ -62,5 +67,28 @@ class Tally {
   std::size_t answered_ = 0;
   std::size_t refused_ = 0;
 };
+
+/// What a child tells its parent of an answer through a pipe: it outlives the child, and is small enough that a write is
+/// whole or not at all.
+struct Told {
+  std::array<char, 32> id{};
+  std::uint32_t body = 0;  ///< CRC-32C of the answer's body
+};
+
+/// Asks for a batch of act and modify under `prefix`, tells every answer through `pipe`, and waits for all of them.
+inline void ask_and_tell(runtime::GuardLoop& loop, const std::string& prefix, int call, int pipe) {
+  const std::size_t size = 1 + static_cast<std::size_t>(call % 7);
+  std::vector<runtime::Request> batch = batch_of(size, prefix + std::to_string(call) + "/");
+  for (runtime::Request& request : batch) request.input[0] = static_cast<float>(call % 2);
+  auto tally = std::make_shared<Tally>();
+  loop.decide(std::move(batch), {}, [tally, pipe](const runtime::Answer& answer) {
+    Told told;
+    std::strncpy(told.id.data(), answer.id.c_str(), told.id.size() - 1);
+    told.body = base::crc32c(answer.body);
+    if (!answer.error && write(pipe, &told, sizeof told) != sizeof told) _exit(3);
+    tally->add(!answer.error);
+  });
+  tally->wait_for(size);
+}
 
 }  // namespace plumbline::faults
