@@ -68,8 +68,8 @@ class Tally {
   std::size_t refused_ = 0;
 };
 
-/// What a child tells its parent of an answer through a pipe: it outlives the child, and is small enough that a write is
-/// whole or not at all.
+/// What a child tells its parent of an answer through a pipe: it outlives the child, and is small enough that a write
+/// is whole or not at all.
 struct Told {
   std::array<char, 32> id{};
   std::uint32_t body = 0;  ///< CRC-32C of the answer's body
